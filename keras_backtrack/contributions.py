@@ -1,0 +1,209 @@
+"""What a rule can say about a layer: where each unit of its output comes from.
+
+A rule returns one of three kinds. `Moves`: a unit of the output is one unit of an input.
+`Branches`: it adds one unit of each input up. `Sum`: it is a weighted sum over many units of one
+input. None of them says which contributions are followed: that is decided in `walk.py`, once,
+for all rules.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+Dim = int | tf.Tensor
+
+
+class At(NamedTuple):
+    """Nodes at a layer's output, their place spelled out. All (M,), int64 but for the sign.
+
+    Attributes:
+        explanation: Which explanation the node belongs to.
+        image: Which row of the batch that explanation is about.
+        unit: Place of the unit in one row of the tensor, row-major.
+        sign: float32, +1 or -1.
+    """
+
+    explanation: tf.Tensor
+    image: tf.Tensor
+    unit: tf.Tensor
+    sign: tf.Tensor
+
+    def take(self, rows: tf.Tensor) -> "At":
+        """The nodes at the given (L,) rows."""
+        return At(*(tf.gather(field, rows) for field in self))
+
+
+@dataclass(frozen=True)
+class TracedCall:
+    """A call with its tensors, as a rule sees it.
+
+    Attributes:
+        layer: The Keras layer.
+        inputs: The tensors it read, batch axis first.
+        output: The tensor it made.
+        kwargs: Keyword arguments of the call.
+    """
+
+    layer: Any
+    inputs: Sequence[tf.Tensor]
+    output: tf.Tensor
+    kwargs: dict
+
+    @property
+    def input(self) -> tf.Tensor:
+        """The input of a layer that has one."""
+        (tensor,) = self.inputs
+        return tensor
+
+
+class Arrival(NamedTuple):
+    """Where nodes arrive in one input of a layer.
+
+    Attributes:
+        unit: (M,) int64, place of the unit in one row of that input.
+        flip: (M,) float32, +1 or -1, which the sign is multiplied with; None for +1.
+        here: (M,) bool, whether the node belongs to this input at all; None for all of them.
+    """
+
+    unit: tf.Tensor
+    flip: tf.Tensor | None = None
+    here: tf.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Each unit of the output is one unit of one input, so mass moves there undivided.
+
+    Attributes:
+        to: Takes nodes at the output, returns one `Arrival` for each input of the layer. A node
+            that arrives nowhere (it came from padding) ends here.
+    """
+
+    to: Callable[[At], Sequence[Arrival]]
+
+
+def same_place(scale: tf.Tensor | None = None) -> Moves:
+    """Moves for a layer that acts on each unit alone.
+
+    Args:
+        scale: What each unit is multiplied with: a tensor that broadcasts against the last axes
+            of the output, where it has all of them or is a vector over the last. The sign flips
+            where it is negative. None for monotone functions, and for layers that only reshape.
+    """
+    if scale is None:
+        return Moves(lambda at: [Arrival(at.unit)])
+    flips = tf.reshape(1.0 - 2.0 * tf.cast(scale < 0, tf.float32), [-1])
+    period = tf.size(flips, out_type=tf.int64)
+    return Moves(lambda at: [Arrival(at.unit, tf.gather(flips, at.unit % period))])
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Each unit of the output adds up one unit of every input.
+
+    Attributes:
+        values: Takes nodes at the output, returns the (M, inputs) values of the addends.
+        to: As for `Moves`, without `here`.
+    """
+
+    values: Callable[[At], tf.Tensor]
+    to: Callable[[At], Sequence[Arrival]]
+
+
+class Members(NamedTuple):
+    """The contributions inside one chosen group of inputs; all (L, P).
+
+    Attributes:
+        value: float32, signed contribution; 0 where there is none (padding).
+        unit: int64, place of the contributing unit in one row of the input.
+        flip: float32, the sign of its weight, +1 or -1.
+    """
+
+    value: tf.Tensor
+    unit: tf.Tensor
+    flip: tf.Tensor
+
+
+class Sum(ABC):
+    """Each unit of the output is y = sum of W·A over units of the input, plus a bias.
+
+    Its contributions are sign·W·A. They come in groups (for a convolution: the channels), and a
+    group has members (the positions in the window), so that groups can be chosen by their sums
+    before anybody looks inside.
+
+    Attributes:
+        group_limit: Which of the explainer's limits says how many groups are kept.
+        member_limit: Which says how many members of each; None keeps all.
+        width: About how many numbers per node `groups` holds at once.
+        bias: (output channels,) float32 or None.
+    """
+
+    group_limit: str
+    member_limit: str | None = None
+    width: Dim
+    bias: tf.Tensor | None = None
+
+    @abstractmethod
+    def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
+        """Signed contribution of each group.
+
+        Args:
+            at: M nodes.
+            bias: (M,) float32 to add to each product, already signed, or None.
+
+        Returns:
+            (M, G) float32.
+        """
+
+    @abstractmethod
+    def members(self, at: At, group: tf.Tensor, bias: tf.Tensor | None) -> Members:
+        """Looks inside one group of each of L nodes.
+
+        Args:
+            at: L nodes.
+            group: (L,) int64, below G.
+            bias: (L,) float32 or None, as for `groups`.
+        """
+
+
+def dims(tensor: tf.Tensor) -> list[Dim]:
+    """Sizes of a tensor's axes after the batch axis: ints where known, else int64 scalars."""
+    sizes = tensor.shape.as_list()[1:]
+    if None in sizes:
+        dynamic = tf.shape(tensor, out_type=tf.int64)
+        sizes = [dynamic[i + 1] if size is None else size for i, size in enumerate(sizes)]
+    return sizes
+
+
+def product(sizes: Sequence[Dim]) -> Dim:
+    """Product of axis sizes, an int wherever all of them are."""
+    result = 1
+    for size in sizes:
+        result = result * size
+    return result
+
+
+def unravel(unit: tf.Tensor, sizes: Sequence[Dim]) -> list[tf.Tensor]:
+    """Row-major place to coordinates, one tensor per axis."""
+    coordinates = []
+    for size in reversed(sizes):
+        coordinates.append(unit % size)
+        unit = unit // size
+    return coordinates[::-1]
+
+
+def ravel(coordinates: Sequence[tf.Tensor], sizes: Sequence[Dim]) -> tf.Tensor:
+    """Coordinates to the row-major place."""
+    unit = tf.zeros_like(coordinates[0])
+    for coordinate, size in zip(coordinates, sizes, strict=True):
+        unit = unit * size + coordinate
+    return unit
+
+
+def value_at(tensor: tf.Tensor, image: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
+    """Values of single units, in float32; `image` and `unit` have the same shape."""
+    flat = tf.reshape(tensor, [-1])
+    return tf.cast(tf.gather(flat, image * product(dims(tensor)) + unit), tf.float32)

@@ -1,0 +1,9 @@
+"""What this package raises beyond `ValueError` and `TypeError`."""
+
+
+class UnsupportedModelError(TypeError):
+    """The model as a whole cannot be opened up into layer calls."""
+
+
+class UnsupportedLayerError(NotImplementedError):
+    """One or more layers between the input and the chosen output have no rule."""

@@ -1,0 +1,117 @@
+"""`BacktrackExplainer`: checks what comes in, runs the program, wraps what comes out."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .checks import check_images, check_limit, check_targets
+from .compat import keras
+from .errors import UnsupportedModelError
+from .explanation import Explanation
+from .graph import read_graph
+from .program import Program
+from .rules import check_support
+from .walk import Limits
+
+
+class BacktrackExplainer:
+    """Finds the pixels that made a Keras network decide.
+
+    The network runs once; then each decision is walked back from its output unit to the input,
+    layer by layer, following the contributions that mattered most (*How You See Me*, Gandikota
+    and Mishra, section III). Nothing is trained, no gradient is taken and the model is not
+    changed. The model's weights are read at every call, so an explainer stays valid while the
+    model goes on training.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model` with one input. Nested and shared
+            layers are opened up.
+        top_n: How many inputs of a Dense layer's unit (and of an average pooling's window) are
+            followed at most; None for all with a positive contribution, as Algorithm 1 prints.
+        channels: How many channels of a convolution's input are followed at most; 1 is the
+            paper's text and Fig. 5, None for all is Algorithm 2 as printed.
+        positions: How many positions are followed in each of those channels, or in a depthwise
+            convolution's window; 1 is the paper's.
+        include_bias: Whether the bias is added to every product before the test for a positive
+            contribution, as Algorithms 1 and 2 print. By default a bias is no input's doing.
+        output: Name or index of the output to explain; needed where a model has several.
+
+    Raises:
+        TypeError: If `model` is no Keras model.
+        UnsupportedModelError: If it is subclassed or has several inputs.
+        UnsupportedLayerError: If layers have no rule; all of them are listed.
+        ValueError: If it is not built, has no such output, or a limit is no positive int.
+
+    Example:
+        >>> explainer = BacktrackExplainer(keras.applications.VGG19())
+        >>> e = explainer.explain(photo)
+        >>> e.plot(photo)
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        top_n: int | None = 20,
+        channels: int | None = 1,
+        positions: int | None = 1,
+        *,
+        include_bias: bool = False,
+        output: str | int | None = None,
+    ) -> None:
+        self._limits = Limits(
+            check_limit("top_n", top_n),
+            check_limit("channels", channels),
+            check_limit("positions", positions),
+            bool(include_bias),
+        )
+        self.model = model
+        self._graph = read_graph(model, output)
+        check_support(self._graph)
+        if len(self._graph.output_shape) != 1 or self._graph.output_shape[0] is None:
+            raise UnsupportedModelError(
+                "The output must have the shape (batch, classes). "
+                f"Received: output shape {(None, *self._graph.output_shape)}."
+            )
+        self._program = Program(self._graph, self._limits)
+
+    def explain(self, x: Any, targets: Any = None, *, batch_size: int = 32) -> Explanation:
+        """Explains the network's decisions about images.
+
+        Args:
+            x: Images as `model.predict` takes them (preprocessed as the model wants): array or
+                tensor of shape (N, H, W, C), or (H, W, C) for one. Finite numbers.
+            targets: What to explain: None for each image's predicted class, an int for the same
+                class in all, (N,) ints, (N, K) ints for K classes of each image, or one-hot rows
+                (N, classes) as floats or bools. The K classes share one forward pass.
+            batch_size: How many images go through the network at once. It bounds the memory and
+                does not change the result.
+
+        Returns:
+            An `Explanation` of length N, or N · K with the K of an image behind one another.
+
+        Raises:
+            TypeError: If `x` or `targets` has a wrong dtype.
+            ValueError: If `x` is empty, of the wrong shape or not finite, or a class does not
+                exist.
+        """
+        batch_size = check_limit("batch_size", batch_size) or len(x)
+        x = check_images(x, self._graph.input_shape, self._graph.input_dtype)
+        targets = check_targets(targets, len(x), self._graph.output_shape[0])
+        runs = []
+        for start in range(0, len(x), batch_size):
+            batch = x[start : start + batch_size]
+            asked = targets[start : start + batch_size]
+            owner = np.repeat(np.arange(len(batch)), asked.shape[1])
+            runs.append(self._program(tf.convert_to_tensor(batch), owner, asked.reshape(-1)))
+        image = np.repeat(np.arange(len(x)), targets.shape[1])
+        return Explanation.from_runs(runs, self._graph, x, image)
+
+    __call__ = explain
+
+    def __repr__(self) -> str:
+        return (
+            f"BacktrackExplainer({self.model.name!r}, {len(self._graph.calls)} calls, "
+            + ", ".join(f"{k}={v}" for k, v in self._limits._asdict().items())
+            + ")"
+        )

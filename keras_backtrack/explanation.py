@@ -1,0 +1,395 @@
+"""`Explanation`: the result, and the views on it, each computed when asked for."""
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import maps
+from .graph import Graph
+from .program import Run
+
+
+class LayerNodes(Sequence):
+    """What M held at one layer: item i is the (M, rank) int32 coordinates for explanation i.
+
+    Attributes:
+        shape: Sizes of the layer's output after the batch axis.
+        sign: For each explanation, (M,) int8: +1 if the walk asked why the unit is high, -1 why
+            it is low.
+        mass: For each explanation, (M,) float32: how much of the decision flows through.
+    """
+
+    def __init__(self, held: "_Held", rows: np.ndarray) -> None:
+        self.shape = held.shape
+        parts = [held.of(row) for row in rows]
+        self._coordinates = [
+            np.stack(np.unravel_index(unit, self.shape), axis=1).astype(np.int32)
+            for unit, _, _ in parts
+        ]
+        self.sign = [sign for _, sign, _ in parts]
+        self.mass = [mass for _, _, mass in parts]
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self._coordinates[i]
+
+    def __len__(self) -> int:
+        return len(self._coordinates)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(map(str, map(len, self._coordinates[:8])))
+        return f"LayerNodes(shape={self.shape}, nodes: {counts}{', …' * (len(self) > 8)})"
+
+
+class Explanation:
+    """Why a network decided as it did, for N decisions.
+
+    `e[i]` is the explanation of one decision and `e[i:j]` of some, both with everything below.
+
+    Attributes:
+        targets: (N,) int64, the explained unit of the output.
+        scores: (N,) float32, the output there.
+        lost: (N,) float32, the mass of paths that ended before they reached the input.
+        image_index: (N,) int64, the row of `x` each decision is about.
+        shape: Sizes of the input after the batch axis, such as (224, 224, 3).
+    """
+
+    def __init__(
+        self,
+        targets: np.ndarray,
+        scores: np.ndarray,
+        lost: np.ndarray,
+        image_index: np.ndarray,
+        images: np.ndarray,
+        layers: "_Layers",
+        rows: np.ndarray,
+    ) -> None:
+        self.targets = targets
+        self.scores = scores
+        self.lost = lost
+        self.image_index = image_index
+        self.shape = tuple(images.shape[1:])
+        self._images = images
+        self._layers = layers
+        self._rows = rows
+
+    @classmethod
+    def from_runs(
+        cls, runs: Sequence[Run], graph: Graph, images: np.ndarray, image_index: np.ndarray
+    ) -> "Explanation":
+        """Joins the runs of an input's batches.
+
+        Args:
+            runs: In the order of the input.
+            graph: The graph they ran.
+            images: The whole input.
+            image_index: (N,) which row of it each decision is about.
+        """
+        joined = [np.concatenate([getattr(r, f) for r in runs]) for f in _PER_EXPLANATION]
+        return cls(*joined, image_index, images, _Layers(runs, graph), np.arange(len(image_index)))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: int | slice | np.ndarray) -> "Explanation":
+        if isinstance(key, (int, np.integer)):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"There are {len(self)} explanations. Received: index {key}.")
+            key = [int(key)]
+        fields = (self.targets, self.scores, self.lost, self.image_index)
+        return Explanation(
+            *(field[key] for field in fields), self._images, self._layers, self._rows[key]
+        )
+
+    def __iter__(self) -> Iterator["Explanation"]:
+        return (self[i] for i in range(len(self)))
+
+    @cached_property
+    def _points(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        nodes = self._nodes_at(self._layers.input_name)
+        # The last axis holds the channels of a pixel; an input without one has single units.
+        axes = max(len(self.shape) - 1, 1)
+        return [
+            maps.unique_points(coordinates[:, :axes], mass)
+            for coordinates, mass in zip(nodes, nodes.mass, strict=True)
+        ]
+
+    @property
+    def pixels(self) -> list[np.ndarray]:
+        """The important pixels: for each decision (P, 2) int32 rows (row, column), sorted."""
+        return [points for points, _ in self._points]
+
+    @property
+    def mass(self) -> list[np.ndarray]:
+        """How much of each decision ended in each pixel: (P,) float32.
+
+        `mass[i].sum() + lost[i]` is 1.
+        """
+        return [mass for _, mass in self._points]
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layer calls between input and output, in the order they run."""
+        return self._layers.names
+
+    def nodes(self, layer: str) -> LayerNodes:
+        """What the paper's memory vector M held at a layer's output.
+
+        Args:
+            layer: Name of the layer, with the names of the nested models it is in before it
+                (`"backbone/conv1"`) where it is not clear without. `layers` lists them.
+
+        Returns:
+            A `LayerNodes`: `nodes(layer)[i]` is (M, rank) int32 coordinates, row-major order,
+            with signs and masses beside them. A unit asked both ways has two rows.
+
+        Raises:
+            ValueError: If there is no such layer, or several.
+        """
+        return self._nodes_at(self._layers.resolve(layer))
+
+    def _nodes_at(self, name: str) -> LayerNodes:
+        return LayerNodes(self._layers.held(name), self._rows)
+
+    def attention(self, sigma: float | None = None) -> np.ndarray:
+        """Density of the important pixels, weighted by mass (paper: Fig. 3c).
+
+        Args:
+            sigma: Standard deviation of the Gaussian around each pixel, in pixels of the input.
+                Default: 5 % of the longer side.
+
+        Returns:
+            (N, H, W) float32 in [0, 1]; each map's maximum is 1, or 0 where no pixel was reached.
+        """
+        height, width = self._image_size()
+        return np.stack([maps.attention(p, m, height, width, sigma) for p, m in self._points])
+
+    def saliency(self, sigma: float | None = None, threshold: float | None = None) -> np.ndarray:
+        """Salient regions: where the attention reaches a threshold (paper: IV-A, Fig. 3b).
+
+        Args:
+            sigma: As for `attention`.
+            threshold: Between 0 and 1. Default: 0.15.
+
+        Returns:
+            (N, H, W) bool.
+        """
+        return maps.saliency(self.attention(sigma), threshold)
+
+    def boxes(self, sigma: float | None = None, threshold: float | None = None) -> list[np.ndarray]:
+        """Boxes around the salient regions (paper: IV, object detection).
+
+        Regions that hold less than 5 % of the mass in pixels are left out.
+
+        Args:
+            sigma, threshold: As for `saliency`.
+
+        Returns:
+            For each decision (B, 4) int32 rows (top, left, bottom, right), half open; the one
+            with the largest mass first.
+        """
+        regions = self.saliency(sigma, threshold)
+        return [maps.boxes(r, p, m) for r, (p, m) in zip(regions, self._points, strict=True)]
+
+    def grid(self, layer: str | None = None) -> np.ndarray:
+        """Mass in each cell of a spatial layer, the image split evenly (paper: Fig. 2).
+
+        `argmax` of a map is the cell of the paper's top responsible node.
+
+        Args:
+            layer: Name of a layer with a spatial output. Default: the last one.
+
+        Returns:
+            (N, h, w) float32 for a layer of h × w cells; a map's sum is at most 1.
+        """
+        name = self._layers.last_spatial() if layer is None else self._layers.resolve(layer)
+        nodes = self._nodes_at(name)
+        if len(nodes.shape) != 3:
+            raise ValueError(
+                "`grid` needs a layer with an output of height × width × channels. "
+                f"Received: layer {name!r} with shape {nodes.shape}."
+            )
+        grid = np.zeros((len(self), *nodes.shape[:2]), np.float32)
+        for i, (coordinates, mass) in enumerate(zip(nodes, nodes.mass, strict=True)):
+            np.add.at(grid[i], tuple(coordinates[:, :2].T), mass)
+        return grid
+
+    def plot(self, images: Any = None, names: Sequence[str] | None = None) -> Any:
+        """Draws each decision: image, important pixels, attention, saliency, boxes (Fig. 1).
+
+        Args:
+            images: The pictures to draw on, (N images, H, W, 3 or 1) or one of them alone; uint8,
+                or floats in [0, 1]. Default: the explained input, stretched to the range of
+                colours. For preprocessed inputs the photos look better.
+            names: Names of the classes, indexed by target.
+
+        Returns:
+            A `matplotlib.figure.Figure`, one row for each decision.
+        """
+        from . import plotting
+
+        pictures = self._images if images is None else np.asarray(images)
+        pictures = pictures[None] if pictures.ndim == len(self.shape) else pictures
+        height, width = self._image_size()
+        if pictures.shape[1:3] != (height, width) or len(pictures) != len(self._images):
+            raise ValueError(
+                f"`images` must be the {len(self._images)} explained images of size "
+                f"{height} × {width}. Received: shape {np.shape(images)}."
+            )
+        attention, regions, boxes = self.attention(), self.saliency(), self.boxes()
+        return plotting.figure(
+            [
+                plotting.Row(
+                    plotting.displayable(pictures[self.image_index[i]]),
+                    *self._points[i],
+                    attention[i],
+                    regions[i],
+                    boxes[i],
+                    title=self._title(i, names),
+                )
+                for i in range(len(self))
+            ]
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Writes the explanation to a file.
+
+        Args:
+            path: `.json` or `.npz` for the numbers (targets, scores, lost, pixels, mass, boxes);
+                `.png`, `.pdf` or `.svg` for the figure.
+
+        Raises:
+            ValueError: If the path ends in something else.
+        """
+        path = Path(path)
+        if path.suffix == ".json":
+            path.write_text(json.dumps(self._records(), indent=1) + "\n", encoding="utf-8")
+        elif path.suffix == ".npz":
+            columns = {k: [r[k] for r in self._records()] for k in self._records()[0]}
+            counts = {f"{k}_count": [len(v) for v in columns[k]] for k in _RAGGED}
+            flat = {k: np.concatenate([np.asarray(v) for v in columns.pop(k)]) for k in _RAGGED}
+            np.savez_compressed(path, **columns, **flat, **counts)
+        elif path.suffix in (".png", ".pdf", ".svg"):
+            self.plot().savefig(path, bbox_inches="tight")
+        else:
+            raise ValueError(
+                "An explanation is saved as .json, .npz, .png, .pdf or .svg. "
+                f"Received: {str(path)!r}."
+            )
+
+    def _records(self) -> list[dict]:
+        return [
+            {
+                "image": int(self.image_index[i]),
+                "target": int(self.targets[i]),
+                "score": float(self.scores[i]),
+                "lost": float(self.lost[i]),
+                "pixels": points.tolist(),
+                "mass": [round(float(m), 7) for m in mass],
+                "boxes": boxes.tolist(),
+            }
+            for i, ((points, mass), boxes) in enumerate(
+                zip(self._points, self.boxes(), strict=True)
+            )
+        ]
+
+    def _image_size(self) -> tuple[int, int]:
+        if len(self.shape) != 3:
+            raise ValueError(
+                "Maps need an input of height × width × channels. "
+                f"Received: an input of shape {self.shape}."
+            )
+        return self.shape[:2]
+
+    def _title(self, i: int, names: Sequence[str] | None) -> str:
+        target = int(self.targets[i])
+        return f"{names[target] if names is not None else target}  {self.scores[i]:.3g}"
+
+    def __repr__(self) -> str:
+        lines = [f"Explanation of {len(self)} decision{'s' * (len(self) != 1)}"]
+        for i, (points, _) in enumerate(self._points[:8]):
+            lines.append(
+                f"  image {self.image_index[i]}: target {self.targets[i]}, score "
+                f"{self.scores[i]:.4g}, {len(points)} pixels, lost mass {self.lost[i]:.3g}"
+            )
+        return "\n".join(lines + ["  …"] * (len(self) > 8))
+
+    def _repr_png_(self) -> bytes | None:
+        from . import plotting
+
+        return plotting.png(self[:8].plot()) if len(self.shape) == 3 else None
+
+
+_PER_EXPLANATION = ("targets", "scores", "lost")
+_RAGGED = ("pixels", "mass", "boxes")
+
+
+class _Held:
+    """The nodes of one tensor, for all explanations, in order of their index."""
+
+    def __init__(self, index, sign, mass, shape: tuple[int, ...]) -> None:
+        order = np.argsort(index, kind="stable")
+        self.shape = shape
+        self._index, self._sign, self._mass = index[order], sign[order], mass[order]
+        self._size = int(np.prod(shape))
+
+    def of(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Units (row-major), signs and masses for one explanation."""
+        start, stop = np.searchsorted(self._index, [row * self._size, (row + 1) * self._size])
+        unit = self._index[start:stop] - row * self._size
+        return unit, self._sign[start:stop].astype(np.int8), self._mass[start:stop]
+
+
+class _Layers:
+    """What all runs held, by layer name; put in order when first asked for."""
+
+    def __init__(self, runs: Sequence[Run], graph: Graph) -> None:
+        self._runs = runs
+        self._numbers = {name: number for number, name in graph.names.items()}
+        self.input_name = graph.names[graph.inputs[0]]
+        self.names = [graph.names[call.outputs[0]] for call in graph.calls]
+        self._cache: dict[str, _Held] = {}
+
+    def held(self, name: str) -> _Held:
+        if name not in self._cache:
+            number = self._numbers[name]
+            shape = self._runs[0].sizes[number]
+            size, first, parts = int(np.prod(shape)), 0, []
+            for run in self._runs:
+                if number in run.nodes:
+                    index, sign, mass = run.nodes[number]
+                    parts.append((index + first * size, sign, mass))
+                first += len(run.targets)
+            fields = zip(*parts) if parts else [np.zeros(0, np.int64), *[np.zeros(0, "f")] * 2]
+            fields = [np.concatenate(f) for f in fields] if parts else fields
+            self._cache[name] = _Held(*fields, shape)
+        return self._cache[name]
+
+    def resolve(self, layer: str) -> str:
+        """Full name of a layer that may have been named by its last part."""
+        if layer in self._numbers:
+            return layer
+        matches = [name for name in self._numbers if name.endswith(f"/{layer}")]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise ValueError(f"Several layers have this name: {matches}. Received: {layer!r}.")
+        near = difflib.get_close_matches(str(layer), self._numbers, n=3, cutoff=0.4)
+        raise ValueError(
+            "There is no such layer between the model's input and its output"
+            + (f"; near it are {near}" if near else "")
+            + f". Received: {layer!r}."
+        )
+
+    def last_spatial(self) -> str:
+        """The last layer whose output is a map, not a single cell."""
+        sizes = self._runs[0].sizes
+        for name in reversed(self.names):
+            shape = sizes[self._numbers[name]]
+            if len(shape) == 3 and shape[0] * shape[1] > 1:
+                return name
+        raise ValueError("`grid` needs a layer with a spatial output, and this model has none.")

@@ -1,0 +1,45 @@
+"""`Nodes`: the paper's memory vector M, and what can be done with one."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Nodes(NamedTuple):
+    """The important units of one tensor, for every explanation of a batch at once.
+
+    Attributes:
+        index: (M,) int64. Which unit, counted through all explanations: explanation times the
+            number of units in the tensor, plus the unit's place in row-major order.
+        sign: (M,) float32, +1 or -1. Whether the walk asks why the unit is high or why it is low.
+        mass: (M,) float32 above 0. How much of the decision flows through; an explanation
+            starts with 1.
+    """
+
+    index: tf.Tensor
+    sign: tf.Tensor
+    mass: tf.Tensor
+
+    def where(self, mask: tf.Tensor) -> "Nodes":
+        """The nodes for which the (M,) bool mask is true."""
+        return Nodes(*(tf.boolean_mask(field, mask) for field in self))
+
+
+def concatenate(parts: Sequence[Nodes]) -> Nodes:
+    """Nodes of several sources behind one another."""
+    return parts[0] if len(parts) == 1 else Nodes(*(tf.concat(f, 0) for f in zip(*parts)))
+
+
+def merge(parts: Sequence[Nodes]) -> Nodes:
+    """Makes a set of the nodes, as the paper's M is one: those that coincide add their masses up.
+
+    The same unit asked "why high" and "why low" stays two nodes. The order is that of first
+    appearance, so it is the same for an explanation alone and inside a batch.
+    """
+    nodes = concatenate(parts)
+    key = nodes.index * 2 + tf.cast(nodes.sign < 0, tf.int64)
+    key, position = tf.unique(key, out_idx=tf.int64)
+    mass = tf.math.unsorted_segment_sum(nodes.mass, position, tf.size(key, out_type=tf.int64))
+    sign = 1.0 - 2.0 * tf.cast(key % 2, tf.float32)
+    return Nodes(key // 2, sign, mass)

@@ -1,0 +1,105 @@
+"""Figures: columns as in the paper's Figs. 1-3."""
+
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+_COLUMNS = ("image", "important pixels", "attention", "saliency", "boxes")
+_COLOUR = "#ff2d55"
+
+
+class Row(NamedTuple):
+    """One decision to draw.
+
+    Attributes:
+        image: (H, W, 3) uint8, or float in [0, 1].
+        points: (P, 2) rows (row, column).
+        mass: (P,) float, which makes the points larger or smaller.
+        attention: (H, W) float in [0, 1].
+        region: (H, W) bool.
+        boxes: (B, 4) rows (top, left, bottom, right).
+        title: Stands over the image.
+    """
+
+    image: np.ndarray
+    points: np.ndarray
+    mass: np.ndarray
+    attention: np.ndarray
+    region: np.ndarray
+    boxes: np.ndarray
+    title: str
+
+
+def displayable(image: np.ndarray) -> np.ndarray:
+    """Any image as (H, W, 3) that matplotlib can show; what is out of range is stretched."""
+    image = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].repeat(3, axis=-1)
+    if image.dtype == np.uint8:
+        return image
+    image = image.astype(np.float32)
+    if image.min() >= 0 and image.max() <= 1:
+        return image
+    low, high = image.min(), image.max()
+    return (image - low) / (high - low if high > low else 1)
+
+
+def figure(rows: Sequence[Row]) -> Figure:
+    """Draws decisions below one another."""
+    width = 3.0
+    heights = [width * row.image.shape[0] / row.image.shape[1] for row in rows]
+    fig = Figure(figsize=(width * len(_COLUMNS), sum(heights) + 0.4 * len(rows)), dpi=100)
+    axes = fig.subplots(
+        len(rows), len(_COLUMNS), squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    for line, row in zip(axes, rows, strict=True):
+        for name, ax in zip(_COLUMNS, line, strict=True):
+            _draw(name, ax, row)
+            ax.set_axis_off()
+    for name, ax in zip(_COLUMNS[1:], axes[0][1:], strict=True):
+        ax.set_title(name, fontsize=9)
+    fig.tight_layout(pad=0.4)
+    return fig
+
+
+def png(fig: Figure) -> bytes:
+    """A figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def _draw(name: str, ax, row: Row) -> None:
+    if name == "image":
+        ax.imshow(row.image)
+        ax.set_title(row.title, fontsize=9)
+    elif name == "important pixels":
+        # On a faded picture, so that points stand out whatever is under them.
+        ax.imshow(_faded(row.image))
+        share = row.mass / row.mass.max() if len(row.mass) else row.mass
+        ax.scatter(
+            row.points[:, 1], row.points[:, 0], s=3 + 40 * share, c=_COLOUR, linewidths=0, alpha=0.8
+        )
+        ax.set(xlim=(-0.5, row.image.shape[1] - 0.5), ylim=(row.image.shape[0] - 0.5, -0.5))
+    elif name == "attention":
+        ax.imshow(row.image)
+        ax.imshow(row.attention, cmap="jet", vmin=0, vmax=1, alpha=0.5)
+    elif name == "saliency":
+        image = _as_float(row.image)
+        ax.imshow(np.where(row.region[..., None], image, 0.15 * image))
+    else:
+        ax.imshow(row.image)
+        for top, left, bottom, right in row.boxes:
+            corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
+            ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=_COLOUR, linewidth=2))
+
+
+def _as_float(image: np.ndarray) -> np.ndarray:
+    return image / np.float32(255) if image.dtype == np.uint8 else image
+
+
+def _faded(image: np.ndarray) -> np.ndarray:
+    grey = _as_float(image).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    return 0.55 + 0.45 * grey

@@ -1,0 +1,323 @@
+"""The paper's algorithms as plain loops over NumPy arrays: the oracle and the baseline.
+
+Nothing here is shared with the fast path but the list of calls. M is a dictionary: a node is
+`(place, sign)`, the place a tuple of coordinates, and its value is its mass. Each rule takes one
+node and returns its children with their shares, which add up to 1, or to 0 where the path ends.
+
+All arithmetic on contributions is in float32, and a window's products are added up position by
+position in row-major order, so that ties and near ties fall as they do on the fast path.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .compat import depthwise_kernel, keras
+from .errors import UnsupportedLayerError
+from .graph import read_graph
+
+Place = tuple[int, ...]
+Memory = dict[tuple[Place, int], float]
+
+
+class Limits(NamedTuple):
+    """How many contributions are kept; None keeps all."""
+
+    top_n: int | None = 20
+    channels: int | None = 1
+    positions: int | None = 1
+    include_bias: bool = False
+
+
+class Child(NamedTuple):
+    """One followed contribution: where it is, what it asks, and its share of the mass."""
+
+    place: Place
+    sign: int
+    share: float
+    branch: int = 0
+
+
+class Reference(NamedTuple):
+    """What `backtrack` returns.
+
+    Attributes:
+        nodes: By name of the tensor, the paper's memory vector M there.
+        lost: Mass of the paths that ended on the way.
+    """
+
+    nodes: dict[str, Memory]
+    lost: float
+
+
+def backtrack(
+    model: keras.Model,
+    image: np.ndarray,
+    target: int,
+    limits: Limits = Limits(),
+    activations: dict[int, np.ndarray] | None = None,
+) -> Reference:
+    """Walks one decision about one image back to its pixels.
+
+    Args:
+        model: A built Functional or Sequential model with one output.
+        image: The image, without a batch axis.
+        target: Which unit of the output to explain.
+        limits: How many contributions are kept.
+        activations: Every tensor's activation for this image, without a batch axis, by its number
+            in the model's graph. By default the model is run.
+    """
+    graph = read_graph(model)
+    if activations is None:
+        tensors = graph.replay(np.asarray(image, np.float32)[None])
+        activations = {number: np.asarray(tensor)[0] for number, tensor in tensors.items()}
+    memory: dict[int, Memory] = defaultdict(lambda: defaultdict(float))
+    memory[graph.output][(target,), 1] = 1.0
+    lost = 0.0
+    for call in reversed(graph.calls):
+        rule = _rule_for(call.layer)
+        inputs = [activations[number] for number in call.inputs]
+        output = activations[call.outputs[0]]
+        for (place, sign), mass in memory[call.outputs[0]].items():
+            children = rule(call.layer, inputs, output, place, sign, limits)
+            if not children:
+                lost += mass
+            for child in children:
+                arrived = memory[call.inputs[child.branch]]
+                arrived[child.place, child.sign] += mass * child.share
+    return Reference({graph.names[n]: dict(m) for n, m in memory.items() if m}, lost)
+
+
+def _best(values: Iterable[float], limit: int | None) -> list[int]:
+    """Places of the largest values above 0; ties go to the first."""
+    ranked = sorted((-value, place) for place, value in enumerate(values) if value > 0)
+    return [place for _, place in ranked[:limit]]
+
+
+def _shares(values: list[float]) -> list[float]:
+    total = float(np.sum(np.float64(values)))
+    return [float(value) / total for value in values]
+
+
+def _asks(sign: int, weight: float) -> int:
+    """What a child is asked: the same through a positive weight, the opposite through another."""
+    return -sign if weight < 0 else sign
+
+
+def _bias(layer: Any, unit: int, sign: int, limits: Limits) -> np.float32:
+    if limits.include_bias and layer.use_bias:
+        return np.float32(sign) * np.asarray(layer.bias)[unit]
+    return np.float32(0)
+
+
+def dense(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Algorithm 1."""
+    weights = np.asarray(layer.kernel)[:, place[-1]]
+    products = np.float32(sign) * (weights * inputs[0][place[:-1]])
+    products = products + _bias(layer, place[-1], sign, limits)
+    chosen = _best(products, limits.top_n)
+    return [
+        Child((*place[:-1], j), _asks(sign, weights[j]), share)
+        for j, share in zip(chosen, _shares([products[j] for j in chosen]), strict=True)
+    ]
+
+
+def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple[Place, Place]]:
+    """Algorithm 3's rf(n): the taps of a node's window and the positions they read.
+
+    Taps in the padding are left out.
+    """
+    taps = []
+    for tap in product(*(range(extent) for extent in size)):
+        position = []
+        for axis, step in enumerate(tap):
+            before = 0
+            if layer.padding == "same":
+                reach = (size[axis] - 1) * dilation[axis] + 1
+                span = (output.shape[axis] - 1) * layer.strides[axis] + reach
+                before = max(span - source.shape[axis], 0) // 2
+            position.append(place[axis] * layer.strides[axis] - before + step * dilation[axis])
+        if all(0 <= p < extent for p, extent in zip(position, source.shape, strict=False)):
+            taps.append((tap, tuple(position)))
+    return taps
+
+
+def convolution(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Algorithm 2."""
+    (source,) = inputs
+    kernel = np.asarray(layer.kernel)
+    taps = _receptive_field(
+        layer, layer.kernel_size, layer.dilation_rate, source, output, place[:-1]
+    )
+    channels = kernel.shape[-2]
+    first = place[-1] // (kernel.shape[-1] // layer.groups) * channels
+    bias = _bias(layer, place[-1], sign, limits)
+    array, sums = [], np.zeros(channels, np.float32)
+    for tap, position in taps:
+        products = source[position][first : first + channels] * kernel[tap][:, place[-1]]
+        sums = sums + products
+        array.append(np.float32(sign) * products + bias)
+    sums = np.float32(sign) * sums + bias * np.float32(len(taps))
+    chosen = _best(sums, limits.channels)
+    children = []
+    for channel, portion in zip(chosen, _shares([sums[c] for c in chosen]), strict=True):
+        values = [products[channel] for products in array]
+        best = _best(values, limits.positions)
+        for i, share in zip(best, _shares([values[i] for i in best]), strict=True):
+            tap, position = taps[i]
+            asks = _asks(sign, kernel[tap][channel, place[-1]])
+            children.append(Child((*position, first + channel), asks, portion * share))
+    return children
+
+
+def depthwise_convolution(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Algorithm 2 on one channel: only positions are chosen."""
+    (source,) = inputs
+    kernel = depthwise_kernel(layer).numpy()
+    channel, copy = divmod(place[-1], kernel.shape[-1])
+    taps = _receptive_field(
+        layer, layer.kernel_size, layer.dilation_rate, source, output, place[:-1]
+    )
+    bias = _bias(layer, place[-1], sign, limits)
+    weights = [kernel[tap][channel, copy] for tap, _ in taps]
+    values = [
+        np.float32(sign) * (source[position][channel] * weight) + bias
+        for (_, position), weight in zip(taps, weights, strict=True)
+    ]
+    best = _best(values, limits.positions)
+    return [
+        Child((*taps[i][1], channel), _asks(sign, weights[i]), share)
+        for i, share in zip(best, _shares([values[i] for i in best]), strict=True)
+    ]
+
+
+def _pool(layer, source, output, place) -> list[Place]:
+    """The positions a pooling window reads, in row-major order."""
+    if not hasattr(layer, "pool_size"):
+        return list(np.ndindex(source.shape[:-1]))
+    ones = [1] * len(layer.pool_size)
+    field = _receptive_field(layer, layer.pool_size, ones, source, output, place[:-1])
+    return [position for _, position in field]
+
+
+def max_pooling(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Algorithm 3."""
+    (source,) = inputs
+    winner, largest = None, -np.inf
+    for position in _pool(layer, source, output, place):
+        if winner is None or source[position][place[-1]] > largest:
+            winner, largest = position, source[position][place[-1]]
+    return [Child((*winner, place[-1]), sign, 1.0)]
+
+
+def average_pooling(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Like a Dense layer with equal weights."""
+    (source,) = inputs
+    positions = _pool(layer, source, output, place)
+    values = [np.float32(sign) * source[position][place[-1]] for position in positions]
+    best = _best(values, limits.top_n)
+    return [
+        Child((*positions[i], place[-1]), sign, share)
+        for i, share in zip(best, _shares([values[i] for i in best]), strict=True)
+    ]
+
+
+def unchanged(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Monotone activations, and layers that only act in training."""
+    return [Child(place, sign, 1.0)]
+
+
+def prelu(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """A slope below zero that may be negative."""
+    slope = np.broadcast_to(np.asarray(layer.alpha), output.shape)[place]
+    return [Child(place, _asks(sign, slope if inputs[0][place] < 0 else 1.0), 1.0)]
+
+
+def batch_normalization(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """The sign of gamma."""
+    axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
+    coordinate = place[axis] if axis < 0 else place[axis - 1]
+    gamma = np.asarray(layer.gamma)[coordinate] if layer.scale else 1.0
+    return [Child(place, _asks(sign, gamma), 1.0)]
+
+
+def rescaling(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """The sign of the scale."""
+    scale = np.broadcast_to(np.asarray(layer.scale), output.shape)[place]
+    return [Child(place, _asks(sign, scale), 1.0)]
+
+
+def reshape(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Row-major order stays."""
+    unit = np.ravel_multi_index(place, output.shape)
+    return [Child(tuple(map(int, np.unravel_index(unit, inputs[0].shape))), sign, 1.0)]
+
+
+def zero_padding(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Padding is nobody's input."""
+    (top, _), (left, _) = layer.padding
+    row, column = place[0] - top, place[1] - left
+    if not (0 <= row < inputs[0].shape[0] and 0 <= column < inputs[0].shape[1]):
+        return []
+    return [Child((row, column, place[2]), sign, 1.0)]
+
+
+def add(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """The branch with the largest signed value takes all."""
+    places = []
+    for branch in inputs:
+        aligned = place[len(place) - branch.ndim :]
+        places.append(
+            tuple(0 if size == 1 else p for p, size in zip(aligned, branch.shape, strict=True))
+        )
+    values = [sign * branch[p] for branch, p in zip(inputs, places, strict=True)]
+    winner = values.index(max(values))
+    return [Child(places[winner], sign, 1.0, winner)]
+
+
+def concatenate(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """The branch that holds the place."""
+    axis = layer.axis - 1 if layer.axis > 0 else layer.axis + output.ndim
+    place = list(place)
+    for number, branch in enumerate(inputs):
+        if place[axis] < branch.shape[axis]:
+            return [Child(tuple(place), sign, 1.0, number)]
+        place[axis] -= branch.shape[axis]
+    raise AssertionError("a place outside of all branches")
+
+
+_layers = keras.layers
+_RULES: list[tuple[Callable, tuple[str, ...]]] = [
+    (dense, ("Dense",)),
+    (convolution, ("Conv2D",)),
+    (depthwise_convolution, ("DepthwiseConv2D",)),
+    (max_pooling, ("MaxPooling2D", "GlobalMaxPooling2D")),
+    (average_pooling, ("AveragePooling2D", "GlobalAveragePooling2D")),
+    (prelu, ("PReLU",)),
+    (batch_normalization, ("BatchNormalization",)),
+    (rescaling, ("Rescaling",)),
+    (reshape, ("Flatten", "Reshape")),
+    (zero_padding, ("ZeroPadding2D",)),
+    (add, ("Add",)),
+    (concatenate, ("Concatenate",)),
+    (
+        unchanged,
+        (
+            *("Activation", "ELU", "LeakyReLU", "ReLU", "Softmax", "ThresholdedReLU"),
+            *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout"),
+            *("GaussianNoise", "Identity", "Normalization", "SpatialDropout2D"),
+        ),
+    ),
+]
+
+
+def _rule_for(layer: Any) -> Callable:
+    for rule, names in _RULES:
+        if isinstance(layer, tuple(getattr(_layers, n) for n in names if hasattr(_layers, n))):
+            return rule
+    raise UnsupportedLayerError(
+        f"The reference has no rule for this layer. Received: {layer.name!r} of {type(layer)}."
+    )

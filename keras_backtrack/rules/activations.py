@@ -1,0 +1,40 @@
+"""Activations that act on each unit alone and do not fall, so that nodes stay where they are."""
+
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from ..compat import keras
+
+_NAMES = (
+    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu "
+    "linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus "
+    "softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold"
+).split()
+
+# Swish, GELU and Mish dip below zero and back, soft-max mixes the classes: the decision is read
+# through them as through a monotone function (`DESIGN`: walked through to its own logit).
+ACTIVATION_LAYERS = tuple(
+    getattr(keras.layers, name)
+    for name in ("ELU", "LeakyReLU", "ReLU", "Softmax", "ThresholdedReLU")
+    if hasattr(keras.layers, name)
+)
+
+_FUNCTIONS = {
+    id(getattr(module, name))
+    for module in (keras.activations, tf.nn, tf.math, tf)
+    for name in _NAMES
+    if hasattr(module, name)
+}
+
+
+def is_elementwise(activation: Any) -> bool:
+    """Whether an activation is one of Keras's or TensorFlow's own, or None."""
+    if isinstance(activation, partial):
+        activation = activation.func
+    return (
+        activation is None
+        or id(activation) in _FUNCTIONS
+        or isinstance(activation, ACTIVATION_LAYERS)
+    )

@@ -1,0 +1,68 @@
+"""Layers that act on each unit alone: nodes stay in place, and flip where the scale is negative."""
+
+import tensorflow as tf
+
+from ..compat import as_tensor, keras
+from ..contributions import Arrival, At, Moves, TracedCall, same_place, value_at
+from .activations import ACTIVATION_LAYERS
+from .registry import register_rule
+
+layers = keras.layers
+
+_NOTHING_IN_INFERENCE = tuple(
+    getattr(layers, name)
+    for name in (
+        "ActivityRegularization",
+        "AlphaDropout",
+        "Dropout",
+        "GaussianDropout",
+        "GaussianNoise",
+        "Identity",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+    )
+    if hasattr(layers, name)
+)
+
+
+@register_rule(layers.Activation, *ACTIVATION_LAYERS, *_NOTHING_IN_INFERENCE)
+def unchanged(call: TracedCall) -> Moves:
+    """Activations, and layers that only act in training."""
+    return same_place()
+
+
+@register_rule(layers.PReLU)
+def prelu(call: TracedCall) -> Moves:
+    """A learned slope below zero, which may have become negative."""
+    slopes = tf.reshape(tf.broadcast_to(as_tensor(call.layer.alpha), call.input.shape[1:]), [-1])
+
+    def to(at: At) -> list[Arrival]:
+        falling = (value_at(call.input, at.image, at.unit) < 0) & (tf.gather(slopes, at.unit) < 0)
+        return [Arrival(at.unit, 1.0 - 2.0 * tf.cast(falling, tf.float32))]
+
+    return Moves(to)
+
+
+@register_rule(layers.BatchNormalization)
+def batch_normalization(call: TracedCall) -> Moves:
+    """In inference an affine function of each channel; its gamma may be negative."""
+    if not call.layer.scale:
+        return same_place()
+    axis = call.layer.axis
+    axis = axis[0] if isinstance(axis, (list, tuple)) else axis
+    after = call.output.shape[axis:][1:] if axis != -1 else []
+    return same_place(tf.repeat(as_tensor(call.layer.gamma), after.num_elements() if after else 1))
+
+
+@register_rule(layers.Normalization)
+def normalization(call: TracedCall) -> Moves:
+    """Divides by a standard deviation, or multiplies with it: never negative."""
+    return same_place()
+
+
+@register_rule(layers.Rescaling)
+def rescaling(call: TracedCall) -> Moves:
+    """Multiplies with a constant, or with one for each channel."""
+    scale = tf.convert_to_tensor(call.layer.scale, tf.float32)
+    return same_place(tf.broadcast_to(scale, [*scale.shape[:-1], call.output.shape[-1]]))

@@ -1,0 +1,101 @@
+"""Which rule serves which layer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..contributions import Branches, Moves, Sum, TracedCall
+from ..errors import UnsupportedLayerError
+from ..graph import Call, Graph
+from .activations import is_elementwise
+
+Rule = Callable[[TracedCall], Moves | Branches | Sum]
+
+_RULES: dict[type, Rule] = {}
+
+
+def register_rule(*layer_types: type) -> Callable[[Rule], Rule]:
+    """Decorator that makes a function the rule of some layer classes and their subclasses.
+
+    The rule of the nearest base class serves a layer, as long as the layer's class inherits that
+    base's `call`: a subclass that overrides `call` computes something else and needs a rule of
+    its own (which may be the same function, registered again).
+
+    Args:
+        *layer_types: The layer classes.
+
+    Returns:
+        The decorator. The function it takes gets a `TracedCall` and returns `Moves` (each output
+        unit is one input unit; `same_place` makes the usual one), `Branches` (it adds units of
+        several inputs up) or a `Sum` (it is a weighted sum over one input).
+
+    Raises:
+        TypeError: If something else than classes is given.
+
+    Example:
+        A layer that multiplies every channel with a learned factor:
+
+        >>> @register_rule(ChannelScale)
+        ... def channel_scale(call):
+        ...     return same_place(scale=tf.convert_to_tensor(call.layer.factor))
+    """
+    if not layer_types or not all(isinstance(cls, type) for cls in layer_types):
+        raise TypeError(
+            "`register_rule` takes layer classes, as in `@register_rule(MyLayer)`. "
+            f"Received: {layer_types!r}."
+        )
+
+    def register(rule: Rule) -> Rule:
+        _RULES.update(dict.fromkeys(layer_types, rule))
+        return rule
+
+    return register
+
+
+def contributions_of(call: Call, traced: TracedCall) -> Moves | Branches | Sum:
+    """Asks the rule of a call's layer for its contributions."""
+    rule, problem = _find(call.layer)
+    if rule is None:
+        raise UnsupportedLayerError(f"{call.describe()}: {problem}")
+    return rule(traced)
+
+
+def check_support(graph: Graph) -> None:
+    """Raises `UnsupportedLayerError` that lists every call without a rule, if there is one."""
+    problems = []
+    for place, call in enumerate(graph.calls):
+        rule, problem = _find(call.layer)
+        if rule is None:
+            problems.append(
+                f"  call {place + 1} of {len(graph.calls)}: {call.describe()}: {problem}"
+            )
+    if problems:
+        raise UnsupportedLayerError(
+            "These layers between the input and the output have no rule. Each can be given one: "
+            "`@keras_backtrack.register_rule(TheLayerClass)` above a function that returns what "
+            "the layer's output is made of (its docstring has an example). Received:\n"
+            + "\n".join(problems)
+        )
+
+
+def _find(layer: Any) -> tuple[Rule | None, str]:
+    """The rule of a layer; or None and what stands in the way."""
+    for cls in type(layer).__mro__:
+        rule = _RULES.get(cls)
+        if rule is None:
+            continue
+        if type(layer).call is not cls.call:
+            return None, f"overrides `call` of {cls.__name__}"
+        if rule.__module__.startswith(__package__):
+            return _suits_built_in(layer, rule)
+        return rule, ""
+    return None, "no rule for this class"
+
+
+def _suits_built_in(layer: Any, rule: Rule) -> tuple[Rule | None, str]:
+    """What our own rules take for granted about a layer's settings."""
+    activation = getattr(layer, "activation", None)
+    if not is_elementwise(activation):
+        return None, f"its activation {activation!r} is not known to act on each unit alone"
+    if getattr(layer, "data_format", None) == "channels_first":
+        return None, "data_format='channels_first'"
+    return rule, ""

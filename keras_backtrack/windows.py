@@ -1,0 +1,70 @@
+"""Which inputs a sliding window reads: the geometry that convolution and pooling share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from .contributions import Dim, product, unravel
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Sliding windows over any number of spatial axes.
+
+    Attributes:
+        input_dims, output_dims: Spatial sizes.
+        size, strides, dilation: One number per axis.
+        padding: `"valid"` or `"same"`, placed as TensorFlow does: the odd one at the end.
+    """
+
+    input_dims: Sequence[Dim]
+    output_dims: Sequence[Dim]
+    size: Sequence[Dim]
+    strides: Sequence[int]
+    dilation: Sequence[int]
+    padding: str
+
+    @classmethod
+    def whole(cls, input_dims: Sequence[Dim]) -> "Windows":
+        """One window that sees everything, as in global pooling."""
+        ones = [1] * len(input_dims)
+        return cls(input_dims, ones, input_dims, ones, ones, "valid")
+
+    @property
+    def taps(self) -> Dim:
+        """Number of positions in a window."""
+        return product(self.size)
+
+    def rows(self, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The positions each window reads.
+
+        Args:
+            position: (M,) int64, row-major place of the window among the outputs.
+
+        Returns:
+            (M, taps) int64, row-major places in the input, taps in row-major order; and (M, taps)
+            bool, false where a tap lies in the padding (its place is then some valid one).
+        """
+        count = tf.size(position, out_type=tf.int64)
+        place = tf.zeros([count, 1], tf.int64)
+        inside = tf.ones([count, 1], tf.bool)
+        for axis, coordinate in enumerate(unravel(position, self.output_dims)):
+            extent = self.input_dims[axis]
+            tap = tf.range(tf.cast(self.size[axis], tf.int64)) * self.dilation[axis]
+            along = (coordinate * self.strides[axis])[:, None] + (tap - self._before(axis))[None]
+            valid = (along >= 0) & (along < extent)
+            along = tf.clip_by_value(along, 0, tf.cast(extent, tf.int64) - 1)
+            taps = tf.shape(place, tf.int64)[1] * tf.size(tap, tf.int64)
+            shape = [count, taps]
+            place = tf.reshape(place[:, :, None] * extent + along[:, None, :], shape)
+            inside = tf.reshape(inside[:, :, None] & valid[:, None, :], shape)
+        return place, inside
+
+    def _before(self, axis: int) -> Dim:
+        if self.padding == "valid":
+            return 0
+        reach = (self.size[axis] - 1) * self.dilation[axis] + 1
+        span = (self.output_dims[axis] - 1) * self.strides[axis] + reach
+        missing = span - self.input_dims[axis]
+        return tf.maximum(missing, 0) // 2 if tf.is_tensor(missing) else max(missing, 0) // 2
