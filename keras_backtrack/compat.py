@@ -102,8 +102,13 @@ def takes_training(layer: Any) -> bool:
 
 
 def as_tensor(variable: Any) -> tf.Tensor:
-    """A layer's variable as a float32 tensor, whichever the Keras version and weight dtype."""
-    return tf.cast(getattr(variable, "value", variable) if KERAS_3 else variable, tf.float32)
+    """A layer's variable as a float32 tensor, whichever the Keras version and weight dtype.
+
+    Read as a whole: gathering from the variable itself would switch TensorFlow to copying it at
+    every read from then on, the model's own included.
+    """
+    value = variable.value if KERAS_3 else variable
+    return tf.cast(tf.convert_to_tensor(value), tf.float32)
 
 
 def depthwise_kernel(layer: Any) -> tf.Tensor:

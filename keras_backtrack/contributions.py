@@ -44,13 +44,13 @@ class TracedCall:
         layer: The Keras layer.
         inputs: The tensors it read, batch axis first.
         output: The tensor it made.
-        kwargs: Keyword arguments of the call.
+        include_bias: Whether biases are to be added to products, so that an input of 0 may count.
     """
 
     layer: Any
     inputs: Sequence[tf.Tensor]
     output: tf.Tensor
-    kwargs: dict
+    include_bias: bool = False
 
     @property
     def input(self) -> tf.Tensor:
@@ -137,13 +137,14 @@ class Sum(ABC):
     Attributes:
         group_limit: Which of the explainer's limits says how many groups are kept.
         member_limit: Which says how many members of each; None keeps all.
-        width: About how many numbers per node `groups` holds at once.
+        width: How many groups there are, where there may be so many that nodes are better handled
+            in chunks; None where not.
         bias: (output channels,) float32 or None.
     """
 
     group_limit: str
     member_limit: str | None = None
-    width: Dim
+    width: Dim | None = None
     bias: tf.Tensor | None = None
 
     @abstractmethod

@@ -26,20 +26,21 @@ class Nodes(NamedTuple):
         return Nodes(*(tf.boolean_mask(field, mask) for field in self))
 
 
-def concatenate(parts: Sequence[Nodes]) -> Nodes:
-    """Nodes of several sources behind one another."""
-    return parts[0] if len(parts) == 1 else Nodes(*(tf.concat(f, 0) for f in zip(*parts)))
-
-
 def merge(parts: Sequence[Nodes]) -> Nodes:
     """Makes a set of the nodes, as the paper's M is one: those that coincide add their masses up.
 
-    The same unit asked "why high" and "why low" stays two nodes. The order is that of first
-    appearance, so it is the same for an explanation alone and inside a batch.
+    The same unit asked "why high" and "why low" stays two nodes. The result is in ascending order
+    of index, which is the same for an explanation alone and inside a batch, and reads memory in
+    order.
     """
-    nodes = concatenate(parts)
-    key = nodes.index * 2 + tf.cast(nodes.sign < 0, tf.int64)
-    key, position = tf.unique(key, out_idx=tf.int64)
-    mass = tf.math.unsorted_segment_sum(nodes.mass, position, tf.size(key, out_type=tf.int64))
-    sign = 1.0 - 2.0 * tf.cast(key % 2, tf.float32)
-    return Nodes(key // 2, sign, mass)
+    index, sign, mass = (tf.concat(field, axis=0) for field in zip(*parts, strict=True))
+    key, place = sorted_unique(index * 2 + tf.cast(sign < 0, tf.int64))
+    mass = tf.math.unsorted_segment_sum(mass, place, tf.size(key))
+    return Nodes(key // 2, 1.0 - 2.0 * tf.cast(key % 2, tf.float32), mass)
+
+
+def sorted_unique(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The distinct numbers of an (M,) int64 tensor in ascending order, and each one's place."""
+    distinct, place = tf.unique(values, out_idx=tf.int64)
+    order = tf.argsort(distinct)
+    return tf.gather(distinct, order), tf.gather(tf.math.invert_permutation(order), place)

@@ -12,7 +12,7 @@ from .rules import contributions_of
 
 # Nodes are handled in chunks of about this many numbers, which bounds the memory of a layer
 # whatever the batch size.
-_CHUNK = 2**22
+_CHUNK = 2**23
 
 
 class Limits(NamedTuple):
@@ -67,12 +67,15 @@ def walk_back(
     for call in reversed(graph.calls):
         (output,) = call.outputs
         held[output] = nodes = merge(arriving.pop(output))
-        traced = TracedCall(
-            call.layer, [tensors[i] for i in call.inputs], tensors[output], call.kwargs
-        )
+        read = [tensors[number] for number in call.inputs]
+        traced = TracedCall(call.layer, read, tensors[output], limits.include_bias)
         explanation, unit = _divmod(nodes.index, product(dims(traced.output)))
         at = At(explanation, tf.gather(owner, explanation), unit, nodes.sign)
-        parts, ended = _follow(contributions_of(call, traced), traced, at, nodes.mass, limits)
+        # A rule may lay out its layer's weights anew. Not before the walk gets there, or it would
+        # slow the forward pass down and fill memory.
+        with tf.control_dependencies([nodes.index]):
+            contributions = contributions_of(call, traced)
+        parts, ended = _follow(contributions, traced, at, nodes.mass, limits)
         lost += tf.math.unsorted_segment_sum(ended, explanation, tf.size(owner))
         for number, part in zip(call.inputs, parts, strict=True):
             arriving[number].append(part)
@@ -136,7 +139,10 @@ def _follow_sum(layer: Sum, call: TracedCall, at: At, mass: tf.Tensor, limits: L
         stopped = tf.math.unsorted_segment_sum(members.ended, groups.parent, stop - start)
         return Nodes(index, sign, members.mass), groups.ended + stopped
 
-    return _in_chunks(step, tf.size(mass, tf.int64), layer.width)
+    count = tf.size(mass, tf.int64)
+    if layer.width is None:
+        return step(0, count)
+    return _in_chunks(step, count, layer.width)
 
 
 def _in_chunks(step, count: tf.Tensor, width: Dim) -> tuple[Nodes, tf.Tensor]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from .contributions import Dim, product, unravel
@@ -47,19 +48,24 @@ class Windows:
             bool, false where a tap lies in the padding (its place is then some valid one).
         """
         count = tf.size(position, out_type=tf.int64)
-        place = tf.zeros([count, 1], tf.int64)
-        inside = tf.ones([count, 1], tf.bool)
+        place, inside = None, None
         for axis, coordinate in enumerate(unravel(position, self.output_dims)):
             extent = self.input_dims[axis]
-            tap = tf.range(tf.cast(self.size[axis], tf.int64)) * self.dilation[axis]
-            along = (coordinate * self.strides[axis])[:, None] + (tap - self._before(axis))[None]
+            along = self._offsets(axis) + (coordinate * self.strides[axis])[:, None]
             valid = (along >= 0) & (along < extent)
             along = tf.clip_by_value(along, 0, tf.cast(extent, tf.int64) - 1)
-            taps = tf.shape(place, tf.int64)[1] * tf.size(tap, tf.int64)
-            shape = [count, taps]
-            place = tf.reshape(place[:, :, None] * extent + along[:, None, :], shape)
-            inside = tf.reshape(inside[:, :, None] & valid[:, None, :], shape)
-        return place, inside
+            if place is None:
+                place, inside = along, valid
+            else:
+                place = tf.reshape(place[:, :, None] * extent + along[:, None, :], [count, -1])
+                inside = tf.reshape(inside[:, :, None] & valid[:, None, :], [count, -1])
+        taps = self.taps if isinstance(self.taps, int) else None
+        return tf.ensure_shape(place, [None, taps]), tf.ensure_shape(inside, [None, taps])
+
+    def _offsets(self, axis: int) -> tf.Tensor | np.ndarray:
+        size = self.size[axis]
+        steps = tf.range(tf.cast(size, tf.int64)) if tf.is_tensor(size) else np.arange(size)
+        return steps * self.dilation[axis] - self._before(axis)
 
     def _before(self, axis: int) -> Dim:
         if self.padding == "valid":

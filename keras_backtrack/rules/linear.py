@@ -1,9 +1,12 @@
 """Dense and convolutional layers: weighted sums (paper: III-A, Algorithm 1; III-B, Algorithm 2)."""
 
+import numpy as np
 import tensorflow as tf
 
 from ..compat import as_tensor, depthwise_kernel, keras
 from ..contributions import At, Members, Sum, TracedCall, dims, product, value_at
+from ..kernels import window_sums
+from ..nodes import sorted_unique
 from ..windows import Windows
 from .registry import register_rule
 
@@ -13,7 +16,7 @@ layers = keras.layers
 @register_rule(layers.Dense)
 def dense(call: TracedCall) -> Sum:
     """Algorithm 1, on the last axis."""
-    return DenseSum(call)
+    return DenseSum(call, call.include_bias)
 
 
 @register_rule(layers.Conv2D)
@@ -33,32 +36,36 @@ class DenseSum(Sum):
 
     group_limit = "top_n"
 
-    def __init__(self, call: TracedCall) -> None:
+    def __init__(self, call: TracedCall, include_bias: bool) -> None:
         self._units = call.output.shape[-1]
         self._features = call.input.shape[-1]
         self._rows = product(dims(call.input)[:-1])
-        self._input = tf.cast(tf.reshape(call.input, [-1, self._features]), tf.float32)
         self._kernel = tf.reshape(as_tensor(call.layer.kernel), [-1])
+        source = tf.cast(tf.reshape(call.input, [-1, self._features]), tf.float32)
         self.bias = as_tensor(call.layer.bias) if call.layer.use_bias else None
-        self.width = self._features
-        # Where an input is 0 in the whole batch its products are 0 and never chosen: after a
-        # ReLU that spares most of the kernel, whose columns lie far apart in memory.
-        self._active = tf.where(tf.reduce_any(self._input != 0, axis=0))[:, 0]
+        # Where an input is 0 in the whole batch its products are 0 and never chosen, unless a
+        # bias is added: after a ReLU that spares most of the kernel.
+        used = tf.reduce_any(source != 0, axis=0) | (include_bias and self.bias is not None)
+        self._active = tf.where(used)[:, 0]
+        self._input = tf.gather(source, self._active, axis=1)
+        self.width = tf.size(self._active, tf.int64) + 1
 
     def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
-        active = self._active if bias is None else tf.range(self._features, dtype=tf.int64)
+        # Columns of the kernel in ascending order and each once, only rows that matter: most of
+        # the time goes into fetching these numbers, which lie far apart in memory.
+        filters, place = sorted_unique(at.unit % self._units)
+        dtype = tf.int32 if self._kernel.shape[0] < 2**31 else tf.int64
+        first = tf.cast(self._active, dtype)[:, None] * self._units
+        weight = tf.transpose(tf.gather(self._kernel, first + tf.cast(filters, dtype)))
         row = at.image * self._rows + at.unit // self._units
-        weight = tf.gather(self._kernel, active[:, None] * self._units + at.unit % self._units)
-        value = tf.gather(tf.gather(self._input, active, axis=1), row)
-        value *= tf.transpose(weight) * at.sign[:, None]
-        if bias is None:
-            return value
-        return value + bias[:, None]
+        value = tf.gather(self._input, row) * tf.gather(weight, place)
+        value *= at.sign[:, None]
+        return value if bias is None else value + bias[:, None]
 
     def members(self, at: At, group: tf.Tensor, bias: tf.Tensor | None) -> Members:
-        feature = group if bias is not None else tf.gather(self._active, group)
+        feature = tf.gather(self._active, group)
         weight = tf.gather(self._kernel, feature * self._units + at.unit % self._units)
-        unit = (at.unit // self._units) * self._features + feature
+        unit = at.unit // self._units * self._features + feature
         one = tf.ones_like(weight)
         return Members(one[:, None], unit[:, None], tf.where(weight < 0, -one, one)[:, None])
 
@@ -80,30 +87,17 @@ class ConvolutionSum(Sum):
         self._positions = product(dims(call.input)[:-1])
         self._kernel = as_tensor(layer.kernel)
         self.bias = as_tensor(layer.bias) if layer.use_bias else None
-        self.width = self._channels
-        # Rows of weights that lie together for each filter and tap, and one row of zeros more
-        # for taps in the padding: cheaper than masking what was read there.
-        taps = self._windows.taps
+        # Weights of one filter and tap lie together here, in the layer's kernel they do not.
         by_filter = tf.transpose(tf.reshape(self._kernel, [-1, self._filters]))
-        by_filter = tf.reshape(by_filter, [self._filters * taps, self._channels])
-        self._weight_rows = tf.pad(by_filter, [[0, 1], [0, 0]])
+        self._weight_rows = tf.reshape(by_filter, [-1, self._channels])
 
     def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
         row, inside = self._windows.rows(at.unit // self._filters)
         filters = at.unit % self._filters
         groups = self._in_channels // self._channels
-        row = (at.image[:, None] * self._positions + row) * groups
-        row += (filters // self._per_group)[:, None]
-        taps = self._windows.taps
-        weight_row = filters[:, None] * taps + tf.range(taps, dtype=tf.int64)
-        weight_row = tf.where(inside, weight_row, self._filters * taps)
-        patches = tf.reshape(self._input, [-1, self._channels])
-        # Tap by tap, so that the products of all taps never exist at once; in row-major order,
-        # which makes the sums the same on every machine.
-        value = tf.zeros([], tf.float32)
-        for tap in range(taps):
-            inputs = tf.cast(tf.gather(patches, row[:, tap]), tf.float32)
-            value += inputs * tf.gather(self._weight_rows, weight_row[:, tap])
+        row = row * groups + (filters // self._per_group)[:, None]
+        source = tf.reshape(self._input, [-1, self._positions * groups, self._channels])
+        value = window_sums(source, self._weight_rows, at.image, row, inside, filters)
         value *= at.sign[:, None]
         if bias is None:
             return value
@@ -114,7 +108,7 @@ class ConvolutionSum(Sum):
         filters = at.unit % self._filters
         channel = (filters // self._per_group) * self._channels + group
         unit = row * self._in_channels + channel[:, None]
-        tap = tf.range(self._windows.taps, dtype=tf.int64)
+        tap = np.arange(self._windows.taps)
         weight = (tap * self._channels + group[:, None]) * self._filters + filters[:, None]
         weight = tf.gather(tf.reshape(self._kernel, [-1]), weight)
         return _members(self._input, at, unit, weight, inside, bias)
@@ -133,7 +127,6 @@ class DepthwiseSum(Sum):
         self._filters = call.output.shape[-1]
         self._kernel = tf.reshape(depthwise_kernel(layer), [-1])
         self.bias = as_tensor(layer.bias) if layer.use_bias else None
-        self.width = self._windows.taps
 
     def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
         return self._look(at, bias).value
@@ -146,7 +139,7 @@ class DepthwiseSum(Sum):
         filters = at.unit % self._filters
         channel = filters // (self._filters // self._in_channels)
         unit = row * self._in_channels + channel[:, None]
-        tap = tf.range(self._windows.taps, dtype=tf.int64)
+        tap = np.arange(self._windows.taps)
         weight = tf.gather(self._kernel, tap * self._filters + filters[:, None])
         return _members(self._input, at, unit, weight, inside, bias)
 

@@ -45,7 +45,6 @@ class MeanSum(Sum):
 
     def __init__(self, call: TracedCall) -> None:
         self._window = Window(call)
-        self.width = self._window.taps
 
     def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
         value, _, inside = self._window.look(at)

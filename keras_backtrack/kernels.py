@@ -1,0 +1,91 @@
+"""The one heavy computation of a walk: what each channel of a window adds to a unit."""
+
+import tensorflow as tf
+
+# Nodes in one call of the compiled kernel: XLA wants fixed shapes, and this many rows of a few
+# hundred channels stay in the cache.
+_ROWS = 256
+# Products per node from which compiling pays.
+_WORTH_COMPILING = 1024
+
+
+def window_sums(
+    source: tf.Tensor,
+    weight_rows: tf.Tensor,
+    image: tf.Tensor,
+    row: tf.Tensor,
+    inside: tf.Tensor,
+    filters: tf.Tensor,
+) -> tf.Tensor:
+    """Adds up, for each channel, the products W·A over the positions of a window.
+
+    Positions are added in row-major order in float32, whatever the batch or the machine.
+
+    Args:
+        source: (N, rows, C), what the layer read.
+        weight_rows: (filters · P, C), its weights: P rows for each filter.
+        image: (M,) int64 in ascending order, row of the batch.
+        row: (M, P) int64, the rows of `source[image]` in each window.
+        inside: (M, P) bool, false in the padding.
+        filters: (M,) int64, which filter.
+
+    Returns:
+        (M, C) float32.
+    """
+    rows, channels = source.shape[1:]
+    taps = row.shape[1]
+    if rows is None or taps * channels < _WORTH_COMPILING:
+        flat = tf.reshape(source, [-1, channels])
+        row += (image * tf.shape(source, tf.int64)[1])[:, None]
+        return _sums(flat, weight_rows, row, inside, filters)
+    return _compiled_by_image(source, weight_rows, image, row, inside, filters)
+
+
+def _sums(source, weight_rows, row, inside, filters):
+    """`window_sums` on a (rows, C) source. Tap by tap: all products at once would fill memory."""
+    taps = row.shape[1]
+    total = tf.zeros([], tf.float32)
+    for tap, (read, valid) in enumerate(
+        zip(tf.unstack(row, taps, 1), tf.unstack(inside, taps, 1), strict=True)
+    ):
+        products = tf.cast(tf.gather(source, read), tf.float32)
+        products *= tf.gather(weight_rows, filters * taps + tap)
+        total += products * tf.cast(valid, tf.float32)[:, None]
+    return total
+
+
+_compiled_sums = tf.function(_sums, jit_compile=True, autograph=False)
+
+
+def _compiled_by_image(source, weight_rows, image, row, inside, filters):
+    """`window_sums` in calls of `_ROWS` nodes of one image, so that no shape ever changes."""
+    images = tf.shape(source, tf.int64)[0]
+    counts = tf.math.bincount(tf.cast(image, tf.int32), minlength=tf.cast(images, tf.int32))
+    counts = tf.cast(counts, tf.int64)
+    calls = (counts + _ROWS - 1) // _ROWS
+    # For each call its image, and the nodes from `start` to `stop`.
+    of_image = tf.repeat(tf.range(images), calls)
+    number = tf.range(tf.size(of_image, tf.int64)) - tf.gather(tf.cumsum(calls) - calls, of_image)
+    ends = tf.gather(tf.cumsum(counts), of_image)
+    starts = ends - tf.gather(counts, of_image) + number * _ROWS
+    stops = tf.minimum(starts + _ROWS, ends)
+    row, inside = (tf.pad(t, [[0, _ROWS], [0, 0]]) for t in (row, inside))
+    filters = tf.pad(filters, [[0, _ROWS]])
+
+    def body(call, total):
+        start, stop = starts[call], stops[call]
+        nodes = [_fixed(t[start : start + _ROWS]) for t in (row, inside, filters)]
+        sums = _compiled_sums(source[of_image[call]], weight_rows, *nodes)
+        return call + 1, total.write(call, sums[: stop - start])
+
+    total = tf.TensorArray(
+        tf.float32, tf.size(of_image), infer_shape=False, element_shape=[None, source.shape[2]]
+    )
+    _, total = tf.while_loop(
+        lambda call, _: call < tf.size(of_image), body, (0, total), parallel_iterations=1
+    )
+    return total.concat()
+
+
+def _fixed(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.ensure_shape(tensor, [_ROWS, *tensor.shape[1:]])
