@@ -1,12 +1,36 @@
-"""See why a Keras network decided what it did: backtrack its decision to the pixels."""
+"""See why a Keras network decided what it did: backtrack its decision to the pixels.
 
-from .contributions import Arrival, At, Branches, Members, Moves, Sum, TracedCall, same_place
-from .errors import UnsupportedLayerError, UnsupportedModelError
-from .explainer import BacktrackExplainer
-from .explanation import Explanation
-from .rules import register_rule
+The names below are imported when first used: importing TensorFlow takes seconds, and the command
+line has to set environment variables before that happens.
+"""
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .contributions import Arrival, At, Branches, Members, Moves, Sum, TracedCall, same_place
+    from .errors import UnsupportedLayerError, UnsupportedModelError
+    from .explainer import BacktrackExplainer
+    from .explanation import Explanation
+    from .rules import register_rule
+
+_HOMES = {
+    "Arrival": "contributions",
+    "At": "contributions",
+    "BacktrackExplainer": "explainer",
+    "Branches": "contributions",
+    "Explanation": "explanation",
+    "Members": "contributions",
+    "Moves": "contributions",
+    "Sum": "contributions",
+    "TracedCall": "contributions",
+    "UnsupportedLayerError": "errors",
+    "UnsupportedModelError": "errors",
+    "register_rule": "rules",
+    "same_place": "contributions",
+}
 
 __all__ = [
     "Arrival",
@@ -20,6 +44,17 @@ __all__ = [
     "TracedCall",
     "UnsupportedLayerError",
     "UnsupportedModelError",
+    "__version__",
     "register_rule",
     "same_place",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,9 @@ def check_limit(name: str, value: Any) -> int | None:
         return None
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1:
         return int(value)
-    raise ValueError(f"`{name}` must be an int of at least 1, or None for all. Received: {value!r}.")
+    raise ValueError(
+        f"`{name}` must be an int of at least 1, or None for all. Received: {value!r}."
+    )
 
 
 def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarray:
@@ -114,8 +116,7 @@ def check_targets(targets: Any, images: int, classes: int) -> np.ndarray:
         )
     if any(len(set(row)) < len(row) for row in array.tolist()):
         raise ValueError(
-            "The targets of one image must differ from one another. "
-            f"Received: {targets!r}."
+            f"The targets of one image must differ from one another. Received: {targets!r}."
         )
     return array.astype(np.int64)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 # TensorFlow comes first: with Intel Extension for TensorFlow installed, the other order
 # registers its plug-in twice.
 import tensorflow as tf
+
 import keras  # isort: skip
 
 KERAS_3 = int(keras.__version__.split(".")[0]) >= 3

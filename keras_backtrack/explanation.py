@@ -1,6 +1,5 @@
 """`Explanation`: the result, and the views on it, each computed when asked for."""
 
-import difflib
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -11,38 +10,8 @@ import numpy as np
 
 from . import maps
 from .graph import Graph
+from .held import HeldNodes, LayerNodes
 from .program import Run
-
-
-class LayerNodes(Sequence):
-    """What M held at one layer: item i is the (M, rank) int32 coordinates for explanation i.
-
-    Attributes:
-        shape: Sizes of the layer's output after the batch axis.
-        sign: For each explanation, (M,) int8: +1 if the walk asked why the unit is high, -1 why
-            it is low.
-        mass: For each explanation, (M,) float32: how much of the decision flows through.
-    """
-
-    def __init__(self, held: "_Held", rows: np.ndarray) -> None:
-        self.shape = held.shape
-        parts = [held.of(row) for row in rows]
-        self._coordinates = [
-            np.stack(np.unravel_index(unit, self.shape), axis=1).astype(np.int32)
-            for unit, _, _ in parts
-        ]
-        self.sign = [sign for _, sign, _ in parts]
-        self.mass = [mass for _, _, mass in parts]
-
-    def __getitem__(self, i: int) -> np.ndarray:
-        return self._coordinates[i]
-
-    def __len__(self) -> int:
-        return len(self._coordinates)
-
-    def __repr__(self) -> str:
-        counts = ", ".join(map(str, map(len, self._coordinates[:8])))
-        return f"LayerNodes(shape={self.shape}, nodes: {counts}{', …' * (len(self) > 8)})"
 
 
 class Explanation:
@@ -65,7 +34,7 @@ class Explanation:
         lost: np.ndarray,
         image_index: np.ndarray,
         images: np.ndarray,
-        layers: "_Layers",
+        layers: HeldNodes,
         rows: np.ndarray,
     ) -> None:
         self.targets = targets
@@ -90,7 +59,9 @@ class Explanation:
             image_index: (N,) which row of it each decision is about.
         """
         joined = [np.concatenate([getattr(r, f) for r in runs]) for f in _PER_EXPLANATION]
-        return cls(*joined, image_index, images, _Layers(runs, graph), np.arange(len(image_index)))
+        return cls(
+            *joined, image_index, images, HeldNodes(runs, graph), np.arange(len(image_index))
+        )
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -326,70 +297,3 @@ class Explanation:
 
 _PER_EXPLANATION = ("targets", "scores", "lost")
 _RAGGED = ("pixels", "mass", "boxes")
-
-
-class _Held:
-    """The nodes of one tensor, for all explanations, in order of their index."""
-
-    def __init__(self, index, sign, mass, shape: tuple[int, ...]) -> None:
-        order = np.argsort(index, kind="stable")
-        self.shape = shape
-        self._index, self._sign, self._mass = index[order], sign[order], mass[order]
-        self._size = int(np.prod(shape))
-
-    def of(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Units (row-major), signs and masses for one explanation."""
-        start, stop = np.searchsorted(self._index, [row * self._size, (row + 1) * self._size])
-        unit = self._index[start:stop] - row * self._size
-        return unit, self._sign[start:stop].astype(np.int8), self._mass[start:stop]
-
-
-class _Layers:
-    """What all runs held, by layer name; put in order when first asked for."""
-
-    def __init__(self, runs: Sequence[Run], graph: Graph) -> None:
-        self._runs = runs
-        self._numbers = {name: number for number, name in graph.names.items()}
-        self.input_name = graph.names[graph.inputs[0]]
-        self.names = [graph.names[call.outputs[0]] for call in graph.calls]
-        self._cache: dict[str, _Held] = {}
-
-    def held(self, name: str) -> _Held:
-        if name not in self._cache:
-            number = self._numbers[name]
-            shape = self._runs[0].sizes[number]
-            size, first, parts = int(np.prod(shape)), 0, []
-            for run in self._runs:
-                if number in run.nodes:
-                    index, sign, mass = run.nodes[number]
-                    parts.append((index + first * size, sign, mass))
-                first += len(run.targets)
-            fields = zip(*parts) if parts else [np.zeros(0, np.int64), *[np.zeros(0, "f")] * 2]
-            fields = [np.concatenate(f) for f in fields] if parts else fields
-            self._cache[name] = _Held(*fields, shape)
-        return self._cache[name]
-
-    def resolve(self, layer: str) -> str:
-        """Full name of a layer that may have been named by its last part."""
-        if layer in self._numbers:
-            return layer
-        matches = [name for name in self._numbers if name.endswith(f"/{layer}")]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise ValueError(f"Several layers have this name: {matches}. Received: {layer!r}.")
-        near = difflib.get_close_matches(str(layer), self._numbers, n=3, cutoff=0.4)
-        raise ValueError(
-            "There is no such layer between the model's input and its output"
-            + (f"; near it are {near}" if near else "")
-            + f". Received: {layer!r}."
-        )
-
-    def last_spatial(self) -> str:
-        """The last layer whose output is a map, not a single cell."""
-        sizes = self._runs[0].sizes
-        for name in reversed(self.names):
-            shape = sizes[self._numbers[name]]
-            if len(shape) == 3 and shape[0] * shape[1] > 1:
-                return name
-        raise ValueError("`grid` needs a layer with a spatial output, and this model has none.")

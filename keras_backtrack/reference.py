@@ -57,7 +57,7 @@ def backtrack(
     model: keras.Model,
     image: np.ndarray,
     target: int,
-    limits: Limits = Limits(),
+    limits: Limits | None = None,
     activations: dict[int, np.ndarray] | None = None,
 ) -> Reference:
     """Walks one decision about one image back to its pixels.
@@ -66,10 +66,11 @@ def backtrack(
         model: A built Functional or Sequential model with one output.
         image: The image, without a batch axis.
         target: Which unit of the output to explain.
-        limits: How many contributions are kept.
+        limits: How many contributions are kept; None for the defaults.
         activations: Every tensor's activation for this image, without a batch axis, by its number
             in the model's graph. By default the model is run.
     """
+    limits = limits or Limits()
     graph = read_graph(model)
     if activations is None:
         tensors = graph.replay(np.asarray(image, np.float32)[None])

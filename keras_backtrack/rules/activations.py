@@ -8,13 +8,41 @@ import tensorflow as tf
 from ..compat import keras
 
 _NAMES = (
-    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu "
-    "linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus "
-    "softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold"
-).split()
+    "celu",
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+)
 
 # Swish, GELU and Mish dip below zero and back, soft-max mixes the classes: the decision is read
-# through them as through a monotone function (`DESIGN`: walked through to its own logit).
+# through them as through a monotone function, each class to its own logit.
 ACTIVATION_LAYERS = tuple(
     getattr(keras.layers, name)
     for name in ("ELU", "LeakyReLU", "ReLU", "Softmax", "ThresholdedReLU")

@@ -1,0 +1,188 @@
+"""The command line."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+import numpy as np
+
+# Read when TensorFlow is imported, which happens in the commands. It leaves oneDNN off on CPUs
+# without AVX512-VNNI, though they gain from it as well.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# What tells most in a figure on the networks that can be named: the paper's single best path
+# leaves too few pixels in networks with bottlenecks.
+_TOP_N, _CHANNELS, _POSITIONS = 20, 3, 3
+
+
+def _limit(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    if value == "all":
+        return None
+    if value.isdigit() and int(value) >= 1:
+        return int(value)
+    raise click.BadParameter(f"must be a number of at least 1, or 'all'. Received: {value!r}.")
+
+
+@click.group()
+@click.version_option(package_name="keras-backtrack")
+def main() -> None:
+    """See why a Keras network decided what it did."""
+
+
+@main.command()
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@click.option(
+    "--model",
+    "name",
+    default="efficientnet-lite0",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="efficientnet-lite0 (comes with the extra 'demo'), any name in keras.applications, or a "
+    ".keras or .h5 file.",
+)
+@click.option("--weights", metavar="FILE", help="Weights for a keras.applications network.")
+@click.option("--target", metavar="CLASS", help="Class to explain, name or number. [predicted]")
+@click.option(
+    "--preprocess",
+    metavar="KIND",
+    help="How pixels are prepared for a model file: none (0 to 255), unit (0 to 1), tf (-1 to 1), "
+    "caffe (BGR minus mean), torch (mean and deviation), lite. [none]",
+)
+@click.option(
+    "--resize",
+    type=click.Choice(["crop", "squeeze"]),
+    help="Show the network the centre of the photo, or all of it squeezed. [crop for named "
+    "networks, squeeze for files]",
+)
+@click.option(
+    "--top-n",
+    default=str(_TOP_N),
+    show_default=True,
+    callback=_limit,
+    help="Inputs followed from each unit of a Dense layer, or 'all'.",
+)
+@click.option(
+    "--channels",
+    default=str(_CHANNELS),
+    show_default=True,
+    callback=_limit,
+    help="Channels followed in a convolution, or 'all'. The paper follows 1.",
+)
+@click.option(
+    "--positions",
+    default=str(_POSITIONS),
+    show_default=True,
+    callback=_limit,
+    help="Positions followed in each channel, or 'all'. The paper follows 1.",
+)
+@click.option(
+    "--out",
+    default="out",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the figure (PNG) and the numbers (JSON) of each photo.",
+)
+@click.option("--allow-code", is_flag=True, help="Let a model file run code of its own.")
+def explain(
+    photos, name, weights, target, preprocess, resize, top_n, channels, positions, out, allow_code
+) -> None:
+    """Explain what a network sees in photos.
+
+    For each PHOTO it prints the predicted classes and writes a figure (photo, important pixels,
+    attention, salient region, boxes) and a JSON file with the pixels and boxes in the photo's own
+    coordinates.
+    """
+    # These import TensorFlow, which takes seconds that --help need not wait for.
+    from .explainer import BacktrackExplainer
+    from .models import load_network
+
+    try:
+        network = load_network(name, weights, preprocess, resize, allow_code)
+        wanted = None if target is None else network.class_index(target)
+        explainer = BacktrackExplainer(network.model, top_n, channels, positions)
+        out.mkdir(parents=True, exist_ok=True)
+    except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
+    failed = 0
+    for photo, stem in zip(photos, _unique_stems(photos), strict=True):
+        try:
+            _explain_photo(photo, out / stem, network, explainer, wanted)
+        except (OSError, ValueError) as error:
+            failed += 1
+            click.echo(f"{photo}: {error}", err=True)
+    if failed:
+        click.echo(f"{failed} of {len(photos)} photos could not be explained.", err=True)
+        raise SystemExit(2)
+
+
+def _unique_stems(photos) -> list[str]:
+    """Names for the output files; photos of the same name in different folders get numbers."""
+    stems, taken = [], set()
+    for photo in photos:
+        stem, number = Path(photo).stem, 1
+        while stem in taken:
+            number += 1
+            stem = f"{Path(photo).stem}-{number}"
+        taken.add(stem)
+        stems.append(stem)
+    return stems
+
+
+def _explain_photo(photo: str, out: Path, network, explainer, target: int | None) -> None:
+    from . import maps, plotting
+    from .photos import read_photo
+
+    picture = read_photo(photo)
+    frame = network.frame(picture.shape[:2], network.size)
+    x = network.preprocess(frame.cut(picture)[None])
+    e = explainer.explain(x, target)
+    predictions = _top_classes(np.asarray(network.model(x, training=False))[0], network.classes)
+    points, mass = maps.unique_points(frame.points(e.pixels[0]), e.mass[0])
+    boxes = frame.boxes(e.boxes()[0])
+    attention = frame.map(e.attention()[0])
+    label = network.classes[int(e.targets[0])].split(", ")[0]
+    row = plotting.Row(
+        picture,
+        points,
+        mass,
+        attention,
+        maps.saliency(attention),
+        boxes,
+        title=f"{label}  {e.scores[0]:.1%}",
+    )
+    # `with_suffix` would take "photo.2" apart.
+    Path(f"{out}.png").write_bytes(plotting.png(plotting.figure([row])))
+    record = {
+        "photo": str(photo),
+        "height": picture.shape[0],
+        "width": picture.shape[1],
+        "predictions": predictions,
+        "target": int(e.targets[0]),
+        "target_name": label,
+        "score": float(e.scores[0]),
+        "lost": float(e.lost[0]),
+        "seen": [round(edge, 2) for edge in frame.part],
+        "pixels": points.tolist(),
+        "mass": [round(float(m), 7) for m in mass],
+        "boxes": boxes.tolist(),
+    }
+    Path(f"{out}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    click.echo(f"{photo}")
+    for prediction in predictions:
+        click.echo(f"  {prediction['probability']:7.2%}  {prediction['name']}")
+    click.echo(f"  {len(points)} important pixels for {label!r}, see {out}.png and {out}.json")
+
+
+def _top_classes(output: np.ndarray, classes: tuple[str, ...]) -> list[dict]:
+    """The five best classes; the output may be probabilities or logits."""
+    output = output.astype(np.float64)
+    if output.min() < 0 or abs(output.sum() - 1) > 1e-3:
+        output = np.exp(output - output.max())
+        output /= output.sum()
+    best = np.argsort(-output, kind="stable")[:5]
+    return [
+        {"class": int(i), "name": classes[i].split(", ")[0], "probability": float(output[i])}
+        for i in best
+    ]

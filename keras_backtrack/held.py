@@ -1,0 +1,107 @@
+"""What the walk held at each layer, brought into order when somebody asks."""
+
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+
+from .graph import Graph
+from .program import Run
+
+
+class LayerNodes(Sequence):
+    """What M held at one layer: item i is the (M, rank) int32 coordinates for explanation i.
+
+    Attributes:
+        shape: Sizes of the layer's output after the batch axis.
+        sign: For each explanation, (M,) int8: +1 if the walk asked why the unit is high, -1 why
+            it is low.
+        mass: For each explanation, (M,) float32: how much of the decision flows through.
+    """
+
+    def __init__(self, held: "_Tensor", rows: np.ndarray) -> None:
+        self.shape = held.shape
+        parts = [held.of(row) for row in rows]
+        self._coordinates = [
+            np.stack(np.unravel_index(unit, self.shape), axis=1).astype(np.int32)
+            for unit, _, _ in parts
+        ]
+        self.sign = [sign for _, sign, _ in parts]
+        self.mass = [mass for _, _, mass in parts]
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self._coordinates[i]
+
+    def __len__(self) -> int:
+        return len(self._coordinates)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(map(str, map(len, self._coordinates[:8])))
+        return f"LayerNodes(shape={self.shape}, nodes: {counts}{', …' * (len(self) > 8)})"
+
+
+class _Tensor:
+    """The nodes of one tensor, for all explanations, in order of their index."""
+
+    def __init__(self, index, sign, mass, shape: tuple[int, ...]) -> None:
+        order = np.argsort(index, kind="stable")
+        self.shape = shape
+        self._index, self._sign, self._mass = index[order], sign[order], mass[order]
+        self._size = int(np.prod(shape))
+
+    def of(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Units (row-major), signs and masses for one explanation."""
+        start, stop = np.searchsorted(self._index, [row * self._size, (row + 1) * self._size])
+        unit = self._index[start:stop] - row * self._size
+        return unit, self._sign[start:stop].astype(np.int8), self._mass[start:stop]
+
+
+class HeldNodes:
+    """What all runs held, by layer name; put in order when first asked for."""
+
+    def __init__(self, runs: Sequence[Run], graph: Graph) -> None:
+        self._runs = runs
+        self._numbers = {name: number for number, name in graph.names.items()}
+        self.input_name = graph.names[graph.inputs[0]]
+        self.names = [graph.names[call.outputs[0]] for call in graph.calls]
+        self._cache: dict[str, _Tensor] = {}
+
+    def held(self, name: str) -> _Tensor:
+        if name not in self._cache:
+            number = self._numbers[name]
+            shape = self._runs[0].sizes[number]
+            size, first, parts = int(np.prod(shape)), 0, []
+            for run in self._runs:
+                if number in run.nodes:
+                    index, sign, mass = run.nodes[number]
+                    parts.append((index + first * size, sign, mass))
+                first += len(run.targets)
+            nothing = np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32)
+            fields = zip(nothing, *parts, strict=True)
+            self._cache[name] = _Tensor(*map(np.concatenate, fields), shape)
+        return self._cache[name]
+
+    def resolve(self, layer: str) -> str:
+        """Full name of a layer that may have been named by its last part."""
+        if layer in self._numbers:
+            return layer
+        matches = [name for name in self._numbers if name.endswith(f"/{layer}")]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise ValueError(f"Several layers have this name: {matches}. Received: {layer!r}.")
+        near = difflib.get_close_matches(str(layer), self._numbers, n=3, cutoff=0.4)
+        raise ValueError(
+            "There is no such layer between the model's input and its output"
+            + (f"; near it are {near}" if near else "")
+            + f". Received: {layer!r}."
+        )
+
+    def last_spatial(self) -> str:
+        """The last layer whose output is a map, not a single cell."""
+        sizes = self._runs[0].sizes
+        for name in reversed(self.names):
+            shape = sizes[self._numbers[name]]
+            if len(shape) == 3 and shape[0] * shape[1] > 1:
+                return name
+        raise ValueError("`grid` needs a layer with a spatial output, and this model has none.")

@@ -1,0 +1,101 @@
+"""Photos from files, cut and scaled for a network, and places in the network's input back again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
+
+_KEPT = 224 / 256  # of the shorter side: ImageNet's usual evaluation
+
+
+class PhotoError(ValueError):
+    """A file that cannot be read as a photo."""
+
+
+def read_photo(path: str | Path) -> np.ndarray:
+    """Reads a picture file, turned as its EXIF orientation says.
+
+    Args:
+        path: Any format that Pillow reads.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        PhotoError: If there is no such file, it is no picture, or it is damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except FileNotFoundError:
+        raise PhotoError(f"There is no such file. Received: {str(path)!r}.") from None
+    except UnidentifiedImageError:
+        raise PhotoError(f"The file is not a picture. Received: {str(path)!r}.") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise PhotoError(f"The picture cannot be read: {error}. Received: {str(path)!r}.") from None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The part of a photo that a network sees, and at what size.
+
+    Attributes:
+        photo: Height and width of the photo.
+        part: Edges of the part in the photo: top, left, bottom, right, fractions allowed.
+        network: Height and width of the network's input.
+    """
+
+    photo: tuple[int, int]
+    part: tuple[float, float, float, float]
+    network: tuple[int, int]
+
+    @classmethod
+    def crop(cls, photo: tuple[int, int], network: tuple[int, int]) -> "Frame":
+        """The centre, as in ImageNet's evaluation: 224 of 256 parts of the shorter side."""
+        scale = min(photo[0] / network[0], photo[1] / network[1]) * _KEPT
+        height, width = network[0] * scale, network[1] * scale
+        top, left = (photo[0] - height) / 2, (photo[1] - width) / 2
+        return cls(photo, (top, left, top + height, left + width), network)
+
+    @classmethod
+    def squeeze(cls, photo: tuple[int, int], network: tuple[int, int]) -> "Frame":
+        """The whole photo, its proportions changed."""
+        return cls(photo, (0.0, 0.0, float(photo[0]), float(photo[1])), network)
+
+    def cut(self, photo: np.ndarray) -> np.ndarray:
+        """What the network sees of the (H, W, 3) uint8 photo: (h, w, 3) float32 in [0, 255]."""
+        top, left, bottom, right = self.part
+        image = Image.fromarray(photo).resize(
+            self.network[::-1], Image.Resampling.BICUBIC, box=(left, top, right, bottom)
+        )
+        return np.asarray(image, np.float32)
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """(P, 2) rows of the network's input to the photo's pixels under their centres."""
+        top, left, bottom, right = self.part
+        scale = np.array([bottom - top, right - left]) / self.network
+        points = np.floor([top, left] + (points + 0.5) * scale)
+        return np.clip(points, 0, np.array(self.photo) - 1).astype(np.int32)
+
+    def boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """(B, 4) half-open boxes of the network's input to the smallest ones in the photo."""
+        top, left, bottom, right = self.part
+        scale = np.array([bottom - top, right - left] * 2) / (self.network * 2)
+        edges = np.array([top, left, top, left]) + boxes * scale
+        edges = np.concatenate([np.floor(edges[:, :2]), np.ceil(edges[:, 2:])], axis=1)
+        return np.clip(edges, 0, self.photo * 2).astype(np.int32)
+
+    def map(self, values: np.ndarray) -> np.ndarray:
+        """A float map of the network's input to the size of the photo, 0 where it saw nothing."""
+        top, left, bottom, right = self.part
+        rows, columns = (np.arange(n) + 0.5 for n in self.photo)
+        y = (rows - top) / (bottom - top) * self.network[0] - 0.5
+        x = (columns - left) / (right - left) * self.network[1] - 0.5
+        scaled = ndimage.map_coordinates(
+            values, np.meshgrid(y, x, indexing="ij"), order=1, mode="nearest"
+        )
+        seen_rows = (rows >= top) & (rows < bottom)
+        seen_columns = (columns >= left) & (columns < right)
+        return np.where(seen_rows[:, None] & seen_columns[None], scaled, 0).astype(np.float32)
