@@ -31,10 +31,6 @@ class At(NamedTuple):
     unit: tf.Tensor
     sign: tf.Tensor
 
-    def take(self, rows: tf.Tensor) -> "At":
-        """The nodes at the given (L,) rows."""
-        return At(*(tf.gather(field, rows) for field in self))
-
 
 @dataclass(frozen=True)
 class TracedCall:

@@ -1,6 +1,10 @@
 """The one heavy computation of a walk: what each channel of a window adds to a unit."""
 
+from functools import cache
+
 import tensorflow as tf
+
+from .nodes import traced_once
 
 # Nodes in one call of the compiled kernel: XLA wants fixed shapes, and this many rows of a few
 # hundred channels stay in the cache.
@@ -32,13 +36,29 @@ def window_sums(
     Returns:
         (M, C) float32.
     """
-    rows, channels = source.shape[1:]
-    taps = row.shape[1]
-    if rows is None or taps * channels < _WORTH_COMPILING:
-        flat = tf.reshape(source, [-1, channels])
-        row += (image * tf.shape(source, tf.int64)[1])[:, None]
-        return _sums(flat, weight_rows, row, inside, filters)
-    return _compiled_by_image(source, weight_rows, image, row, inside, filters)
+    taps, channels = row.shape[1], source.shape[2]
+    compiled = source.shape[1] is not None and taps * channels >= _WORTH_COMPILING
+    return _window_sums(taps, compiled)(source, weight_rows, image, row, inside, filters)
+
+
+@cache
+def _window_sums(taps: int, compiled: bool):
+    vector, table = [None], [None, taps]
+    return traced_once(
+        ([None, None, None], tf.float32),
+        ([None, None], tf.float32),
+        (vector, tf.int64),
+        (table, tf.int64),
+        (table, tf.bool),
+        (vector, tf.int64),
+    )(_compiled_by_image if compiled else _at_once)
+
+
+def _at_once(source, weight_rows, image, row, inside, filters):
+    """`window_sums` in plain operations."""
+    flat = tf.reshape(source, [-1, tf.shape(source)[2]])
+    row += (image * tf.shape(source, tf.int64)[1])[:, None]
+    return _sums(flat, weight_rows, row, inside, filters)
 
 
 def _sums(source, weight_rows, row, inside, filters):
@@ -48,8 +68,7 @@ def _sums(source, weight_rows, row, inside, filters):
     for tap, (read, valid) in enumerate(
         zip(tf.unstack(row, taps, 1), tf.unstack(inside, taps, 1), strict=True)
     ):
-        products = tf.cast(tf.gather(source, read), tf.float32)
-        products *= tf.gather(weight_rows, filters * taps + tap)
+        products = tf.gather(source, read) * tf.gather(weight_rows, filters * taps + tap)
         total += products * tf.cast(valid, tf.float32)[:, None]
     return total
 
@@ -78,12 +97,11 @@ def _compiled_by_image(source, weight_rows, image, row, inside, filters):
         sums = _compiled_sums(source[of_image[call]], weight_rows, *nodes)
         return call + 1, total.write(call, sums[: stop - start])
 
-    total = tf.TensorArray(
-        tf.float32, tf.size(of_image), infer_shape=False, element_shape=[None, source.shape[2]]
-    )
-    _, total = tf.while_loop(
-        lambda call, _: call < tf.size(of_image), body, (0, total), parallel_iterations=1
-    )
+    count = tf.size(of_image)
+    total = tf.TensorArray(tf.float32, count + 1, infer_shape=False, element_shape=[None, None])
+    # TensorFlow cannot join no parts, and there are none where all paths have ended.
+    total = total.write(count, tf.zeros([0, tf.shape(source)[2]]))
+    _, total = tf.while_loop(lambda call, _: call < count, body, (0, total), parallel_iterations=1)
     return total.concat()
 
 

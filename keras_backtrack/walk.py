@@ -1,13 +1,14 @@
 """The walk from the output back to the input: which contributions are followed, for all rules."""
 
 from collections import defaultdict
+from functools import cache
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from .contributions import At, Branches, Dim, Moves, Sum, TracedCall, dims, product
 from .graph import Graph
-from .nodes import Nodes, merge
+from .nodes import Nodes, merge, traced_once
 from .rules import contributions_of
 
 # Nodes are handled in chunks of about this many numbers, which bounds the memory of a layer
@@ -116,48 +117,85 @@ def _follow(contributions, call: TracedCall, at: At, mass: tf.Tensor, limits: Li
 
 
 def _follow_sum(layer: Sum, call: TracedCall, at: At, mass: tf.Tensor, limits: Limits):
-    """`_follow` for weighted sums, chunk by chunk."""
-    size = product(dims(call.input))
-    bias = None
-    if limits.include_bias and layer.bias is not None:
-        channels = call.output.shape[-1]
-        bias = tf.gather(layer.bias, at.unit % channels) * at.sign
+    """`_follow` for weighted sums."""
+    size = tf.cast(product(dims(call.input)), tf.int64)
+    group_limit = getattr(limits, layer.group_limit)
+    member_limit = getattr(limits, layer.member_limit) if layer.member_limit else None
+    with_bias = limits.include_bias and layer.bias is not None
 
-    def step(start: tf.Tensor, stop: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
-        here = At(*(field[start:stop] for field in at))
-        b = None if bias is None else bias[start:stop]
-        groups = _share(mass[start:stop], layer.groups(here, b), getattr(limits, layer.group_limit))
-        here = here.take(groups.parent)
-        b = None if b is None else tf.gather(b, groups.parent)
-        inside = layer.members(here, groups.choice, b)
-        limit = getattr(limits, layer.member_limit) if layer.member_limit else None
-        members = _share(groups.mass, inside.value, limit)
-        chosen = tf.stack([members.parent, members.choice], axis=1)
-        here = here.take(members.parent)
-        index = here.explanation * size + tf.gather_nd(inside.unit, chosen)
-        sign = here.sign * tf.gather_nd(inside.flip, chosen)
-        stopped = tf.math.unsorted_segment_sum(members.ended, groups.parent, stop - start)
-        return Nodes(index, sign, members.mass), groups.ended + stopped
+    def bias_at(at: At) -> tf.Tensor | None:
+        if not with_bias:
+            return None
+        return tf.gather(layer.bias, at.unit % call.output.shape[-1]) * at.sign
 
-    count = tf.size(mass, tf.int64)
+    def step(at: At, mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
+        groups = _share(mass, layer.groups(at, bias_at(at)), group_limit)
+        chosen = At(*_take(*at, groups.parent))
+        inside = layer.members(chosen, groups.choice, bias_at(chosen))
+        members = _share(groups.mass, inside.value, member_limit)
+        index, sign, stopped = _arrive(
+            chosen.explanation,
+            chosen.sign,
+            inside.unit,
+            inside.flip,
+            members.parent,
+            members.choice,
+            size,
+            members.ended,
+            groups.parent,
+            groups.ended,
+        )
+        return Nodes(index, sign, members.mass), stopped
+
     if layer.width is None:
-        return step(0, count)
-    return _in_chunks(step, count, layer.width)
+        return step(at, mass)
+    return _in_chunks(step, at, mass, layer.width)
 
 
-def _in_chunks(step, count: tf.Tensor, width: Dim) -> tuple[Nodes, tf.Tensor]:
-    """Runs `step(start, stop)` over `count` nodes and joins what it returns."""
+_INDICES, _NUMBERS = ([None], tf.int64), ([None], tf.float32)
+
+
+@traced_once(_INDICES, _INDICES, _INDICES, _NUMBERS, _INDICES)
+def _take(explanation, image, unit, sign, rows):
+    """The nodes at some rows."""
+    return [tf.gather(field, rows) for field in (explanation, image, unit, sign)]
+
+
+@traced_once(
+    _INDICES,
+    _NUMBERS,
+    ([None, None], tf.int64),
+    ([None, None], tf.float32),
+    _INDICES,
+    _INDICES,
+    ([], tf.int64),
+    _NUMBERS,
+    _INDICES,
+    _NUMBERS,
+)
+def _arrive(explanation, sign, unit, flip, row, member, size, ended, parent, ended_before):
+    """Index and sign of the chosen members, and the mass of each node that ended."""
+    chosen = tf.stack([row, member], axis=1)
+    index = tf.gather(explanation, row) * size + tf.gather_nd(unit, chosen)
+    sign = tf.gather(sign, row) * tf.gather_nd(flip, chosen)
+    stopped = tf.math.unsorted_segment_sum(ended, parent, tf.size(ended_before))
+    return index, sign, ended_before + stopped
+
+
+def _in_chunks(step, at: At, mass: tf.Tensor, width: Dim) -> tuple[Nodes, tf.Tensor]:
+    """Runs `step` on some nodes at a time and joins what it returns."""
+    count = tf.size(mass, tf.int64)
     rows = tf.maximum(tf.cast(_CHUNK // width, tf.int64), 1)
     chunks = tf.maximum((count + rows - 1) // rows, 1)
-    dtypes = (tf.int64, tf.float32, tf.float32, tf.float32)
     arrays = [
         tf.TensorArray(dtype, tf.cast(chunks, tf.int32), infer_shape=False, element_shape=[None])
-        for dtype in dtypes
+        for dtype in (tf.int64, tf.float32, tf.float32, tf.float32)
     ]
 
     def body(chunk, arrays):
         start = tf.cast(chunk, tf.int64) * rows
-        nodes, ended = step(start, tf.minimum(start + rows, count))
+        stop = tf.minimum(start + rows, count)
+        nodes, ended = step(At(*(field[start:stop] for field in at)), mass[start:stop])
         return chunk + 1, [a.write(chunk, v) for a, v in zip(arrays, (*nodes, ended), strict=True)]
 
     _, arrays = tf.while_loop(
@@ -194,20 +232,27 @@ def _share(mass: tf.Tensor, value: tf.Tensor, limit: int | None) -> _Shares:
         value: (M, G) float32, contributions.
         limit: How many are kept at most; None for all. Ties go to the lowest place.
     """
-    choice = None
-    if limit is not None:
-        value, choice = tf.math.top_k(value, tf.minimum(limit, tf.shape(value)[1]))
-    value = tf.maximum(value, 0.0)
-    total = tf.reduce_sum(value, axis=1)
-    place = tf.where(value > 0)
-    parent = place[:, 0]
-    share = tf.gather_nd(value, place) / tf.gather(total, parent)
-    return _Shares(
-        parent,
-        place[:, 1] if choice is None else tf.cast(tf.gather_nd(choice, place), tf.int64),
-        tf.gather(mass, parent) * share,
-        tf.where(total > 0, 0.0, mass),
-    )
+    return _Shares(*_share_with(limit)(mass, value))
+
+
+@cache
+def _share_with(limit: int | None):
+    @traced_once(([None], tf.float32), ([None, None], tf.float32))
+    def share(mass, value):
+        choice = None
+        if limit is not None:
+            value, choice = tf.math.top_k(value, tf.minimum(limit, tf.shape(value)[1]))
+        value = tf.maximum(value, 0.0)
+        total = tf.reduce_sum(value, axis=1)
+        place = tf.where(value > 0)
+        parent, choice_of = place[:, 0], place[:, 1]
+        if choice is not None:
+            choice_of = tf.cast(tf.gather_nd(choice, place), tf.int64)
+        portion = tf.gather_nd(value, place) / tf.gather(total, parent)
+        ended = tf.where(total > 0, 0.0, mass)
+        return parent, choice_of, tf.gather(mass, parent) * portion, ended
+
+    return share
 
 
 def _divmod(index: tf.Tensor, size: Dim) -> tuple[tf.Tensor, tf.Tensor]:

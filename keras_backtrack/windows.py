@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from .contributions import Dim, product, unravel
+from .nodes import traced_once
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,15 @@ class Windows:
             (M, taps) int64, row-major places in the input, taps in row-major order; and (M, taps)
             bool, false where a tap lies in the padding (its place is then some valid one).
         """
-        count = tf.size(position, out_type=tf.int64)
         place, inside = None, None
         for axis, coordinate in enumerate(unravel(position, self.output_dims)):
-            extent = self.input_dims[axis]
-            along = self._offsets(axis) + (coordinate * self.strides[axis])[:, None]
-            valid = (along >= 0) & (along < extent)
-            along = tf.clip_by_value(along, 0, tf.cast(extent, tf.int64) - 1)
+            along, valid = _along(
+                coordinate * self.strides[axis], self._offsets(axis), self.input_dims[axis]
+            )
             if place is None:
                 place, inside = along, valid
             else:
-                place = tf.reshape(place[:, :, None] * extent + along[:, None, :], [count, -1])
-                inside = tf.reshape(inside[:, :, None] & valid[:, None, :], [count, -1])
+                place, inside = _cross(place, inside, along, valid, self.input_dims[axis])
         taps = self.taps if isinstance(self.taps, int) else None
         return tf.ensure_shape(place, [None, taps]), tf.ensure_shape(inside, [None, taps])
 
@@ -74,3 +72,23 @@ class Windows:
         span = (self.output_dims[axis] - 1) * self.strides[axis] + reach
         missing = span - self.input_dims[axis]
         return tf.maximum(missing, 0) // 2 if tf.is_tensor(missing) else max(missing, 0) // 2
+
+
+@traced_once(([None], tf.int64), ([None], tf.int64), ([], tf.int64))
+def _along(start, offsets, extent):
+    """Coordinates (M, taps) along one axis, kept inside, and whether they were."""
+    along = start[:, None] + offsets
+    return tf.clip_by_value(along, 0, extent - 1), (along >= 0) & (along < extent)
+
+
+_TABLE = [None, None]
+
+
+@traced_once(
+    (_TABLE, tf.int64), (_TABLE, tf.bool), (_TABLE, tf.int64), (_TABLE, tf.bool), ([], tf.int64)
+)
+def _cross(place, inside, along, valid, extent):
+    """Every tap so far with every tap along one axis more."""
+    shape = [tf.shape(place)[0], -1]
+    place = tf.reshape(place[:, :, None] * extent + along[:, None, :], shape)
+    return place, tf.reshape(inside[:, :, None] & valid[:, None, :], shape)

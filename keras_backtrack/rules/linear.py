@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..compat import as_tensor, depthwise_kernel, keras
-from ..contributions import At, Members, Sum, TracedCall, dims, product, value_at
+from ..contributions import At, Members, Sum, TracedCall, dims, product
 from ..kernels import window_sums
-from ..nodes import sorted_unique
+from ..nodes import sorted_unique, traced_once
 from ..windows import Windows
 from .registry import register_rule
 
@@ -96,7 +96,8 @@ class ConvolutionSum(Sum):
         filters = at.unit % self._filters
         groups = self._in_channels // self._channels
         row = row * groups + (filters // self._per_group)[:, None]
-        source = tf.reshape(self._input, [-1, self._positions * groups, self._channels])
+        source = tf.cast(self._input, tf.float32)
+        source = tf.reshape(source, [-1, self._positions * groups, self._channels])
         value = window_sums(source, self._weight_rows, at.image, row, inside, filters)
         value *= at.sign[:, None]
         if bias is None:
@@ -149,11 +150,27 @@ def _windows(call: TracedCall, size, strides, dilation) -> Windows:
     return Windows(input_dims, output_dims, size, strides, dilation, call.layer.padding)
 
 
-def _members(input, at: At, unit, weight, inside, bias) -> Members:
+def _members(source, at: At, unit, weight, inside, bias) -> Members:
     """Products of a window's taps, all (L, P)."""
-    image = tf.broadcast_to(at.image[:, None], tf.shape(unit))
-    value = value_at(input, image, unit) * weight * at.sign[:, None]
-    if bias is not None:
-        value += bias[:, None]
-    flip = tf.where(weight < 0, -tf.ones_like(weight), tf.ones_like(weight))
-    return Members(tf.where(inside, value, 0.0), unit, flip)
+    size = product(dims(source))
+    bias = tf.zeros_like(at.sign) if bias is None else bias
+    flat = tf.cast(tf.reshape(source, [-1]), tf.float32)
+    value, flip = _products(flat, at.image * size, unit, weight, at.sign, inside, bias)
+    return Members(value, unit, flip)
+
+
+_VECTOR, _TABLE = [None], [None, None]
+
+
+@traced_once(
+    (_VECTOR, tf.float32),
+    (_VECTOR, tf.int64),
+    (_TABLE, tf.int64),
+    (_TABLE, tf.float32),
+    (_VECTOR, tf.float32),
+    (_TABLE, tf.bool),
+    (_VECTOR, tf.float32),
+)
+def _products(flat, start, unit, weight, sign, inside, bias):
+    value = tf.gather(flat, start[:, None] + unit) * weight * sign[:, None] + bias[:, None]
+    return tf.where(inside, value, 0.0), 1.0 - 2.0 * tf.cast(weight < 0, tf.float32)
