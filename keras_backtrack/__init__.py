@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .contributions import Arrival, At, Branches, Members, Moves, Sum, TracedCall, same_place
+    from .contributions import (
+        Arrival,
+        At,
+        Branches,
+        Members,
+        Moves,
+        Same,
+        Sum,
+        TracedCall,
+        same_place,
+    )
     from .errors import UnsupportedLayerError, UnsupportedModelError
     from .explainer import BacktrackExplainer
     from .explanation import Explanation
@@ -24,6 +34,7 @@ _HOMES = {
     "Explanation": "explanation",
     "Members": "contributions",
     "Moves": "contributions",
+    "Same": "contributions",
     "Sum": "contributions",
     "TracedCall": "contributions",
     "UnsupportedLayerError": "errors",
@@ -40,6 +51,7 @@ __all__ = [
     "Explanation",
     "Members",
     "Moves",
+    "Same",
     "Sum",
     "TracedCall",
     "UnsupportedLayerError",

@@ -1,15 +1,15 @@
 """What a rule can say about a layer: where each unit of its output comes from.
 
-A rule returns one of three kinds. `Moves`: a unit of the output is one unit of an input.
-`Branches`: it adds one unit of each input up. `Sum`: it is a weighted sum over many units of one
-input. None of them says which contributions are followed: that is decided in `walk.py`, once,
-for all rules.
+A rule returns one of four kinds. `Same`: a unit of the output is the unit at the same place of
+the input. `Moves`: it is one unit of some input. `Branches`: it adds one unit of each input up.
+`Sum`: it is a weighted sum over many units of one input. None of them says which contributions are
+followed: that is decided in `walk.py`, once, for all rules.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
@@ -81,19 +81,29 @@ class Moves:
     to: Callable[[At], Sequence[Arrival]]
 
 
-def same_place(scale: tf.Tensor | None = None) -> Moves:
-    """Moves for a layer that acts on each unit alone.
+@dataclass(frozen=True)
+class Same:
+    """Each unit of the output is the unit of the input at the same row-major place.
+
+    Attributes:
+        flips: (period,) float32, +1 or -1: what the sign of unit u is multiplied with, at
+            u modulo the period, which divides the number of units; None for +1 everywhere.
+    """
+
+    flips: tf.Tensor | None = None
+
+
+def same_place(scale: tf.Tensor | None = None) -> Same:
+    """`Same` for a layer that acts on each unit alone.
 
     Args:
-        scale: What each unit is multiplied with: a tensor that broadcasts against the last axes
-            of the output, where it has all of them or is a vector over the last. The sign flips
-            where it is negative. None for monotone functions, and for layers that only reshape.
+        scale: What each unit is multiplied with: a tensor with all axes of the output but the
+            batch's, or with the last of them only. The sign flips where it is negative. None for
+            functions that do not fall, and for layers that only reshape.
     """
     if scale is None:
-        return Moves(lambda at: [Arrival(at.unit)])
-    flips = tf.reshape(1.0 - 2.0 * tf.cast(scale < 0, tf.float32), [-1])
-    period = tf.size(flips, out_type=tf.int64)
-    return Moves(lambda at: [Arrival(at.unit, tf.gather(flips, at.unit % period))])
+        return Same()
+    return Same(tf.reshape(1.0 - 2.0 * tf.cast(scale < 0, tf.float32), [-1]))
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,7 @@ class Members(NamedTuple):
     flip: tf.Tensor
 
 
+@dataclass(frozen=True)
 class Sum(ABC):
     """Each unit of the output is y = sum of W·A over units of the input, plus a bias.
 
@@ -130,18 +141,26 @@ class Sum(ABC):
     group has members (the positions in the window), so that groups can be chosen by their sums
     before anybody looks inside.
 
+    Subclasses are dataclasses of tensors and hashable settings: layers that differ in the tensors
+    only share one traced function. So their methods must take sizes from the tensors they hold.
+
     Attributes:
         group_limit: Which of the explainer's limits says how many groups are kept.
         member_limit: Which says how many members of each; None keeps all.
-        width: How many groups there are, where there may be so many that nodes are better handled
-            in chunks; None where not.
+        source: What the layer read, batch axis first.
         bias: (output channels,) float32 or None.
     """
 
-    group_limit: str
-    member_limit: str | None = None
-    width: Dim | None = None
-    bias: tf.Tensor | None = None
+    group_limit: ClassVar[str]
+    member_limit: ClassVar[str | None] = None
+
+    source: tf.Tensor
+    bias: tf.Tensor | None
+
+    @property
+    def width(self) -> tf.Tensor | None:
+        """How many groups there are, where that may be many; nodes then come in chunks."""
+        return None
 
     @abstractmethod
     def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:

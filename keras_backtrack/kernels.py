@@ -1,10 +1,6 @@
 """The one heavy computation of a walk: what each channel of a window adds to a unit."""
 
-from functools import cache
-
 import tensorflow as tf
-
-from .nodes import traced_once
 
 # Nodes in one call of the compiled kernel: XLA wants fixed shapes, and this many rows of a few
 # hundred channels stay in the cache.
@@ -36,29 +32,18 @@ def window_sums(
     Returns:
         (M, C) float32.
     """
-    taps, channels = row.shape[1], source.shape[2]
-    compiled = source.shape[1] is not None and taps * channels >= _WORTH_COMPILING
-    return _window_sums(taps, compiled)(source, weight_rows, image, row, inside, filters)
 
+    def at_once() -> tf.Tensor:
+        flat = tf.reshape(source, [-1, tf.shape(source)[2]])
+        rows = row + (image * tf.shape(source, tf.int64)[1])[:, None]
+        return _sums(flat, weight_rows, rows, inside, filters)
 
-@cache
-def _window_sums(taps: int, compiled: bool):
-    vector, table = [None], [None, taps]
-    return traced_once(
-        ([None, None, None], tf.float32),
-        ([None, None], tf.float32),
-        (vector, tf.int64),
-        (table, tf.int64),
-        (table, tf.bool),
-        (vector, tf.int64),
-    )(_compiled_by_image if compiled else _at_once)
-
-
-def _at_once(source, weight_rows, image, row, inside, filters):
-    """`window_sums` in plain operations."""
-    flat = tf.reshape(source, [-1, tf.shape(source)[2]])
-    row += (image * tf.shape(source, tf.int64)[1])[:, None]
-    return _sums(flat, weight_rows, row, inside, filters)
+    worth_compiling = tf.shape(source)[2] * row.shape[1] >= _WORTH_COMPILING
+    return tf.cond(
+        worth_compiling,
+        lambda: _compiled_by_image(source, weight_rows, image, row, inside, filters),
+        at_once,
+    )
 
 
 def _sums(source, weight_rows, row, inside, filters):

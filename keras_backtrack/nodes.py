@@ -1,9 +1,11 @@
 """`Nodes`: the paper's memory vector M, and what can be done with one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
+
+from .sharing import shared
 
 
 class Nodes(NamedTuple):
@@ -26,19 +28,6 @@ class Nodes(NamedTuple):
         return Nodes(*(tf.boolean_mask(field, mask) for field in self))
 
 
-def traced_once(*shapes_and_dtypes: tuple) -> Callable:
-    """Decorator for steps that every layer takes: traced once, then called as one operation.
-
-    Tracing the walk operation by operation for each layer takes longer than anything else, and
-    TensorFlow inlines the calls again before it runs the program.
-
-    Args:
-        *shapes_and_dtypes: Shape and dtype of each argument; None for sizes that differ.
-    """
-    signature = [tf.TensorSpec(shape, dtype) for shape, dtype in shapes_and_dtypes]
-    return tf.function(input_signature=signature, autograph=False)
-
-
 def merge(parts: Sequence[Nodes]) -> Nodes:
     """Makes a set of the nodes, as the paper's M is one: those that coincide add their masses up.
 
@@ -50,20 +39,15 @@ def merge(parts: Sequence[Nodes]) -> Nodes:
     return Nodes(*_merge(*fields))
 
 
-def sorted_unique(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The distinct numbers of an (M,) int64 tensor in ascending order, and each one's place."""
-    return _sorted_unique(values)
-
-
-@traced_once(([None], tf.int64))
-def _sorted_unique(values):
-    distinct, place = tf.unique(values, out_idx=tf.int64)
-    order = tf.argsort(distinct)
-    return tf.gather(distinct, order), tf.gather(tf.math.invert_permutation(order), place)
-
-
-@traced_once(([None], tf.int64), ([None], tf.float32), ([None], tf.float32))
+@shared(([None], tf.int64), ([None], tf.float32), ([None], tf.float32))
 def _merge(index, sign, mass):
     key, place = sorted_unique(index * 2 + tf.cast(sign < 0, tf.int64))
     mass = tf.math.unsorted_segment_sum(mass, place, tf.size(key))
     return key // 2, 1.0 - 2.0 * tf.cast(key % 2, tf.float32), mass
+
+
+def sorted_unique(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The distinct numbers of an (M,) int64 tensor in ascending order, and each one's place."""
+    distinct, place = tf.unique(values, out_idx=tf.int64)
+    order = tf.argsort(distinct)
+    return tf.gather(distinct, order), tf.gather(tf.math.invert_permutation(order), place)

@@ -1,15 +1,15 @@
 """The walk from the output back to the input: which contributions are followed, for all rules."""
 
 from collections import defaultdict
-from functools import cache
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from .contributions import At, Branches, Dim, Moves, Sum, TracedCall, dims, product
+from .contributions import At, Branches, Moves, Same, Sum, TracedCall, dims, product
 from .graph import Graph
-from .nodes import Nodes, merge, traced_once
+from .nodes import Nodes, merge
 from .rules import contributions_of
+from .sharing import call_shared, shared
 
 # Nodes are handled in chunks of about this many numbers, which bounds the memory of a layer
 # whatever the batch size.
@@ -70,14 +70,12 @@ def walk_back(
         held[output] = nodes = merge(arriving.pop(output))
         read = [tensors[number] for number in call.inputs]
         traced = TracedCall(call.layer, read, tensors[output], limits.include_bias)
-        explanation, unit = _divmod(nodes.index, product(dims(traced.output)))
-        at = At(explanation, tf.gather(owner, explanation), unit, nodes.sign)
-        # A rule may lay out its layer's weights anew. Not before the walk gets there, or it would
-        # slow the forward pass down and fill memory.
+        # A rule may look at what the layer read or at its weights; not before the walk arrives.
         with tf.control_dependencies([nodes.index]):
             contributions = contributions_of(call, traced)
-        parts, ended = _follow(contributions, traced, at, nodes.mass, limits)
-        lost += tf.math.unsorted_segment_sum(ended, explanation, tf.size(owner))
+        parts, ended = _follow(contributions, traced, nodes, owner, limits)
+        if ended is not None:
+            lost += ended
         for number, part in zip(call.inputs, parts, strict=True):
             arriving[number].append(part)
     for number in graph.inputs:
@@ -86,106 +84,101 @@ def walk_back(
     return Walked(held, lost)
 
 
-def _follow(contributions, call: TracedCall, at: At, mass: tf.Tensor, limits: Limits):
-    """One step: the nodes in each input of the call, and the (M,) mass of the paths that ended."""
+def _follow(
+    contributions: Same | Moves | Branches | Sum,
+    call: TracedCall,
+    nodes: Nodes,
+    owner: tf.Tensor,
+    limits: Limits,
+) -> tuple[list[Nodes], tf.Tensor | None]:
+    """One step: the nodes in each input of the call, and the (E,) mass that ended, if any can."""
+    if isinstance(contributions, Same):
+        return [_follow_same(contributions, nodes)], None
+    size = tf.cast(product(dims(call.output)), tf.int64)
     if isinstance(contributions, Sum):
-        nodes, ended = _follow_sum(contributions, call, at, mass, limits)
-        return [nodes], ended
+        index, sign, mass, ended = call_shared(
+            _follow_sum, limits, contributions, *nodes, size, owner
+        )
+        return [Nodes(index, sign, mass)], ended
+    if not isinstance(contributions, (Moves, Branches)):
+        raise TypeError(
+            "A rule must return Same, Moves, Branches or a Sum. "
+            f"Received: {contributions!r} for layer {call.layer.name!r}."
+        )
+    at = _locate(nodes, size, owner)
     arrivals = contributions.to(at)
     if isinstance(contributions, Branches):
         # As Viterbi does at a join: the best branch takes it all, whatever its sign.
         values = contributions.values(at) * at.sign[:, None]
         best = tf.math.top_k(values, 1).indices[:, 0]
         arrivals = [a._replace(here=best == branch) for branch, a in enumerate(arrivals)]
-    elif not isinstance(contributions, Moves):
-        raise TypeError(
-            "A rule must return Moves, Branches or a Sum. "
-            f"Received: {contributions!r} for layer {call.layer.name!r}."
-        )
-    ended = mass
-    parts = []
+    parts, nowhere = [], tf.ones_like(nodes.index, tf.bool)
     for tensor, arrival in zip(call.inputs, arrivals, strict=True):
         sign = at.sign if arrival.flip is None else at.sign * arrival.flip
-        nodes = Nodes(at.explanation * product(dims(tensor)) + arrival.unit, sign, mass)
+        part = Nodes(at.explanation * product(dims(tensor)) + arrival.unit, sign, nodes.mass)
         if arrival.here is None:
-            ended = tf.zeros_like(mass)
-        else:
-            ended = tf.where(arrival.here, 0.0, ended)
-            nodes = nodes.where(arrival.here)
-        parts.append(nodes)
-    return parts, ended
+            return [part], None
+        parts.append(part.where(arrival.here))
+        nowhere &= ~arrival.here
+    return parts, _per_explanation(tf.where(nowhere, nodes.mass, 0.0), at, owner)
 
 
-def _follow_sum(layer: Sum, call: TracedCall, at: At, mass: tf.Tensor, limits: Limits):
-    """`_follow` for weighted sums."""
-    size = tf.cast(product(dims(call.input)), tf.int64)
-    group_limit = getattr(limits, layer.group_limit)
-    member_limit = getattr(limits, layer.member_limit) if layer.member_limit else None
-    with_bias = limits.include_bias and layer.bias is not None
+def _follow_same(contributions: Same, nodes: Nodes) -> Nodes:
+    if contributions.flips is None:
+        return nodes
+    return nodes._replace(sign=_flip(nodes.index, nodes.sign, contributions.flips))
+
+
+@shared(([None], tf.int64), ([None], tf.float32), ([None], tf.float32))
+def _flip(index, sign, flips):
+    return sign * tf.gather(flips, index % tf.size(flips, tf.int64))
+
+
+def _locate(nodes: Nodes, size: tf.Tensor, owner: tf.Tensor) -> At:
+    explanation = nodes.index // size
+    return At(explanation, tf.gather(owner, explanation), nodes.index % size, nodes.sign)
+
+
+def _per_explanation(mass: tf.Tensor, at: At, owner: tf.Tensor) -> tf.Tensor:
+    return tf.math.unsorted_segment_sum(mass, at.explanation, tf.size(owner))
+
+
+def _follow_sum(limits: Limits, layer: Sum, index, sign, mass, size, owner) -> tuple:
+    """`_follow` for a weighted sum, on the fields of the nodes."""
+    at = _locate(Nodes(index, sign, mass), size, owner)
+    if layer.width is None:
+        nodes, ended = _step(limits, layer, at, mass)
+    else:
+        nodes, ended = _in_chunks(limits, layer, at, mass)
+    return *nodes, _per_explanation(ended, at, owner)
+
+
+def _step(limits: Limits, layer: Sum, at: At, mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
+    """The followed contributions of some nodes, and the (M,) mass of those without any."""
 
     def bias_at(at: At) -> tf.Tensor | None:
-        if not with_bias:
+        if not limits.include_bias or layer.bias is None:
             return None
-        return tf.gather(layer.bias, at.unit % call.output.shape[-1]) * at.sign
+        return tf.gather(layer.bias, at.unit % tf.size(layer.bias, tf.int64)) * at.sign
 
-    def step(at: At, mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
-        groups = _share(mass, layer.groups(at, bias_at(at)), group_limit)
-        chosen = At(*_take(*at, groups.parent))
-        inside = layer.members(chosen, groups.choice, bias_at(chosen))
-        members = _share(groups.mass, inside.value, member_limit)
-        index, sign, stopped = _arrive(
-            chosen.explanation,
-            chosen.sign,
-            inside.unit,
-            inside.flip,
-            members.parent,
-            members.choice,
-            size,
-            members.ended,
-            groups.parent,
-            groups.ended,
-        )
-        return Nodes(index, sign, members.mass), stopped
-
-    if layer.width is None:
-        return step(at, mass)
-    return _in_chunks(step, at, mass, layer.width)
+    groups = _share(mass, layer.groups(at, bias_at(at)), getattr(limits, layer.group_limit))
+    chosen = At(*(tf.gather(field, groups.parent) for field in at))
+    inside = layer.members(chosen, groups.choice, bias_at(chosen))
+    limit = getattr(limits, layer.member_limit) if layer.member_limit else None
+    members = _share(groups.mass, inside.value, limit)
+    place = tf.stack([members.parent, members.choice], axis=1)
+    units_read = tf.size(layer.source, tf.int64) // tf.shape(layer.source, tf.int64)[0]
+    index = tf.gather(chosen.explanation, members.parent) * units_read
+    index += tf.gather_nd(inside.unit, place)
+    sign = tf.gather(chosen.sign, members.parent) * tf.gather_nd(inside.flip, place)
+    stopped = tf.math.unsorted_segment_sum(members.ended, groups.parent, tf.size(mass))
+    return Nodes(index, sign, members.mass), groups.ended + stopped
 
 
-_INDICES, _NUMBERS = ([None], tf.int64), ([None], tf.float32)
-
-
-@traced_once(_INDICES, _INDICES, _INDICES, _NUMBERS, _INDICES)
-def _take(explanation, image, unit, sign, rows):
-    """The nodes at some rows."""
-    return [tf.gather(field, rows) for field in (explanation, image, unit, sign)]
-
-
-@traced_once(
-    _INDICES,
-    _NUMBERS,
-    ([None, None], tf.int64),
-    ([None, None], tf.float32),
-    _INDICES,
-    _INDICES,
-    ([], tf.int64),
-    _NUMBERS,
-    _INDICES,
-    _NUMBERS,
-)
-def _arrive(explanation, sign, unit, flip, row, member, size, ended, parent, ended_before):
-    """Index and sign of the chosen members, and the mass of each node that ended."""
-    chosen = tf.stack([row, member], axis=1)
-    index = tf.gather(explanation, row) * size + tf.gather_nd(unit, chosen)
-    sign = tf.gather(sign, row) * tf.gather_nd(flip, chosen)
-    stopped = tf.math.unsorted_segment_sum(ended, parent, tf.size(ended_before))
-    return index, sign, ended_before + stopped
-
-
-def _in_chunks(step, at: At, mass: tf.Tensor, width: Dim) -> tuple[Nodes, tf.Tensor]:
-    """Runs `step` on some nodes at a time and joins what it returns."""
+def _in_chunks(limits: Limits, layer: Sum, at: At, mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
+    """Takes the step with some nodes at a time and joins what comes out."""
     count = tf.size(mass, tf.int64)
-    rows = tf.maximum(tf.cast(_CHUNK // width, tf.int64), 1)
+    rows = tf.maximum(_CHUNK // layer.width, 1)
     chunks = tf.maximum((count + rows - 1) // rows, 1)
     arrays = [
         tf.TensorArray(dtype, tf.cast(chunks, tf.int32), infer_shape=False, element_shape=[None])
@@ -195,7 +188,8 @@ def _in_chunks(step, at: At, mass: tf.Tensor, width: Dim) -> tuple[Nodes, tf.Ten
     def body(chunk, arrays):
         start = tf.cast(chunk, tf.int64) * rows
         stop = tf.minimum(start + rows, count)
-        nodes, ended = step(At(*(field[start:stop] for field in at)), mass[start:stop])
+        here = At(*(field[start:stop] for field in at))
+        nodes, ended = _step(limits, layer, here, mass[start:stop])
         return chunk + 1, [a.write(chunk, v) for a, v in zip(arrays, (*nodes, ended), strict=True)]
 
     _, arrays = tf.while_loop(
@@ -232,28 +226,16 @@ def _share(mass: tf.Tensor, value: tf.Tensor, limit: int | None) -> _Shares:
         value: (M, G) float32, contributions.
         limit: How many are kept at most; None for all. Ties go to the lowest place.
     """
-    return _Shares(*_share_with(limit)(mass, value))
-
-
-@cache
-def _share_with(limit: int | None):
-    @traced_once(([None], tf.float32), ([None, None], tf.float32))
-    def share(mass, value):
-        choice = None
-        if limit is not None:
-            value, choice = tf.math.top_k(value, tf.minimum(limit, tf.shape(value)[1]))
-        value = tf.maximum(value, 0.0)
-        total = tf.reduce_sum(value, axis=1)
-        place = tf.where(value > 0)
-        parent, choice_of = place[:, 0], place[:, 1]
-        if choice is not None:
-            choice_of = tf.cast(tf.gather_nd(choice, place), tf.int64)
-        portion = tf.gather_nd(value, place) / tf.gather(total, parent)
-        ended = tf.where(total > 0, 0.0, mass)
-        return parent, choice_of, tf.gather(mass, parent) * portion, ended
-
-    return share
-
-
-def _divmod(index: tf.Tensor, size: Dim) -> tuple[tf.Tensor, tf.Tensor]:
-    return index // size, index % size
+    choice = None
+    if limit is not None:
+        value, choice = tf.math.top_k(value, tf.minimum(limit, tf.shape(value)[1]))
+    value = tf.maximum(value, 0.0)
+    total = tf.reduce_sum(value, axis=1)
+    place = tf.where(value > 0)
+    parent, kept = place[:, 0], place[:, 1]
+    return _Shares(
+        parent,
+        kept if choice is None else tf.cast(tf.gather_nd(choice, place), tf.int64),
+        tf.gather(mass, parent) * (tf.gather_nd(value, place) / tf.gather(total, parent)),
+        tf.where(total > 0, 0.0, mass),
+    )

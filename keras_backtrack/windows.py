@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from .contributions import Dim, product, unravel
-from .nodes import traced_once
+from .contributions import Dim, unravel
 
 
 @dataclass(frozen=True)
@@ -15,28 +14,53 @@ class Windows:
     """Sliding windows over any number of spatial axes.
 
     Attributes:
-        input_dims, output_dims: Spatial sizes.
-        size, strides, dilation: One number per axis.
-        padding: `"valid"` or `"same"`, placed as TensorFlow does: the odd one at the end.
+        taps: Number of positions in a window; None where the input's size decides.
+        offsets: For each axis (k,) int64, where the taps lie from the window's start; the start
+            of window 0 is 0 or, with padding, before it.
+        input_dims, output_dims, strides: (axes,) int64.
     """
 
-    input_dims: Sequence[Dim]
-    output_dims: Sequence[Dim]
-    size: Sequence[Dim]
-    strides: Sequence[int]
-    dilation: Sequence[int]
-    padding: str
+    taps: int | None
+    offsets: tuple[tf.Tensor, ...]
+    input_dims: tf.Tensor
+    output_dims: tf.Tensor
+    strides: tf.Tensor
+
+    @classmethod
+    def sliding(
+        cls,
+        input_dims: Sequence[Dim],
+        output_dims: Sequence[Dim],
+        size: Sequence[int],
+        strides: Sequence[int],
+        dilation: Sequence[int],
+        padding: str,
+    ) -> "Windows":
+        """Windows of a layer.
+
+        Args:
+            input_dims, output_dims: Spatial sizes.
+            size, strides, dilation: One number per axis.
+            padding: `"valid"` or `"same"`, placed as TensorFlow does: the odd one at the end.
+        """
+        offsets = []
+        for axis, extent in enumerate(size):
+            before = 0
+            if padding == "same":
+                reach = (extent - 1) * dilation[axis] + 1
+                span = (output_dims[axis] - 1) * strides[axis] + reach
+                missing = span - input_dims[axis]
+                before = (tf.maximum(missing, 0) if tf.is_tensor(missing) else max(missing, 0)) // 2
+            offsets.append(_int64(np.arange(extent) * dilation[axis] - before))
+        taps = int(np.prod(size))
+        return cls(taps, tuple(offsets), *map(_int64, (input_dims, output_dims, strides)))
 
     @classmethod
     def whole(cls, input_dims: Sequence[Dim]) -> "Windows":
         """One window that sees everything, as in global pooling."""
         ones = [1] * len(input_dims)
-        return cls(input_dims, ones, input_dims, ones, ones, "valid")
-
-    @property
-    def taps(self) -> Dim:
-        """Number of positions in a window."""
-        return product(self.size)
+        offsets = tuple(tf.range(_int64(extent)) for extent in input_dims)
+        return cls(None, offsets, *map(_int64, (input_dims, ones, ones)))
 
     def rows(self, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The positions each window reads.
@@ -48,47 +72,22 @@ class Windows:
             (M, taps) int64, row-major places in the input, taps in row-major order; and (M, taps)
             bool, false where a tap lies in the padding (its place is then some valid one).
         """
-        place, inside = None, None
-        for axis, coordinate in enumerate(unravel(position, self.output_dims)):
-            along, valid = _along(
-                coordinate * self.strides[axis], self._offsets(axis), self.input_dims[axis]
-            )
-            if place is None:
-                place, inside = along, valid
-            else:
-                place, inside = _cross(place, inside, along, valid, self.input_dims[axis])
-        taps = self.taps if isinstance(self.taps, int) else None
-        return tf.ensure_shape(place, [None, taps]), tf.ensure_shape(inside, [None, taps])
-
-    def _offsets(self, axis: int) -> tf.Tensor | np.ndarray:
-        size = self.size[axis]
-        steps = tf.range(tf.cast(size, tf.int64)) if tf.is_tensor(size) else np.arange(size)
-        return steps * self.dilation[axis] - self._before(axis)
-
-    def _before(self, axis: int) -> Dim:
-        if self.padding == "valid":
-            return 0
-        reach = (self.size[axis] - 1) * self.dilation[axis] + 1
-        span = (self.output_dims[axis] - 1) * self.strides[axis] + reach
-        missing = span - self.input_dims[axis]
-        return tf.maximum(missing, 0) // 2 if tf.is_tensor(missing) else max(missing, 0) // 2
+        count = tf.size(position)
+        place = tf.zeros([count, 1], tf.int64)
+        inside = tf.ones([count, 1], tf.bool)
+        coordinates = unravel(position, tf.unstack(self.output_dims, len(self.offsets)))
+        for axis, offsets in enumerate(self.offsets):
+            extent = self.input_dims[axis]
+            along = (coordinates[axis] * self.strides[axis])[:, None] + offsets
+            valid = (along >= 0) & (along < extent)
+            along = tf.clip_by_value(along, 0, extent - 1)
+            place = tf.reshape(place[:, :, None] * extent + along[:, None, :], [count, -1])
+            inside = tf.reshape(inside[:, :, None] & valid[:, None, :], [count, -1])
+        shape = [None, self.taps]
+        return tf.ensure_shape(place, shape), tf.ensure_shape(inside, shape)
 
 
-@traced_once(([None], tf.int64), ([None], tf.int64), ([], tf.int64))
-def _along(start, offsets, extent):
-    """Coordinates (M, taps) along one axis, kept inside, and whether they were."""
-    along = start[:, None] + offsets
-    return tf.clip_by_value(along, 0, extent - 1), (along >= 0) & (along < extent)
-
-
-_TABLE = [None, None]
-
-
-@traced_once(
-    (_TABLE, tf.int64), (_TABLE, tf.bool), (_TABLE, tf.int64), (_TABLE, tf.bool), ([], tf.int64)
-)
-def _cross(place, inside, along, valid, extent):
-    """Every tap so far with every tap along one axis more."""
-    shape = [tf.shape(place)[0], -1]
-    place = tf.reshape(place[:, :, None] * extent + along[:, None, :], shape)
-    return place, tf.reshape(inside[:, :, None] & valid[:, None, :], shape)
+def _int64(values) -> tf.Tensor:
+    if isinstance(values, (list, tuple)) and any(tf.is_tensor(v) for v in values):
+        return tf.stack([tf.cast(v, tf.int64) for v in values])
+    return tf.cast(values, tf.int64)

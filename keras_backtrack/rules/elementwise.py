@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from ..compat import as_tensor, keras
-from ..contributions import Arrival, At, Moves, TracedCall, same_place, value_at
+from ..contributions import Arrival, At, Moves, Same, TracedCall, same_place, value_at
 from .activations import ACTIVATION_LAYERS
 from .registry import register_rule
 
@@ -27,7 +27,7 @@ _NOTHING_IN_INFERENCE = tuple(
 
 
 @register_rule(layers.Activation, *ACTIVATION_LAYERS, *_NOTHING_IN_INFERENCE)
-def unchanged(call: TracedCall) -> Moves:
+def unchanged(call: TracedCall) -> Same:
     """Activations, and layers that only act in training."""
     return same_place()
 
@@ -45,7 +45,7 @@ def prelu(call: TracedCall) -> Moves:
 
 
 @register_rule(layers.BatchNormalization)
-def batch_normalization(call: TracedCall) -> Moves:
+def batch_normalization(call: TracedCall) -> Same:
     """In inference an affine function of each channel; its gamma may be negative."""
     if not call.layer.scale:
         return same_place()
@@ -56,13 +56,13 @@ def batch_normalization(call: TracedCall) -> Moves:
 
 
 @register_rule(layers.Normalization)
-def normalization(call: TracedCall) -> Moves:
+def normalization(call: TracedCall) -> Same:
     """Divides by a standard deviation, or multiplies with it: never negative."""
     return same_place()
 
 
 @register_rule(layers.Rescaling)
-def rescaling(call: TracedCall) -> Moves:
+def rescaling(call: TracedCall) -> Same:
     """Multiplies with a constant, or with one for each channel."""
     scale = tf.convert_to_tensor(call.layer.scale, tf.float32)
     return same_place(tf.broadcast_to(scale, [*scale.shape[:-1], call.output.shape[-1]]))

@@ -1,18 +1,11 @@
 """Pooling layers (paper: III-C, Algorithm 3)."""
 
+from dataclasses import dataclass
+
 import tensorflow as tf
 
 from ..compat import keras
-from ..contributions import (
-    Arrival,
-    At,
-    Members,
-    Moves,
-    Sum,
-    TracedCall,
-    dims,
-    value_at,
-)
+from ..contributions import Arrival, At, Members, Moves, Sum, TracedCall, dims
 from ..windows import Windows
 from .registry import register_rule
 
@@ -22,10 +15,10 @@ layers = keras.layers
 @register_rule(layers.MaxPooling2D, layers.GlobalMaxPooling2D)
 def max_pooling(call: TracedCall) -> Moves:
     """Algorithm 3: what came through is the largest of the window; ties go to the first."""
-    window = Window(call)
+    windows = _windows(call)
 
     def to(at: At) -> list[Arrival]:
-        value, unit, inside = window.look(at)
+        value, unit, inside = _look(call.input, windows, at)
         winner = tf.math.top_k(tf.where(inside, value, -float("inf")), 1).indices
         return [Arrival(tf.gather(unit, winner, batch_dims=1)[:, 0])]
 
@@ -34,50 +27,47 @@ def max_pooling(call: TracedCall) -> Moves:
 
 @register_rule(layers.AveragePooling2D, layers.GlobalAveragePooling2D)
 def average_pooling(call: TracedCall) -> Sum:
-    """A sum with equal weights."""
-    return MeanSum(call)
+    """A sum with equal weights, spread like a Dense layer's."""
+    return MeanSum(call.input, None, _windows(call))
 
 
+@dataclass(frozen=True)
 class MeanSum(Sum):
-    """Every position in the window is a group of its own."""
+    """Every position in the window is a group of its own.
+
+    Attributes:
+        windows: What each output position reads.
+    """
 
     group_limit = "top_n"
 
-    def __init__(self, call: TracedCall) -> None:
-        self._window = Window(call)
+    windows: Windows
 
     def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
-        value, _, inside = self._window.look(at)
+        value, _, inside = _look(self.source, self.windows, at)
         return tf.where(inside, value * at.sign[:, None], 0.0)
 
     def members(self, at: At, group: tf.Tensor, bias: tf.Tensor | None) -> Members:
-        _, unit, _ = self._window.look(at)
+        _, unit, _ = _look(self.source, self.windows, at)
         unit = tf.gather(unit, group, batch_dims=1)[:, None]
         one = tf.ones_like(unit, tf.float32)
         return Members(one, unit, one)
 
 
-class Window:
-    """What a pooling layer's windows see: a local one or, in global pooling, everything."""
+def _windows(call: TracedCall) -> Windows:
+    spatial = dims(call.input)[:-1]
+    layer = call.layer
+    if not hasattr(layer, "pool_size"):
+        return Windows.whole(spatial)
+    output, ones = dims(call.output)[:-1], [1] * len(spatial)
+    return Windows.sliding(spatial, output, layer.pool_size, layer.strides, ones, layer.padding)
 
-    def __init__(self, call: TracedCall) -> None:
-        layer = call.layer
-        spatial = dims(call.input)[:-1]
-        if hasattr(layer, "pool_size"):
-            ones = [1] * len(spatial)
-            output = dims(call.output)[:-1]
-            self._windows = Windows(
-                spatial, output, layer.pool_size, layer.strides, ones, layer.padding
-            )
-        else:
-            self._windows = Windows.whole(spatial)
-        self._input = call.input
-        self._channels = call.input.shape[-1]
-        self.taps = self._windows.taps
 
-    def look(self, at: At) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Value, unit and whether it is real of every tap; all (M, taps)."""
-        row, inside = self._windows.rows(at.unit // self._channels)
-        unit = row * self._channels + (at.unit % self._channels)[:, None]
-        image = tf.broadcast_to(at.image[:, None], tf.shape(unit))
-        return value_at(self._input, image, unit), unit, inside
+def _look(source: tf.Tensor, windows: Windows, at: At) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Value, unit and whether it is real of every tap; all (M, taps)."""
+    images, *_, channels = tf.unstack(tf.shape(source, tf.int64))
+    row, inside = windows.rows(at.unit // channels)
+    unit = row * channels + (at.unit % channels)[:, None]
+    start = at.image * (tf.size(source, tf.int64) // images)
+    value = tf.gather(tf.reshape(source, [-1]), start[:, None] + unit)
+    return tf.cast(value, tf.float32), unit, inside

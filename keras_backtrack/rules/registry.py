@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..contributions import Branches, Moves, Sum, TracedCall
+from ..contributions import Branches, Moves, Same, Sum, TracedCall
 from ..errors import UnsupportedLayerError
 from ..graph import Call, Graph
 from .activations import is_elementwise
 
-Rule = Callable[[TracedCall], Moves | Branches | Sum]
+Rule = Callable[[TracedCall], Same | Moves | Branches | Sum]
 
 _RULES: dict[type, Rule] = {}
 
@@ -24,9 +24,9 @@ def register_rule(*layer_types: type) -> Callable[[Rule], Rule]:
         *layer_types: The layer classes.
 
     Returns:
-        The decorator. The function it takes gets a `TracedCall` and returns `Moves` (each output
-        unit is one input unit; `same_place` makes the usual one), `Branches` (it adds units of
-        several inputs up) or a `Sum` (it is a weighted sum over one input).
+        The decorator. The function it takes gets a `TracedCall` and returns what `same_place`
+        makes, `Moves` (each output unit is one input unit), `Branches` (it adds units of several
+        inputs up) or a `Sum` (it is a weighted sum over one input).
 
     Raises:
         TypeError: If something else than classes is given.
@@ -51,7 +51,7 @@ def register_rule(*layer_types: type) -> Callable[[Rule], Rule]:
     return register
 
 
-def contributions_of(call: Call, traced: TracedCall) -> Moves | Branches | Sum:
+def contributions_of(call: Call, traced: TracedCall) -> Same | Moves | Branches | Sum:
     """Asks the rule of a call's layer for its contributions."""
     rule, problem = _find(call.layer)
     if rule is None:

@@ -3,14 +3,14 @@
 import tensorflow as tf
 
 from ..compat import keras
-from ..contributions import Arrival, At, Moves, TracedCall, dims, ravel, same_place, unravel
+from ..contributions import Arrival, At, Moves, Same, TracedCall, dims, ravel, same_place, unravel
 from .registry import register_rule
 
 layers = keras.layers
 
 
 @register_rule(layers.Flatten, layers.Reshape)
-def reshape(call: TracedCall) -> Moves:
+def reshape(call: TracedCall) -> Same:
     """Row-major order stays as it is."""
     return same_place()
 
