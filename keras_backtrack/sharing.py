@@ -42,6 +42,13 @@ def call_shared(function: Callable, settings: Any, data: Any, *tensors: tf.Tenso
     found: list[tf.Tensor] = []
     form = _take_apart(data, found)
     found.extend(tensors)
+    # Into a function called with constants TensorFlow builds these in, and so optimises a copy for
+    # every layer: most of the time before the first answer. It cannot see that this is zero.
+    zero = tf.minimum(tf.size(tensors[0]), 0)
+    found = [
+        t + tf.cast(zero, t.dtype) if t.dtype.is_integer and t.shape.is_fully_defined() else t
+        for t in found
+    ]
     specs = tuple((tensor.shape.rank, tensor.dtype) for tensor in found)
     return _shared_form(function, settings, form, specs, len(tensors))(*found)
 
