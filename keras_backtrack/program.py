@@ -43,7 +43,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, limits: Limits, keep_activations: bool = False) -> None:
-        self._graph = graph
+        self.graph = graph
         self._limits = limits
         self._keep_activations = keep_activations
         images = tf.TensorSpec([None, *graph.input_shape], graph.input_dtype)
@@ -72,18 +72,18 @@ class Program:
         return Run(**_to_numpy(result))
 
     def _trace(self, images: tf.Tensor, owner: tf.Tensor, targets: tf.Tensor) -> dict:
-        tensors = self._graph.replay(images)
-        output = tf.cast(tensors[self._graph.output], tf.float32)
+        tensors = self.graph.replay(images)
+        output = tf.cast(tensors[self.graph.output], tf.float32)
         output = tf.reshape(output, [-1, product(dims(output))])
         predicted = tf.cast(tf.math.top_k(output, 1).indices[:, 0], tf.int64)
         targets = tf.where(targets < 0, tf.gather(predicted, owner), targets)
-        walked = walk_back(self._graph, tensors, owner, targets, self._limits)
+        walked = walk_back(self.graph, tensors, owner, targets, self._limits)
         return {
             "targets": targets,
             "scores": tf.gather_nd(output, tf.stack([owner, targets], axis=1)),
             "lost": walked.lost,
             "nodes": walked.nodes,
-            "sizes": {number: tf.shape(tensors[number])[1:] for number in self._graph.names},
+            "sizes": {number: tf.shape(tensors[number])[1:] for number in self.graph.names},
             "activations": dict(tensors) if self._keep_activations else {},
         }
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compat import depthwise_kernel, keras
+from .compat import keras
 from .errors import UnsupportedLayerError
 from .graph import read_graph
 
@@ -71,6 +71,7 @@ def backtrack(
             in the model's graph. By default the model is run.
     """
     limits = limits or Limits()
+    _READ.clear()
     graph = read_graph(model)
     if activations is None:
         tensors = graph.replay(np.asarray(image, np.float32)[None])
@@ -92,6 +93,17 @@ def backtrack(
     return Reference({graph.names[n]: dict(m) for n, m in memory.items() if m}, lost)
 
 
+# Weights as arrays: read once per walk, since reading copies them.
+_READ: dict[tuple[int, str], np.ndarray] = {}
+
+
+def _weights(layer: Any, name: str) -> np.ndarray:
+    key = id(layer), name
+    if key not in _READ:
+        _READ[key] = np.asarray(getattr(layer, name))
+    return _READ[key]
+
+
 def _best(values: Iterable[float], limit: int | None) -> list[int]:
     """Places of the largest values above 0; ties go to the first."""
     ranked = sorted((-value, place) for place, value in enumerate(values) if value > 0)
@@ -110,13 +122,13 @@ def _asks(sign: int, weight: float) -> int:
 
 def _bias(layer: Any, unit: int, sign: int, limits: Limits) -> np.float32:
     if limits.include_bias and layer.use_bias:
-        return np.float32(sign) * np.asarray(layer.bias)[unit]
+        return np.float32(sign) * _weights(layer, "bias")[unit]
     return np.float32(0)
 
 
 def dense(layer, inputs, output, place, sign, limits) -> list[Child]:
     """Algorithm 1."""
-    weights = np.asarray(layer.kernel)[:, place[-1]]
+    weights = _weights(layer, "kernel")[:, place[-1]]
     products = np.float32(sign) * (weights * inputs[0][place[:-1]])
     products = products + _bias(layer, place[-1], sign, limits)
     chosen = _best(products, limits.top_n)
@@ -149,7 +161,7 @@ def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple
 def convolution(layer, inputs, output, place, sign, limits) -> list[Child]:
     """Algorithm 2."""
     (source,) = inputs
-    kernel = np.asarray(layer.kernel)
+    kernel = _weights(layer, "kernel")
     taps = _receptive_field(
         layer, layer.kernel_size, layer.dilation_rate, source, output, place[:-1]
     )
@@ -177,7 +189,7 @@ def convolution(layer, inputs, output, place, sign, limits) -> list[Child]:
 def depthwise_convolution(layer, inputs, output, place, sign, limits) -> list[Child]:
     """Algorithm 2 on one channel: only positions are chosen."""
     (source,) = inputs
-    kernel = depthwise_kernel(layer).numpy()
+    kernel = _weights(layer, "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel")
     channel, copy = divmod(place[-1], kernel.shape[-1])
     taps = _receptive_field(
         layer, layer.kernel_size, layer.dilation_rate, source, output, place[:-1]
@@ -233,7 +245,7 @@ def unchanged(layer, inputs, output, place, sign, limits) -> list[Child]:
 
 def prelu(layer, inputs, output, place, sign, limits) -> list[Child]:
     """A slope below zero that may be negative."""
-    slope = np.broadcast_to(np.asarray(layer.alpha), output.shape)[place]
+    slope = np.broadcast_to(_weights(layer, "alpha"), output.shape)[place]
     return [Child(place, _asks(sign, slope if inputs[0][place] < 0 else 1.0), 1.0)]
 
 
@@ -241,13 +253,13 @@ def batch_normalization(layer, inputs, output, place, sign, limits) -> list[Chil
     """The sign of gamma."""
     axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
     coordinate = place[axis] if axis < 0 else place[axis - 1]
-    gamma = np.asarray(layer.gamma)[coordinate] if layer.scale else 1.0
+    gamma = _weights(layer, "gamma")[coordinate] if layer.scale else 1.0
     return [Child(place, _asks(sign, gamma), 1.0)]
 
 
 def rescaling(layer, inputs, output, place, sign, limits) -> list[Child]:
     """The sign of the scale."""
-    scale = np.broadcast_to(np.asarray(layer.scale), output.shape)[place]
+    scale = np.broadcast_to(_weights(layer, "scale"), output.shape)[place]
     return [Child(place, _asks(sign, scale), 1.0)]
 
 

@@ -1,0 +1,204 @@
+"""Random small networks of every supported layer, and the comparison with the reference."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from keras_backtrack import reference
+from keras_backtrack.compat import keras
+from keras_backtrack.graph import read_graph
+from keras_backtrack.program import Program, Run
+from keras_backtrack.walk import Limits
+
+layers = keras.layers
+ACTIVATIONS = ["relu", "swish", "tanh", "linear", "elu", "sigmoid", "gelu"]
+
+
+@st.composite
+def networks(draw):
+    """A model and the weights' kind: `exact` ones make ties, and sums without rounding."""
+    size = draw(st.tuples(st.integers(5, 11), st.integers(5, 11), st.integers(1, 4)))
+    exact = draw(st.booleans())
+    image = keras.Input(size)
+    x = _stem(draw, image)
+    for _ in range(draw(st.integers(1, 3))):
+        x = _block(draw, x)
+    x = _head(draw, x)
+    model = keras.Model(image, x)
+    _randomise(model, draw(st.integers(0, 2**31)), exact)
+    return model, exact
+
+
+def _stem(draw, x):
+    kind = draw(st.sampled_from(["none", "rescaling", "rescaling per channel", "normalization"]))
+    if kind == "rescaling":
+        return layers.Rescaling(draw(st.sampled_from([0.5, -2.0])), offset=0.25)(x)
+    if kind == "rescaling per channel":
+        return layers.Rescaling([(-1.0) ** c * (c + 1) for c in range(x.shape[-1])])(x)
+    if kind == "normalization":
+        return layers.Normalization(mean=0.5, variance=4.0)(x)
+    return x
+
+
+def _block(draw, x):
+    kind = draw(
+        st.sampled_from(
+            ["conv", "conv", "depthwise", "pool", "add", "concatenate", "nested", "pad", "small"]
+        )
+    )
+    if kind == "conv":
+        return _conv(draw, x)
+    if kind == "depthwise":
+        return layers.DepthwiseConv2D(
+            draw(st.sampled_from([1, 2, 3, (1, 3)])),
+            strides=draw(st.sampled_from([1, 1, 2])),
+            padding="same",
+            depth_multiplier=draw(st.integers(1, 2)),
+            use_bias=draw(st.booleans()),
+            activation=draw(st.sampled_from(ACTIVATIONS)),
+        )(x)
+    if kind == "pool":
+        return _pool(draw, x)
+    if kind == "add":
+        y = layers.Conv2D(x.shape[-1], 3, padding="same")(x)
+        y = layers.BatchNormalization()(y)
+        if draw(st.booleans()):
+            # A branch that is broadcast over space.
+            gate = layers.Reshape((1, 1, -1))(layers.GlobalAveragePooling2D()(y))
+            return layers.Add()([x, y, gate])
+        return layers.Add()([x, y])
+    if kind == "concatenate":
+        y = layers.Conv2D(draw(st.integers(1, 3)), 1, activation="relu")(x)
+        axis = -1 if draw(st.booleans()) else 3
+        return layers.Concatenate(axis=axis)([x, y, x])
+    if kind == "nested":
+        # Called twice, so that its layers are shared as well.
+        inner = keras.Input(x.shape[1:])
+        y = layers.Conv2D(x.shape[-1], 3, padding="same", activation="relu")(inner)
+        nested = keras.Model(inner, layers.PReLU(shared_axes=[1, 2])(y))
+        return nested(nested(x))
+    if kind == "pad":
+        return layers.ZeroPadding2D(draw(st.sampled_from([1, ((0, 1), (2, 0))])))(x)
+    return _elementwise(draw, x)
+
+
+def _conv(draw, x):
+    groups = draw(st.sampled_from([g for g in (1, 1, 2, 3) if x.shape[-1] % g == 0]))
+    strides = draw(st.sampled_from([1, 2, (2, 1)]))
+    dilation = draw(st.sampled_from([1, 2])) if strides == 1 else 1
+    kernel = draw(st.sampled_from([1, 2, 3, (3, 1)]))
+    reach = (max(kernel) if isinstance(kernel, tuple) else kernel) * dilation
+    fits = min(x.shape[1:3]) >= reach
+    return layers.Conv2D(
+        groups * draw(st.integers(1, 3)),
+        kernel,
+        strides=strides,
+        dilation_rate=dilation,
+        padding=draw(st.sampled_from(["same", "valid"])) if fits else "same",
+        groups=groups,
+        use_bias=draw(st.booleans()),
+        activation=draw(st.sampled_from(ACTIVATIONS)),
+    )(x)
+
+
+def _pool(draw, x):
+    pool = layers.MaxPooling2D if draw(st.booleans()) else layers.AveragePooling2D
+    size = draw(st.sampled_from([2, 3, (2, 1)]))
+    return pool(
+        size,
+        strides=draw(st.sampled_from([None, 1, 2])),
+        padding="valid" if min(x.shape[1:3]) >= 3 else "same",
+    )(x)
+
+
+def _elementwise(draw, x):
+    return draw(
+        st.sampled_from(
+            [
+                layers.ReLU(6.0),
+                layers.LeakyReLU(),
+                layers.ELU(),
+                layers.Softmax(),
+                layers.Dropout(0.5),
+                layers.SpatialDropout2D(0.5),
+                layers.GaussianNoise(1.0),
+                layers.Activation("softplus"),
+                layers.BatchNormalization(),
+                layers.BatchNormalization(scale=False),
+            ]
+        )
+    )(x)
+
+
+def _head(draw, x):
+    kind = draw(st.sampled_from(["flatten", "average", "max", "dense in place"]))
+    if kind == "dense in place":
+        x = layers.Flatten()(layers.Dense(3, activation="relu")(x))
+    elif kind == "flatten":
+        x = layers.Flatten()(x)
+    elif kind == "average":
+        x = layers.GlobalAveragePooling2D()(x)
+    else:
+        x = layers.GlobalMaxPooling2D()(x)
+    if draw(st.booleans()):
+        x = layers.Dense(6, activation=draw(st.sampled_from(ACTIVATIONS)))(x)
+    return layers.Dense(5, activation=draw(st.sampled_from([None, "softmax", "sigmoid"])))(x)
+
+
+def _randomise(model, seed: int, exact: bool) -> None:
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        values = rng.integers(-3, 4, shape) / 4 if exact else rng.normal(size=shape)
+        if "variance" in getattr(weight, "path", weight.name):
+            values = np.abs(values) + 0.5
+        weight.assign(values.astype(np.float32))
+
+
+def images(model, count: int, seed: int, exact: bool) -> np.ndarray:
+    """Inputs for a model, with ties and zeros where exact."""
+    rng = np.random.default_rng(seed)
+    shape = (count, *model.input_shape[1:])
+    values = rng.integers(-2, 3, shape) / 2 if exact else rng.normal(size=shape)
+    return values.astype(np.float32)
+
+
+def run(model, x: np.ndarray, targets: np.ndarray, limits: Limits) -> tuple[Run, dict]:
+    """The fast path with all activations; targets are (N, K)."""
+    program = Program(read_graph(model), limits, keep_activations=True)
+    owner = np.repeat(np.arange(len(x)), targets.shape[1])
+    return program(x, owner, targets.reshape(-1)), dict(program.graph.names)
+
+
+def assert_equals_reference(model, x, targets: np.ndarray, limits: Limits) -> None:
+    """Node for node at every layer, masses within 1e-5, on the activations the fast path had."""
+    result, names = run(model, x, targets, limits)
+    for row, image in enumerate(np.repeat(np.arange(len(x)), targets.shape[1])):
+        activations = {number: a[image] for number, a in result.activations.items()}
+        want = reference.backtrack(
+            model, x[image], int(result.targets[row]), reference.Limits(*limits), activations
+        )
+        reached = 0.0
+        for number, name in names.items():
+            got = memory(result, number, row)
+            expected = want.nodes.get(name, {})
+            assert set(got) == set(expected), f"nodes at {name}"
+            for node, mass in expected.items():
+                assert abs(got[node] - mass) <= 1e-5, f"mass at {name}, {node}"
+            if number == min(names):
+                reached = sum(got.values())
+        assert abs(result.lost[row] - want.lost) <= 1e-5
+        assert abs(reached + result.lost[row] - 1) <= 1e-4
+
+
+def memory(result: Run, number: int, row: int) -> reference.Memory:
+    """What the fast path held at a tensor for one explanation, in the reference's form."""
+    if number not in result.nodes:
+        return {}
+    index, sign, mass = result.nodes[number]
+    shape = result.sizes[number]
+    size = int(np.prod(shape))
+    mine = index // size == row
+    places = np.stack(np.unravel_index(index[mine] % size, shape), axis=1).tolist()
+    keys = [(tuple(p), int(s)) for p, s in zip(places, sign[mine], strict=True)]
+    assert len(set(keys)) == len(keys), "nodes must be merged"
+    return dict(zip(keys, mass[mine].tolist(), strict=True))
