@@ -1,0 +1,34 @@
+# Each environment is made once, and again when the requirements change.
+PYTHON ?= python3
+PIP = -m pip install --quiet --disable-pip-version-check
+export TF_ENABLE_ONEDNN_OPTS ?= 1
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test test-itex lint clean
+
+demo: .venv/ready
+	@.venv/bin/python -c "import skimage; skimage.io.imsave('out/chelsea.jpg', skimage.data.chelsea())"
+	.venv/bin/keras-backtrack explain out/chelsea.jpg --out out
+
+test: .venv/ready
+	.venv/bin/python -m pytest -n 2
+
+test-itex: .venv-itex/ready
+	.venv-itex/bin/python -m pytest -n 2
+
+lint: .venv/ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+clean:
+	rm -rf .venv .venv-itex out
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP) -e ".[demo,test]"
+	@mkdir -p out && touch $@
+
+.venv-itex/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-itex
+	.venv-itex/bin/python $(PIP) -e ".[demo,itex,test]"
+	@touch $@

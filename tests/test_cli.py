@@ -1,0 +1,103 @@
+"""The command line, as a user meets it."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from networks import layers
+from PIL import Image
+
+from keras_backtrack.cli import main
+from keras_backtrack.compat import keras
+from keras_backtrack.photos import Frame
+
+
+@pytest.fixture
+def model(tmp_path):
+    image = keras.Input((32, 32, 3))
+    x = layers.Rescaling(1 / 255)(image)
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(x))
+    path = tmp_path / "model.keras"
+    keras.Model(image, layers.Dense(5, activation="softmax")(x)).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def photo(tmp_path, rng):
+    path = tmp_path / "photo.png"
+    Image.fromarray(rng.integers(0, 256, (60, 90, 3), np.uint8)).save(path)
+    return str(path)
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["explain", *map(str, arguments)])
+
+
+def test_explains_a_photo(model, photo, tmp_path):
+    result = run(photo, "--model", model, "--out", tmp_path / "out", "--target", 3)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out" / "photo.json").read_text())
+    assert record["target"] == 3 and len(record["predictions"]) == 5
+    pixels = np.array(record["pixels"])
+    assert (pixels >= 0).all() and (pixels < [60, 90]).all() and pixels[:, 1].max() > 32
+    assert (tmp_path / "out" / "photo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_broken_photos_do_not_stop_the_others(model, photo, tmp_path):
+    (tmp_path / "text.jpg").write_text("no picture")
+    whole = tmp_path / "whole.jpg"
+    Image.open(photo).save(whole)
+    (tmp_path / "half.jpg").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    photos = [tmp_path / "text.jpg", tmp_path / "half.jpg", tmp_path / "none.jpg", photo]
+    result = run(*photos, "--model", model, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "not a picture. Received" in result.output
+    assert "cannot be read" in result.output and "truncated" in result.output
+    assert "no such file. Received" in result.output
+    assert "3 of 4 photos" in result.output
+    assert (tmp_path / "out" / "photo.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "vgg61"], "There is no network of this name; near it are"),
+        (["--model", "none.keras"], "no such model file"),
+        (["--target", "7"], "from 0 to 4. Received: class 7"),
+        (["--target", "tabby"], "no class of this name. Received: 'tabby'"),
+        (["--preprocess", "odd"], "`preprocess` must be one of"),
+        (["--top-n", "0"], "at least 1, or 'all'. Received: '0'"),
+        (["--weights", "w.h5"], "has its own weights"),
+    ],
+)
+def test_wrong_arguments(model, photo, arguments, message):
+    chosen = [] if "--model" in arguments else ["--model", model]
+    result = run(photo, *chosen, *arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_code_in_a_model_file_is_refused(photo, tmp_path):
+    image = keras.Input((8, 8, 3))
+    x = layers.Dense(2)(layers.Flatten()(layers.Lambda(lambda x: x * 2)(image)))
+    keras.Model(image, x).save(tmp_path / "code.keras")
+    result = run(photo, "--model", tmp_path / "code.keras", "--out", tmp_path / "out")
+    assert result.exit_code == 2 and "--allow-code" in result.output
+
+
+def test_missing_extra(photo, monkeypatch):
+    monkeypatch.setattr("keras_backtrack.efficientnet.util.find_spec", lambda name: None)
+    result = run(photo)
+    assert result.exit_code == 2 and "keras-backtrack[demo]" in result.output
+
+
+def test_a_frame_maps_places_back():
+    frame = Frame.crop((512, 1024), (224, 224))
+    assert frame.part == (32.0, 288.0, 480.0, 736.0)
+    assert frame.points(np.array([[0, 0], [223, 223]])).tolist() == [[33, 289], [479, 735]]
+    assert frame.boxes(np.array([[0, 0, 224, 224]])).tolist() == [[32, 288, 480, 736]]
+    seen = frame.map(np.ones((224, 224), np.float32))
+    assert seen.shape == (512, 1024) and seen.sum() == 448 * 448
+    white = np.full((512, 1024, 3), 255, np.uint8)
+    assert frame.cut(white).shape == (224, 224, 3)

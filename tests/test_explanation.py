@@ -1,0 +1,111 @@
+"""The views on a result, and rules of a user's own."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from networks import layers
+
+from keras_backtrack import BacktrackExplainer, maps, register_rule, same_place
+from keras_backtrack.compat import keras
+
+
+@pytest.fixture(scope="module")
+def e():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((12, 10, 3))
+    x = layers.Conv2D(5, 3, padding="same", activation="relu", name="conv")(image)
+    x = layers.MaxPooling2D(2, name="pool")(x)
+    model = keras.Model(image, layers.Dense(4, activation="softmax")(layers.Flatten()(x)))
+    explainer = BacktrackExplainer(model, channels=2)
+    return explainer(np.random.default_rng(0).random((3, 12, 10, 3)), [[0, 1]] * 3)
+
+
+def test_shapes_and_dtypes(e):
+    assert len(e) == 6
+    assert e.targets.dtype == np.int64 and e.scores.dtype == np.float32
+    assert e.image_index.tolist() == [0, 0, 1, 1, 2, 2]
+    for pixels, mass in zip(e.pixels, e.mass, strict=True):
+        assert pixels.dtype == np.int32 and mass.dtype == np.float32
+        assert len(pixels) == len(mass) == len(np.unique(pixels, axis=0))
+        assert sorted(pixels.tolist()) == pixels.tolist()
+    assert e.nodes("pool")[0].shape[1] == 3
+    assert abs(e.nodes("pool").mass[0].sum() - 1) < 1e-4
+    attention = e.attention()
+    assert attention.shape == (6, 12, 10) and attention.dtype == np.float32
+    np.testing.assert_allclose(attention.max(axis=(1, 2)), 1)
+    assert e.saliency().dtype == bool
+    assert e.grid().shape == (6, 6, 5)
+    np.testing.assert_allclose(e.grid("pool").sum(axis=(1, 2)), 1, atol=1e-4)
+    for boxes in e.boxes():
+        assert boxes.dtype == np.int32 and boxes.shape[1] == 4 and len(boxes) > 0
+
+
+def test_slices_hold_the_same(e):
+    for i, one in enumerate(e):
+        assert len(one) == 1 and one.targets[0] == e.targets[i]
+        np.testing.assert_array_equal(one.pixels[0], e.pixels[i])
+    np.testing.assert_array_equal(e[2:5][1].pixels[0], e.pixels[3])
+    np.testing.assert_array_equal(e[-1].mass[0], e.mass[5])
+    assert "Explanation of 6 decisions" in repr(e)
+
+
+def test_figure_and_files(e, tmp_path):
+    assert e._repr_png_().startswith(b"\x89PNG")
+    assert len(e[:2].plot(np.zeros((3, 12, 10, 3), np.uint8)).axes) == 10
+    e.save(tmp_path / "e.png")
+    e.save(tmp_path / "e.json")
+    e.save(tmp_path / "e.npz")
+    records = json.loads((tmp_path / "e.json").read_text())
+    assert [r["target"] for r in records] == e.targets.tolist()
+    assert records[4]["pixels"] == e.pixels[4].tolist()
+    arrays = np.load(tmp_path / "e.npz")
+    assert arrays["pixels_count"].tolist() == [len(p) for p in e.pixels]
+    np.testing.assert_array_equal(arrays["pixels"], np.concatenate(e.pixels))
+
+
+def test_boxes_surround_regions_by_mass():
+    region = np.zeros((10, 10), bool)
+    region[1:3, 1:4] = region[6:9, 5:9] = region[0, 9] = True
+    points = np.array([[1, 1], [7, 7], [0, 9]])
+    boxes = maps.boxes(region, points, np.array([0.3, 0.68, 0.02]))
+    assert boxes.tolist() == [[6, 5, 9, 9], [1, 1, 3, 4]]
+
+
+def test_no_pixels_make_an_empty_map():
+    nothing = np.zeros((0, 2), np.int32), np.zeros(0, np.float32)
+    attention = maps.attention(*nothing, 4, 5)
+    assert not attention.any() and not maps.saliency(attention, 0.0).any()
+    assert maps.boxes(maps.saliency(attention), *nothing).shape == (0, 4)
+
+
+def test_register_rule_serves_a_class_and_its_subclasses():
+    class ChannelScale(layers.Layer):
+        def build(self, shape):
+            self.factor = self.add_weight(name="factor", shape=(shape[-1],), initializer="ones")
+
+        def call(self, x):
+            return x * self.factor
+
+    class Finer(ChannelScale):
+        pass
+
+    @register_rule(ChannelScale)
+    def channel_scale(call):
+        return same_place(scale=tf.convert_to_tensor(call.layer.factor))
+
+    image = keras.Input((3,))
+    scale, dense = Finer(), layers.Dense(1, use_bias=False)
+    model = keras.Model(image, dense(scale(image)))
+    scale.set_weights([np.array([1, -1, 2], np.float32)])
+    dense.set_weights([np.array([[1], [2], [1]], np.float32)])
+    e = BacktrackExplainer(model).explain(np.array([[1.0, -2.0, -1.0]]))
+    nodes = e.nodes(model.inputs[0].name.split(":")[0])
+    assert nodes[0].tolist() == [[0], [1]] and nodes.sign[0].tolist() == [1, -1]
+    np.testing.assert_allclose(nodes.mass[0], [0.2, 0.8], rtol=1e-6)
+
+
+def test_register_rule_wants_classes():
+    with pytest.raises(TypeError, match="takes layer classes.*Received"):
+        register_rule("Dense")

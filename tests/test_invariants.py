@@ -1,0 +1,134 @@
+"""What must hold on any network, with no oracle."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from networks import layers
+
+from keras_backtrack import BacktrackExplainer
+from keras_backtrack.compat import keras
+
+
+def network(size=(16, 14, 3)):
+    image = keras.Input(size)
+    x = layers.Conv2D(6, 3, padding="same", activation="swish")(image)
+    y = layers.BatchNormalization()(layers.DepthwiseConv2D(3, padding="same")(x))
+    x = layers.MaxPooling2D(2)(layers.Add()([x, y]))
+    x = layers.Conv2D(8, 3, activation="relu")(x)
+    x = layers.Dense(7, activation="tanh")(layers.Flatten()(x))
+    return keras.Model(image, layers.Dense(4, activation="softmax")(x))
+
+
+def assert_same(a, b):
+    assert len(a) == len(b)
+    np.testing.assert_array_equal(a.targets, b.targets)
+    for i in range(len(a)):
+        np.testing.assert_array_equal(a.pixels[i], b.pixels[i])
+        np.testing.assert_allclose(a.mass[i], b.mass[i], atol=1e-6)
+
+
+def test_mass_and_lost_make_one(rng):
+    e = BacktrackExplainer(network(), channels=2, positions=2).explain(
+        rng.normal(size=(5, 16, 14, 3))
+    )
+    for i in range(5):
+        assert abs(e.mass[i].sum() + e.lost[i] - 1) < 1e-4
+
+
+def test_batch_equals_singles_and_any_batch_size(rng):
+    explainer = BacktrackExplainer(network())
+    x = rng.normal(size=(5, 16, 14, 3))
+    targets = [[0, 1], [1, 2], [2, 3], [3, 0], [0, 2]]
+    together = explainer.explain(x, targets)
+    assert_same(together, explainer.explain(x, targets, batch_size=2))
+    for i in range(5):
+        assert_same(together[2 * i : 2 * i + 2], explainer.explain(x[i], [targets[i]]))
+    assert explainer._program.traces == 1
+
+
+def test_same_again_and_with_one_thread(rng, tmp_path):
+    """Threads can only be set before TensorFlow starts, so another process does the second run."""
+    import subprocess
+    import sys
+
+    model = network()
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", rng.normal(size=(3, 16, 14, 3)))
+    results = []
+    for threads in ("1", "2", "2"):
+        code = (
+            "import sys, numpy as np, tensorflow as tf\n"
+            "tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[2]))\n"
+            "from keras_backtrack import BacktrackExplainer\n"
+            "from keras_backtrack.compat import keras\n"
+            "model = keras.models.load_model(sys.argv[1] + '/model.keras', compile=False)\n"
+            "e = BacktrackExplainer(model, channels=2).explain(np.load(sys.argv[1] + '/x.npy'))\n"
+            "e.save(sys.argv[1] + '/' + sys.argv[3])\n"
+        )
+        name = f"{len(results)}.json"
+        subprocess.run([sys.executable, "-c", code, str(tmp_path), threads, name], check=True)
+        results.append((tmp_path / name).read_text())
+    assert results[0] == results[1] == results[2]
+
+
+def test_nested_equals_flat(rng):
+    flat = network()
+    inner = keras.models.clone_model(flat)
+    inner.set_weights(flat.get_weights())
+    image = keras.Input((16, 14, 3))
+    nested = keras.Model(image, keras.Sequential([keras.Input((16, 14, 3)), inner])(image))
+    x = rng.normal(size=(2, 16, 14, 3))
+    assert_same(BacktrackExplainer(flat).explain(x), BacktrackExplainer(nested).explain(x))
+
+
+def test_translation_moves_the_pixels(rng):
+    image = keras.Input((20, 20, 2))
+    x = layers.Conv2D(4, 3, activation="relu")(image)
+    x = layers.GlobalMaxPooling2D()(layers.Conv2D(5, 3, activation="relu")(x))
+    explainer = BacktrackExplainer(keras.Model(image, x), channels=2, positions=2)
+    patch = rng.random((6, 6, 2))
+    x = np.zeros((2, 20, 20, 2))
+    x[0, 5:11, 5:11] = patch
+    x[1, 8:14, 7:13] = patch
+    e = explainer.explain(x, 3)
+    assert len(e.pixels[0]) > 0
+    np.testing.assert_array_equal(e.pixels[0] + [3, 2], e.pixels[1])
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_max_pooling_chooses_where_its_gradient_is(padding, rng):
+    image = keras.Input((9, 9, 2))
+    pooled = layers.MaxPooling2D(3, 2, padding=padding)(image)
+    model = keras.Model(image, layers.Flatten()(pooled))
+    x = tf.constant(rng.normal(size=(1, 9, 9, 2)), tf.float32)
+    explainer = BacktrackExplainer(model)
+    for target in range(model.output_shape[-1]):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = model(x)[0, target]
+        (place,) = np.argwhere(tape.gradient(y, x)[0])
+        e = explainer.explain(x, target)
+        np.testing.assert_array_equal(e.nodes(explainer._graph.names[0])[0], [place])
+
+
+def test_a_relu_network_only_asks_why_units_are_high(rng):
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(image)
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
+    e = BacktrackExplainer(model, None, None, None).explain(rng.random((2, 8, 8, 3)))
+    assert all((sign == 1).all() for name in e.layers for sign in e.nodes(name).sign)
+
+
+def test_weights_are_read_at_every_call(rng):
+    model = network()
+    explainer, x = BacktrackExplainer(model), rng.normal(size=(1, 16, 14, 3))
+    before = explainer.explain(x, 0)
+    model.set_weights(
+        [
+            -w if "variance" not in v.name else w
+            for w, v in zip(model.get_weights(), model.weights, strict=True)
+        ]
+    )
+    after = explainer.explain(x, 0)
+    assert_same(after, BacktrackExplainer(model).explain(x, 0))
+    assert before.scores != after.scores

