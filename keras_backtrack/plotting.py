@@ -80,7 +80,7 @@ def _draw(name: str, ax, row: Row) -> None:
         ax.imshow(_faded(row.image))
         share = row.mass / row.mass.max() if len(row.mass) else row.mass
         ax.scatter(
-            row.points[:, 1], row.points[:, 0], s=3 + 40 * share, c=_COLOUR, linewidths=0, alpha=0.8
+            row.points[:, 1], row.points[:, 0], s=60 * share, c=_COLOUR, linewidths=0, alpha=0.8
         )
         ax.set(xlim=(-0.5, row.image.shape[1] - 0.5), ylim=(row.image.shape[0] - 0.5, -0.5))
     elif name == "attention":
