@@ -240,7 +240,8 @@ class Explanation:
         if path.suffix == ".json":
             path.write_text(json.dumps(self._records(), indent=1) + "\n", encoding="utf-8")
         elif path.suffix == ".npz":
-            columns = {k: [r[k] for r in self._records()] for k in self._records()[0]}
+            records = self._records()
+            columns = {k: [r[k] for r in records] for k in records[0]}
             counts = {f"{k}_count": [len(v) for v in columns[k]] for k in _RAGGED}
             flat = {k: np.concatenate([np.asarray(v) for v in columns.pop(k)]) for k in _RAGGED}
             np.savez_compressed(path, **columns, **flat, **counts)

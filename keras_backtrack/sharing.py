@@ -13,16 +13,15 @@ from typing import Any
 import tensorflow as tf
 
 
-def shared(*shapes_and_dtypes: tuple, inline: bool = False) -> Callable:
+def shared(*shapes_and_dtypes: tuple) -> Callable:
     """Decorator for a function of tensors that is to stay one operation in the program.
 
     Args:
         *shapes_and_dtypes: Shape and dtype of each argument; None for sizes that differ.
-        inline: Whether TensorFlow may take the call apart again.
     """
     return tf.function(
         input_signature=[tf.TensorSpec(shape, dtype) for shape, dtype in shapes_and_dtypes],
-        experimental_attributes=None if inline else {"_noinline": True},
+        experimental_attributes={"_noinline": True},
         autograph=False,
     )
 
