@@ -4,7 +4,7 @@ PIP = -m pip install --quiet --disable-pip-version-check
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-itex lint clean
+.PHONY: demo test test-itex lint bench bench-quick clean
 
 demo: .venv/ready
 	@.venv/bin/python -c "import skimage; skimage.io.imsave('out/chelsea.jpg', skimage.data.chelsea())"
@@ -19,6 +19,12 @@ test-itex: .venv-itex/ready
 lint: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+
+bench: .venv/ready
+	.venv/bin/python -m benchmarks cost
+
+bench-quick: .venv/ready
+	.venv/bin/python -m benchmarks cost --quick
 
 clean:
 	rm -rf .venv .venv-itex out

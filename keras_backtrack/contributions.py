@@ -120,17 +120,33 @@ class Branches:
 
 
 class Members(NamedTuple):
-    """The contributions inside one chosen group of inputs; all (L, P).
+    """The contributions inside one chosen group of each of L nodes.
+
+    All (L, P), or all (L,) where a group is a single contribution.
 
     Attributes:
-        value: float32, signed contribution; 0 where there is none (padding).
         unit: int64, place of the contributing unit in one row of the input.
         flip: float32, the sign of its weight, +1 or -1.
+        value: float32, signed contribution, 0 where there is none (padding). None for single
+            contributions: there is nothing left to choose.
+    """
+
+    unit: tf.Tensor
+    flip: tf.Tensor
+    value: tf.Tensor | None = None
+
+
+class Groups(NamedTuple):
+    """The contributions to M nodes, in G groups each.
+
+    Attributes:
+        value: (M, G) float32, signed contribution of each group.
+        members: Looks inside one group of each of L nodes. Takes two (L,) int64, which node
+            (below M) and which of its groups (below G); returns `Members`.
     """
 
     value: tf.Tensor
-    unit: tf.Tensor
-    flip: tf.Tensor
+    members: Callable[[tf.Tensor, tf.Tensor], Members]
 
 
 @dataclass(frozen=True)
@@ -146,7 +162,7 @@ class Sum(ABC):
 
     Attributes:
         group_limit: Which of the explainer's limits says how many groups are kept.
-        member_limit: Which says how many members of each; None keeps all.
+        member_limit: Which says how many members of each; None where groups have one.
         source: What the layer read, batch axis first.
         bias: (output channels,) float32 or None.
     """
@@ -163,25 +179,12 @@ class Sum(ABC):
         return None
 
     @abstractmethod
-    def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
-        """Signed contribution of each group.
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+        """The contributions to some nodes.
 
         Args:
             at: M nodes.
             bias: (M,) float32 to add to each product, already signed, or None.
-
-        Returns:
-            (M, G) float32.
-        """
-
-    @abstractmethod
-    def members(self, at: At, group: tf.Tensor, bias: tf.Tensor | None) -> Members:
-        """Looks inside one group of each of L nodes.
-
-        Args:
-            at: L nodes.
-            group: (L,) int64, below G.
-            bias: (L,) float32 or None, as for `groups`.
         """
 
 

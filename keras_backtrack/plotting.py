@@ -18,7 +18,7 @@ class Row(NamedTuple):
     Attributes:
         image: (H, W, 3) uint8, or float in [0, 1].
         points: (P, 2) rows (row, column).
-        mass: (P,) float, which makes the points larger or smaller.
+        mass: (P,) float, which makes points larger and denser.
         attention: (H, W) float in [0, 1].
         region: (H, W) bool.
         boxes: (B, 4) rows (top, left, bottom, right).
@@ -79,8 +79,9 @@ def _draw(name: str, ax, row: Row) -> None:
         # On a faded picture, so that points stand out whatever is under them.
         ax.imshow(_faded(row.image))
         share = row.mass / row.mass.max() if len(row.mass) else row.mass
+        # Large and dense by mass: thousands of faint ones must not look like as many strong ones.
         ax.scatter(
-            row.points[:, 1], row.points[:, 0], s=60 * share, c=_COLOUR, linewidths=0, alpha=0.8
+            *row.points.T[::-1], s=2 + 58 * share, c=_COLOUR, linewidths=0, alpha=np.sqrt(share)
         )
         ax.set(xlim=(-0.5, row.image.shape[1] - 0.5), ylim=(row.image.shape[0] - 0.5, -0.5))
     elif name == "attention":

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from .contributions import At, Branches, Moves, Same, Sum, TracedCall, dims, product
 from .graph import Graph
+from .kernels import largest
 from .nodes import Nodes, merge
 from .rules import contributions_of
 from .sharing import call_shared, shared
@@ -64,15 +65,21 @@ def walk_back(
     root = explanations * product(dims(tensors[graph.output])) + target
     one = tf.ones_like(root, tf.float32)
     arriving = defaultdict(list, {graph.output: [Nodes(root, one, one)]})
-    held, lost = {}, tf.zeros_like(one)
+    # Tensors where nodes arrived as they were, so that they need no merging if they are the only.
+    settled = {graph.output}
+    held, lost, last = {}, tf.zeros_like(one), root
     for call in reversed(graph.calls):
         (output,) = call.outputs
-        held[output] = nodes = merge(arriving.pop(output))
+        held[output] = nodes = _merged(arriving.pop(output), output in settled)
         read = [tensors[number] for number in call.inputs]
         traced = TracedCall(call.layer, read, tensors[output], limits.include_bias)
-        # A rule may look at what the layer read or at its weights; not before the walk arrives.
-        with tf.control_dependencies([nodes.index]):
+        # A rule may look at what the layer read or lay its weights out. It does so while the walk
+        # is still at the call above: before that it would slow the network, later it is late.
+        with tf.control_dependencies([last]):
             contributions = contributions_of(call, traced)
+        last = nodes.index
+        if isinstance(contributions, Same):
+            settled.update(call.inputs)
         parts, ended = _follow(contributions, traced, nodes, owner, limits)
         if ended is not None:
             lost += ended
@@ -80,8 +87,12 @@ def walk_back(
             arriving[number].append(part)
     for number in graph.inputs:
         if number in arriving:
-            held[number] = merge(arriving[number])
+            held[number] = _merged(arriving[number], number in settled)
     return Walked(held, lost)
+
+
+def _merged(parts: list[Nodes], settled: bool) -> Nodes:
+    return parts[0] if settled and len(parts) == 1 else merge(parts)
 
 
 def _follow(
@@ -161,18 +172,20 @@ def _step(limits: Limits, layer: Sum, at: At, mass: tf.Tensor) -> tuple[Nodes, t
             return None
         return tf.gather(layer.bias, at.unit % tf.size(layer.bias, tf.int64)) * at.sign
 
-    groups = _share(mass, layer.groups(at, bias_at(at)), getattr(limits, layer.group_limit))
-    chosen = At(*(tf.gather(field, groups.parent) for field in at))
-    inside = layer.members(chosen, groups.choice, bias_at(chosen))
-    limit = getattr(limits, layer.member_limit) if layer.member_limit else None
-    members = _share(groups.mass, inside.value, limit)
-    place = tf.stack([members.parent, members.choice], axis=1)
+    groups = layer.groups(at, bias_at(at))
+    chosen = _share(mass, groups.value, getattr(limits, layer.group_limit), layer.width is not None)
+    parent, share, ended = chosen.parent, chosen.mass, chosen.ended
+    inside = groups.members(parent, chosen.choice)
+    unit, flip = inside.unit, inside.flip
+    if inside.value is not None:
+        members = _share(share, inside.value, getattr(limits, layer.member_limit))
+        ended += tf.math.unsorted_segment_sum(members.ended, parent, tf.size(mass))
+        parent, share = tf.gather(parent, members.parent), members.mass
+        place = tf.stack([members.parent, members.choice], axis=1)
+        unit, flip = tf.gather_nd(unit, place), tf.gather_nd(flip, place)
     units_read = tf.size(layer.source, tf.int64) // tf.shape(layer.source, tf.int64)[0]
-    index = tf.gather(chosen.explanation, members.parent) * units_read
-    index += tf.gather_nd(inside.unit, place)
-    sign = tf.gather(chosen.sign, members.parent) * tf.gather_nd(inside.flip, place)
-    stopped = tf.math.unsorted_segment_sum(members.ended, groups.parent, tf.size(mass))
-    return Nodes(index, sign, members.mass), groups.ended + stopped
+    index = tf.gather(at.explanation, parent) * units_read + unit
+    return Nodes(index, tf.gather(at.sign, parent) * flip, share), ended
 
 
 def _in_chunks(limits: Limits, layer: Sum, at: At, mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
@@ -218,16 +231,19 @@ class _Shares(NamedTuple):
     ended: tf.Tensor
 
 
-def _share(mass: tf.Tensor, value: tf.Tensor, limit: int | None) -> _Shares:
+def _share(mass: tf.Tensor, value: tf.Tensor, limit: int | None, wide: bool = False) -> _Shares:
     """Splits each node's mass among its best positive contributions, in proportion to them.
 
     Args:
         mass: (M,) float32.
         value: (M, G) float32, contributions.
         limit: How many are kept at most; None for all. Ties go to the lowest place.
+        wide: Whether G may be thousands.
     """
     choice = None
-    if limit is not None:
+    if limit is not None and wide:
+        value, choice = largest(value, limit)
+    elif limit is not None:
         value, choice = tf.math.top_k(value, tf.minimum(limit, tf.shape(value)[1]))
     value = tf.maximum(value, 0.0)
     total = tf.reduce_sum(value, axis=1)

@@ -15,9 +15,9 @@ class Windows:
 
     Attributes:
         taps: Number of positions in a window; None where the input's size decides.
-        offsets: For each axis (k,) int64, where the taps lie from the window's start; the start
+        offsets: For each axis (k,) int32, where the taps lie from the window's start; the start
             of window 0 is 0 or, with padding, before it.
-        input_dims, output_dims, strides: (axes,) int64.
+        input_dims, output_dims, strides: (axes,) int32.
     """
 
     taps: int | None
@@ -51,16 +51,16 @@ class Windows:
                 span = (output_dims[axis] - 1) * strides[axis] + reach
                 missing = span - input_dims[axis]
                 before = (tf.maximum(missing, 0) if tf.is_tensor(missing) else max(missing, 0)) // 2
-            offsets.append(_int64(np.arange(extent) * dilation[axis] - before))
+            offsets.append(_int32(np.arange(extent) * dilation[axis] - before))
         taps = int(np.prod(size))
-        return cls(taps, tuple(offsets), *map(_int64, (input_dims, output_dims, strides)))
+        return cls(taps, tuple(offsets), *map(_int32, (input_dims, output_dims, strides)))
 
     @classmethod
     def whole(cls, input_dims: Sequence[Dim]) -> "Windows":
         """One window that sees everything, as in global pooling."""
         ones = [1] * len(input_dims)
-        offsets = tuple(tf.range(_int64(extent)) for extent in input_dims)
-        return cls(None, offsets, *map(_int64, (input_dims, ones, ones)))
+        offsets = tuple(tf.range(_int32(extent)) for extent in input_dims)
+        return cls(None, offsets, *map(_int32, (input_dims, ones, ones)))
 
     def rows(self, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The positions each window reads.
@@ -69,11 +69,12 @@ class Windows:
             position: (M,) int64, row-major place of the window among the outputs.
 
         Returns:
-            (M, taps) int64, row-major places in the input, taps in row-major order; and (M, taps)
+            (M, taps) int32, row-major places in the input, taps in row-major order; and (M, taps)
             bool, false where a tap lies in the padding (its place is then some valid one).
         """
         count = tf.size(position)
-        place = tf.zeros([count, 1], tf.int64)
+        position = tf.cast(position, tf.int32)
+        place = tf.zeros([count, 1], tf.int32)
         inside = tf.ones([count, 1], tf.bool)
         coordinates = unravel(position, tf.unstack(self.output_dims, len(self.offsets)))
         for axis, offsets in enumerate(self.offsets):
@@ -87,7 +88,7 @@ class Windows:
         return tf.ensure_shape(place, shape), tf.ensure_shape(inside, shape)
 
 
-def _int64(values) -> tf.Tensor:
+def _int32(values) -> tf.Tensor:
     if isinstance(values, (list, tuple)) and any(tf.is_tensor(v) for v in values):
-        return tf.stack([tf.cast(v, tf.int64) for v in values])
-    return tf.cast(values, tf.int64)
+        return tf.stack([tf.cast(v, tf.int32) for v in values])
+    return tf.cast(values, tf.int32)

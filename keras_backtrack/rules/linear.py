@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from ..compat import as_tensor, depthwise_kernel, keras
-from ..contributions import At, Members, Sum, TracedCall, dims
+from ..contributions import At, Groups, Members, Sum, TracedCall, dims
 from ..kernels import window_sums
-from ..nodes import sorted_unique
 from ..windows import Windows
 from .registry import register_rule
 
@@ -22,14 +21,21 @@ def dense(call: TracedCall) -> Sum:
     # added: after a ReLU that spares most of the kernel.
     used = tf.reduce_any(call.input != 0, axis=list(range(call.input.shape.rank - 1)))
     active = tf.where(used | (call.include_bias and bias is not None))[:, 0]
-    return DenseSum(call.input, bias, as_tensor(call.layer.kernel), active)
+    kernel = as_tensor(call.layer.kernel)
+    if kernel.shape.num_elements() <= tf.int32.max:
+        active = tf.cast(active, tf.int32)
+    return DenseSum(call.input, bias, kernel, active)
 
 
 @register_rule(layers.Conv2D)
 def convolution(call: TracedCall) -> Sum:
     """Algorithm 2."""
     kernel = as_tensor(call.layer.kernel)
-    return ConvolutionSum(call.input, _bias(call.layer), kernel, _windows(call))
+    channels, filters = kernel.shape[-2:]
+    # The layer's own kernel has the weights of one filter far apart.
+    by_filter = tf.transpose(tf.reshape(kernel, [-1, channels, filters]), [2, 0, 1])
+    weight_rows = tf.reshape(by_filter, [-1, channels])
+    return ConvolutionSum(call.input, _bias(call.layer), weight_rows, _windows(call))
 
 
 @register_rule(layers.DepthwiseConv2D)
@@ -45,7 +51,8 @@ class DenseSum(Sum):
 
     Attributes:
         kernel: (features, units) float32.
-        active: (G,) int64, the features that may contribute, in ascending order.
+        active: (G,) int32 or int64 (what a place in the kernel needs), the features that may
+            contribute, in ascending order.
     """
 
     group_limit = "top_n"
@@ -57,29 +64,26 @@ class DenseSum(Sum):
     def width(self) -> tf.Tensor:
         return tf.size(self.active, tf.int64) + 1
 
-    def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
-        features, units = self._sizes()
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+        features, units = tf.unstack(tf.shape(self.kernel, self.active.dtype))
+        position, column = at.unit // tf.cast(units, tf.int64), at.unit % tf.cast(units, tf.int64)
+        place = self.active[:, None] * units + tf.cast(column, units.dtype)
+        # Most of the time goes into fetching these numbers, which lie far apart in memory.
+        weight = tf.gather(tf.reshape(self.kernel, [-1]), place)
         source = tf.reshape(tf.cast(self.source, tf.float32), [-1, features])
-        per_image = tf.size(self.source, tf.int64) // features // tf.shape(self.source, tf.int64)[0]
-        # Columns of the kernel in ascending order and each once, only rows that matter: most of
-        # the time goes into fetching these numbers, which lie far apart in memory.
-        column, place = sorted_unique(at.unit % units)
-        weight = tf.gather(tf.reshape(self.kernel, [-1]), self.active[:, None] * units + column)
-        row = at.image * per_image + at.unit // units
-        value = tf.gather(tf.gather(source, self.active, axis=1), row)
-        value *= tf.gather(tf.transpose(weight), place)
-        value *= at.sign[:, None]
-        return value if bias is None else value + bias[:, None]
+        source = tf.gather(source, self.active, axis=1)
+        rows = tf.shape(source, tf.int64)[0]
+        # As they are for nodes that ask "why high", negated for those that ask "why low".
+        source = tf.concat([source, -source], axis=0)
+        row = at.image * (rows // tf.shape(self.source, tf.int64)[0]) + position
+        value = tf.gather(source, tf.where(at.sign < 0, row + rows, row)) * tf.transpose(weight)
 
-    def members(self, at: At, group: tf.Tensor, bias: tf.Tensor | None) -> Members:
-        features, units = self._sizes()
-        feature = tf.gather(self.active, group)
-        weight = tf.gather_nd(self.kernel, tf.stack([feature, at.unit % units], axis=1))
-        unit = at.unit // units * features + feature
-        return Members(tf.ones_like(weight)[:, None], unit[:, None], _sign(weight)[:, None])
+        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
+            feature = tf.cast(tf.gather(self.active, choice), tf.int64)
+            unit = tf.gather(position, parent) * tf.cast(features, tf.int64) + feature
+            return Members(unit, _sign(tf.gather_nd(weight, tf.stack([choice, parent], axis=1))))
 
-    def _sizes(self) -> tf.Tensor:
-        return tf.unstack(tf.shape(self.kernel, tf.int64))
+        return Groups(value if bias is None else value + bias[:, None], members)
 
 
 @dataclass(frozen=True)
@@ -87,48 +91,45 @@ class ConvolutionSum(Sum):
     """The channels are the groups, the positions in the window their members.
 
     Attributes:
-        kernel: (*window, channels, filters) float32; fewer channels than the input where the
-            convolution is grouped.
+        weight_rows: (filters · P, C) float32, P positions for each filter; C is less than the
+            input has where the convolution is grouped.
         windows: What each output position reads.
     """
 
     group_limit = "channels"
     member_limit = "positions"
 
-    kernel: tf.Tensor
+    weight_rows: tf.Tensor
     windows: Windows
 
-    def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
-        channels, filters, blocks = self._sizes()
-        row, inside = self.windows.rows(at.unit // filters)
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+        taps = self.windows.taps
+        weights, channels = tf.unstack(tf.shape(self.weight_rows, tf.int64))
+        filters = weights // taps
+        images, blocks = tf.shape(self.source, tf.int64)[0], tf.shape(self.source, tf.int64)[-1]
+        blocks //= channels
         filter_ = at.unit % filters
-        row = row * blocks + (filter_ // (filters // blocks))[:, None]
-        source = tf.cast(self.source, tf.float32)
-        source = tf.reshape(source, [tf.shape(source, tf.int64)[0], -1, channels])
-        # Weights of one filter and tap lie together here, in the layer's kernel they do not.
-        by_filter = tf.transpose(tf.reshape(self.kernel, [-1, filters]))
-        weight_rows = tf.reshape(by_filter, [-1, channels])
-        value = window_sums(source, weight_rows, at.image, row, inside, filter_)
-        value *= at.sign[:, None]
-        if bias is None:
-            return value
-        return value + (bias * tf.reduce_sum(tf.cast(inside, tf.float32), axis=1))[:, None]
-
-    def members(self, at: At, group: tf.Tensor, bias: tf.Tensor | None) -> Members:
-        channels, filters, blocks = self._sizes()
         row, inside = self.windows.rows(at.unit // filters)
-        filter_ = at.unit % filters
-        channel = filter_ // (filters // blocks) * channels + group
-        unit = row * (channels * blocks) + channel[:, None]
-        tap = tf.range(self.windows.taps, dtype=tf.int64)
-        weight = (tap * channels + group[:, None]) * filters + filter_[:, None]
-        weight = tf.gather(tf.reshape(self.kernel, [-1]), weight)
-        return _products(self.source, at, unit, weight, inside, bias)
+        row = row * tf.cast(blocks, tf.int32)
+        row += tf.cast(filter_ // (filters // blocks), tf.int32)[:, None]
+        source = tf.reshape(tf.cast(self.source, tf.float32), [images, -1, channels])
+        value = window_sums(
+            source, self.weight_rows, at.image, row, inside, tf.cast(filter_, tf.int32), at.sign
+        )
+        if bias is not None:
+            value += (bias * tf.reduce_sum(tf.cast(inside, tf.float32), axis=1))[:, None]
 
-    def _sizes(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Channels and filters of the kernel, and how many blocks a grouped convolution has."""
-        *_, channels, filters = tf.unstack(tf.shape(self.kernel, tf.int64))
-        return channels, filters, tf.shape(self.source, tf.int64)[-1] // channels
+        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
+            unit = tf.cast(tf.gather(row, parent), tf.int64) * channels + choice[:, None]
+            weight_row = tf.gather(filter_, parent)[:, None] * taps + tf.range(taps, dtype=tf.int64)
+            weight = weight_row * channels + choice[:, None]
+            weight = tf.gather(tf.reshape(self.weight_rows, [-1]), weight)
+            chosen = None if bias is None else tf.gather(bias, parent)
+            at_parent = At(*(tf.gather(field, parent) for field in at))
+            value = _products(self.source, at_parent, unit, weight, chosen)
+            return Members(unit, _sign(weight), tf.where(tf.gather(inside, parent), value, 0.0))
+
+        return Groups(value, members)
 
 
 @dataclass(frozen=True)
@@ -145,21 +146,21 @@ class DepthwiseSum(Sum):
     kernel: tf.Tensor
     windows: Windows
 
-    def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
-        return self._look(at, bias).value
-
-    def members(self, at: At, group: tf.Tensor, bias: tf.Tensor | None) -> Members:
-        return Members(*(tf.gather(f, group, batch_dims=1)[:, None] for f in self._look(at, bias)))
-
-    def _look(self, at: At, bias: tf.Tensor | None) -> Members:
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         *_, channels, multiplier = tf.unstack(tf.shape(self.kernel, tf.int64))
         filters = channels * multiplier
         row, inside = self.windows.rows(at.unit // filters)
         filter_ = at.unit % filters
-        unit = row * channels + (filter_ // multiplier)[:, None]
+        unit = tf.cast(row, tf.int64) * channels + (filter_ // multiplier)[:, None]
         tap = tf.range(self.windows.taps, dtype=tf.int64)
         weight = tf.gather(tf.reshape(self.kernel, [-1]), tap * filters + filter_[:, None])
-        return _products(self.source, at, unit, weight, inside, bias)
+        value = _products(self.source, at, unit, weight, bias)
+
+        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
+            place = tf.stack([parent, choice], axis=1)
+            return Members(tf.gather_nd(unit, place), _sign(tf.gather_nd(weight, place)))
+
+        return Groups(tf.where(inside, value, 0.0), members)
 
 
 def _bias(layer) -> tf.Tensor | None:
@@ -174,14 +175,12 @@ def _windows(call: TracedCall) -> Windows:
     )
 
 
-def _products(source, at: At, unit, weight, inside, bias) -> Members:
-    """Contributions of a window's taps, all (L, P)."""
+def _products(source, at: At, unit, weight, bias) -> tf.Tensor:
+    """Contributions of a window's taps; unit, weight and result are (L, P)."""
     size = tf.size(source, tf.int64) // tf.shape(source, tf.int64)[0]
     flat = tf.reshape(tf.cast(source, tf.float32), [-1])
     value = tf.gather(flat, (at.image * size)[:, None] + unit) * weight * at.sign[:, None]
-    if bias is not None:
-        value += bias[:, None]
-    return Members(tf.where(inside, value, 0.0), unit, _sign(weight))
+    return value if bias is None else value + bias[:, None]
 
 
 def _sign(weight: tf.Tensor) -> tf.Tensor:

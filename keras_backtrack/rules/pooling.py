@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from ..compat import keras
-from ..contributions import Arrival, At, Members, Moves, Sum, TracedCall, dims
+from ..contributions import Arrival, At, Groups, Members, Moves, Sum, TracedCall, dims
 from ..windows import Windows
 from .registry import register_rule
 
@@ -43,15 +43,14 @@ class MeanSum(Sum):
 
     windows: Windows
 
-    def groups(self, at: At, bias: tf.Tensor | None) -> tf.Tensor:
-        value, _, inside = _look(self.source, self.windows, at)
-        return tf.where(inside, value * at.sign[:, None], 0.0)
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+        value, unit, inside = _look(self.source, self.windows, at)
 
-    def members(self, at: At, group: tf.Tensor, bias: tf.Tensor | None) -> Members:
-        _, unit, _ = _look(self.source, self.windows, at)
-        unit = tf.gather(unit, group, batch_dims=1)[:, None]
-        one = tf.ones_like(unit, tf.float32)
-        return Members(one, unit, one)
+        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
+            place = tf.stack([parent, choice], axis=1)
+            return Members(tf.gather_nd(unit, place), tf.ones_like(parent, tf.float32))
+
+        return Groups(tf.where(inside, value * at.sign[:, None], 0.0), members)
 
 
 def _windows(call: TracedCall) -> Windows:
@@ -67,7 +66,7 @@ def _look(source: tf.Tensor, windows: Windows, at: At) -> tuple[tf.Tensor, tf.Te
     """Value, unit and whether it is real of every tap; all (M, taps)."""
     images, *_, channels = tf.unstack(tf.shape(source, tf.int64))
     row, inside = windows.rows(at.unit // channels)
-    unit = row * channels + (at.unit % channels)[:, None]
+    unit = tf.cast(row, tf.int64) * channels + (at.unit % channels)[:, None]
     start = at.image * (tf.size(source, tf.int64) // images)
     value = tf.gather(tf.reshape(source, [-1]), start[:, None] + unit)
     return tf.cast(value, tf.float32), unit, inside

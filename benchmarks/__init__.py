@@ -1,0 +1,1 @@
+"""What explaining costs, measured. Run from a checkout: `python -m benchmarks --help`."""
