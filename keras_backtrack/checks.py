@@ -67,9 +67,28 @@ def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarra
             raise ValueError(
                 "`x` must hold finite numbers. "
                 f"Received: {int((~finite).sum())} NaN or infinite values, in image(s) "
-                f"{', '.join(map(str, bad[:10]))}{', …' if len(bad) > 10 else ''}."
+                f"{_some(bad)}."
             )
     return x
+
+
+def check_scores(scores: np.ndarray, image: np.ndarray) -> None:
+    """Raises ValueError where the network itself answered with something that is no number.
+
+    Args:
+        scores: (E,) float32, the output at the targets.
+        image: (E,) int, which image each is about.
+    """
+    bad = np.unique(image[~np.isfinite(scores)])
+    if len(bad):
+        raise ValueError(
+            "The network's output must be finite; its weights may not be, or an activation "
+            f"overflows. Received: NaN or infinite output for image(s) {_some(bad)}."
+        )
+
+
+def _some(numbers: np.ndarray) -> str:
+    return ", ".join(map(str, numbers[:10])) + ", …" * (len(numbers) > 10)
 
 
 def check_targets(targets: Any, images: int, classes: int) -> np.ndarray:

@@ -179,12 +179,14 @@ class Sum(ABC):
         return None
 
     @abstractmethod
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         """The contributions to some nodes.
 
         Args:
-            at: M nodes.
+            at: M nodes, in ascending order of explanation and unit.
             bias: (M,) float32 to add to each product, already signed, or None.
+            limit: How many groups will be kept at most; None for all. Groups that cannot be among
+                them may be left out, as long as the rest stay in order where they are equal.
         """
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .checks import check_images, check_limit, check_targets
+from .checks import check_images, check_limit, check_scores, check_targets
 from .compat import keras
 from .errors import UnsupportedModelError
 from .explanation import Explanation
@@ -92,8 +92,8 @@ class BacktrackExplainer:
 
         Raises:
             TypeError: If `x` or `targets` has a wrong dtype.
-            ValueError: If `x` is empty, of the wrong shape or not finite, or a class does not
-                exist.
+            ValueError: If `x` is empty, of the wrong shape or not finite, a class does not exist,
+                or the network's own output is not finite.
         """
         batch_size = check_limit("batch_size", batch_size) or len(x)
         x = check_images(x, self._graph.input_shape, self._graph.input_dtype)
@@ -103,7 +103,9 @@ class BacktrackExplainer:
             batch = x[start : start + batch_size]
             asked = targets[start : start + batch_size]
             owner = np.repeat(np.arange(len(batch)), asked.shape[1])
-            runs.append(self._program(tf.convert_to_tensor(batch), owner, asked.reshape(-1)))
+            run = self._program(tf.convert_to_tensor(batch), owner, asked.reshape(-1))
+            check_scores(run.scores, start + owner)
+            runs.append(run)
         image = np.repeat(np.arange(len(x)), targets.shape[1])
         return Explanation.from_runs(runs, self._graph, x, image)
 

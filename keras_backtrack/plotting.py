@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 _COLUMNS = ("image", "important pixels", "attention", "saliency", "boxes")
 _COLOUR = "#ff2d55"
+_WIDTH = 3.0  # of a column, in inches
 
 
 class Row(NamedTuple):
@@ -48,9 +49,8 @@ def displayable(image: np.ndarray) -> np.ndarray:
 
 def figure(rows: Sequence[Row]) -> Figure:
     """Draws decisions below one another."""
-    width = 3.0
-    heights = [width * row.image.shape[0] / row.image.shape[1] for row in rows]
-    fig = Figure(figsize=(width * len(_COLUMNS), sum(heights) + 0.4 * len(rows)), dpi=100)
+    heights = [_WIDTH * row.image.shape[0] / row.image.shape[1] for row in rows]
+    fig = Figure(figsize=(_WIDTH * len(_COLUMNS), sum(heights) + 0.4 * len(rows)), dpi=100)
     axes = fig.subplots(
         len(rows), len(_COLUMNS), squeeze=False, gridspec_kw={"height_ratios": heights}
     )
@@ -79,10 +79,10 @@ def _draw(name: str, ax, row: Row) -> None:
         # On a faded picture, so that points stand out whatever is under them.
         ax.imshow(_faded(row.image))
         share = row.mass / row.mass.max() if len(row.mass) else row.mass
-        # Large and dense by mass: thousands of faint ones must not look like as many strong ones.
-        ax.scatter(
-            *row.points.T[::-1], s=2 + 58 * share, c=_COLOUR, linewidths=0, alpha=np.sqrt(share)
-        )
+        # A few pixels are drawn as points that one can see, thousands as the pixels they are.
+        pixel = 2 * (72 * _WIDTH / row.image.shape[1]) ** 2
+        size = pixel + 60 * share * min(1, 100 / max(len(share), 1))
+        ax.scatter(*row.points.T[::-1], s=size, c=_COLOUR, linewidths=0, alpha=np.sqrt(share))
         ax.set(xlim=(-0.5, row.image.shape[1] - 0.5), ylim=(row.image.shape[0] - 0.5, -0.5))
     elif name == "attention":
         ax.imshow(row.image)

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from .contributions import At, Branches, Moves, Same, Sum, TracedCall, dims, product
 from .graph import Graph
-from .kernels import largest
 from .nodes import Nodes, merge
 from .rules import contributions_of
 from .sharing import call_shared, shared
@@ -172,8 +171,9 @@ def _step(limits: Limits, layer: Sum, at: At, mass: tf.Tensor) -> tuple[Nodes, t
             return None
         return tf.gather(layer.bias, at.unit % tf.size(layer.bias, tf.int64)) * at.sign
 
-    groups = layer.groups(at, bias_at(at))
-    chosen = _share(mass, groups.value, getattr(limits, layer.group_limit), layer.width is not None)
+    limit = getattr(limits, layer.group_limit)
+    groups = layer.groups(at, bias_at(at), limit)
+    chosen = _share(mass, groups.value, limit)
     parent, share, ended = chosen.parent, chosen.mass, chosen.ended
     inside = groups.members(parent, chosen.choice)
     unit, flip = inside.unit, inside.flip
@@ -231,19 +231,16 @@ class _Shares(NamedTuple):
     ended: tf.Tensor
 
 
-def _share(mass: tf.Tensor, value: tf.Tensor, limit: int | None, wide: bool = False) -> _Shares:
+def _share(mass: tf.Tensor, value: tf.Tensor, limit: int | None) -> _Shares:
     """Splits each node's mass among its best positive contributions, in proportion to them.
 
     Args:
         mass: (M,) float32.
         value: (M, G) float32, contributions.
         limit: How many are kept at most; None for all. Ties go to the lowest place.
-        wide: Whether G may be thousands.
     """
     choice = None
-    if limit is not None and wide:
-        value, choice = largest(value, limit)
-    elif limit is not None:
+    if limit is not None:
         value, choice = tf.math.top_k(value, tf.minimum(limit, tf.shape(value)[1]))
     value = tf.maximum(value, 0.0)
     total = tf.reduce_sum(value, axis=1)

@@ -125,6 +125,16 @@ def test_all_unsupported_layers_are_listed():
     assert "call 3 of 3: 'lambda'" in message and "not known to act on each unit" in message
 
 
+def test_network_that_answers_nan():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    kernel, bias = model.get_weights()
+    kernel[1] = np.inf
+    model.set_weights([kernel, bias])
+    x = np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"output must be finite.*Received: .*image\(s\) 0, 1"):
+        BacktrackExplainer(model).explain(x)
+
+
 def test_views(explainer, tmp_path):
     e = explainer.explain(X)
     with pytest.raises(ValueError, match="no such layer.*Received: 'conv'"):

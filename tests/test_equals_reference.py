@@ -7,6 +7,7 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from networks import assert_equals_reference, images, layers, networks
 
+from keras_backtrack import sharing
 from keras_backtrack.compat import keras
 from keras_backtrack.walk import Limits
 
@@ -59,11 +60,46 @@ def test_compiled_kernel(groups, padding, rng):
     assert_equals_reference(model, x, targets, Limits(None, 4, 2, False))
 
 
-def test_chunks_of_nodes(monkeypatch, rng):
-    """A layer's nodes may come in several chunks."""
-    monkeypatch.setattr("keras_backtrack.walk._CHUNK", 64)
-    model = keras.Sequential(
+@pytest.fixture
+def traced_anew():
+    """For tests that change a constant: what was traced before holds the old one."""
+    sharing._shared_form.cache_clear()
+    yield
+    sharing._shared_form.cache_clear()
+
+
+def dense_networks():
+    """Two with a few nodes, one that computes several rows for each image."""
+    image = keras.Input((4, 30))
+    x = layers.Dense(37, "relu")(image)
+    rows = keras.Model(image, layers.Dense(5)(layers.Flatten()(x)))
+    wide = keras.Sequential(
         [keras.Input((30,)), layers.Dense(37, "relu"), layers.Dense(41, "relu"), layers.Dense(5)]
     )
-    x = rng.normal(size=(2, 30)).astype(np.float32)
+    for model in (wide, rows):
+        # Quarters, so that there are ties.
+        model.set_weights([np.round(4 * weight) / 4 for weight in model.get_weights()])
+    return [wide, rows]
+
+
+@pytest.mark.parametrize("model", dense_networks(), ids=["flat", "rows"])
+@pytest.mark.parametrize(
+    "constants",
+    [
+        {"walk._CHUNK": 64},
+        {"kernels.dense._MANY_INPUTS": 1, "kernels.dense._MANY_NODES": 0},
+        {
+            "kernels.dense._MANY_INPUTS": 1,
+            "kernels.dense._MANY_NODES": 0,
+            "kernels.dense._INPUTS": 8,
+            "kernels.dense._BLOCK": 4,
+            "kernels.calls.NODES": 3,
+        },
+    ],
+    ids=["chunks of nodes", "compiled kernel", "compiled kernel in many calls"],
+)
+def test_dense_in_pieces(model, constants, monkeypatch, traced_anew, rng):
+    for name, value in constants.items():
+        monkeypatch.setattr(f"keras_backtrack.{name}", value)
+    x = np.round(2 * rng.normal(size=(2, *model.input_shape[1:]))).astype(np.float32)
     assert_equals_reference(model, x, np.array([[0, 1], [2, 3]]), Limits(7, 1, 1, False))

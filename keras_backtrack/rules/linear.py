@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from ..compat import as_tensor, depthwise_kernel, keras
 from ..contributions import At, Groups, Members, Sum, TracedCall, dims
-from ..kernels import window_sums
+from ..kernels import all_products, best_products, window_sums
 from ..windows import Windows
 from .registry import register_rule
 
@@ -64,26 +64,29 @@ class DenseSum(Sum):
     def width(self) -> tf.Tensor:
         return tf.size(self.active, tf.int64) + 1
 
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
-        features, units = tf.unstack(tf.shape(self.kernel, self.active.dtype))
-        position, column = at.unit // tf.cast(units, tf.int64), at.unit % tf.cast(units, tf.int64)
-        place = self.active[:, None] * units + tf.cast(column, units.dtype)
-        # Most of the time goes into fetching these numbers, which lie far apart in memory.
-        weight = tf.gather(tf.reshape(self.kernel, [-1]), place)
+    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
+        features, units = tf.unstack(tf.shape(self.kernel, tf.int64))
         source = tf.reshape(tf.cast(self.source, tf.float32), [-1, features])
         source = tf.gather(source, self.active, axis=1)
-        rows = tf.shape(source, tf.int64)[0]
-        # As they are for nodes that ask "why high", negated for those that ask "why low".
-        source = tf.concat([source, -source], axis=0)
-        row = at.image * (rows // tf.shape(self.source, tf.int64)[0]) + position
-        value = tf.gather(source, tf.where(at.sign < 0, row + rows, row)) * tf.transpose(weight)
+        position, unit = at.unit // units, at.unit % units
+        positions = tf.shape(source, tf.int64)[0] // tf.shape(self.source, tf.int64)[0]
+        nodes = source, at.image * positions + position, unit, at.sign
+        if limit is None or bias is not None:
+            place = None
+            value = tf.transpose(all_products(self.kernel, self.active, *nodes))
+            value = value if bias is None else value + bias[:, None]
+        else:
+            value, place = best_products(self.kernel, self.active, *nodes, limit)
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
+            if place is not None:
+                choice = tf.gather_nd(place, tf.stack([parent, choice], axis=1))
             feature = tf.cast(tf.gather(self.active, choice), tf.int64)
-            unit = tf.gather(position, parent) * tf.cast(features, tf.int64) + feature
-            return Members(unit, _sign(tf.gather_nd(weight, tf.stack([choice, parent], axis=1))))
+            weight = tf.stack([feature, tf.gather(unit, parent)], axis=1)
+            flip = _sign(tf.gather_nd(self.kernel, weight))
+            return Members(tf.gather(position, parent) * features + feature, flip)
 
-        return Groups(value if bias is None else value + bias[:, None], members)
+        return Groups(value, members)
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class ConvolutionSum(Sum):
     weight_rows: tf.Tensor
     windows: Windows
 
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         taps = self.windows.taps
         weights, channels = tf.unstack(tf.shape(self.weight_rows, tf.int64))
         filters = weights // taps
@@ -146,7 +149,7 @@ class DepthwiseSum(Sum):
     kernel: tf.Tensor
     windows: Windows
 
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         *_, channels, multiplier = tf.unstack(tf.shape(self.kernel, tf.int64))
         filters = channels * multiplier
         row, inside = self.windows.rows(at.unit // filters)

@@ -43,7 +43,7 @@ class MeanSum(Sum):
 
     windows: Windows
 
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         value, unit, inside = _look(self.source, self.windows, at)
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:

@@ -1,0 +1,6 @@
+"""The heavy computations of a walk, compiled with XLA where that pays."""
+
+from .convolution import window_sums
+from .dense import all_products, best_products
+
+__all__ = ["all_products", "best_products", "window_sums"]
