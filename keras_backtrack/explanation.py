@@ -131,7 +131,7 @@ class Explanation:
 
         Args:
             sigma: Standard deviation of the Gaussian around each pixel, in pixels of the input.
-                Default: 5 % of the longer side.
+                Default: 7 % of the longer side.
 
         Returns:
             (N, H, W) float32 in [0, 1]; each map's maximum is 1, or 0 where no pixel was reached.

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-_SIGMA = 0.05  # of the longer side
+_SIGMA = 0.07  # of the longer side
 _THRESHOLD = 0.15
 _SMALLEST_BOX = 0.05  # of the mass in pixels
 
@@ -32,7 +32,7 @@ def attention(
         points: (P, 2) int rows (row, column).
         mass: (P,) float.
         height, width: Size of the map.
-        sigma: Standard deviation in pixels, above 0; None for 5 % of the longer side.
+        sigma: Standard deviation in pixels, above 0; None for 7 % of the longer side.
 
     Returns:
         (height, width) float32 in [0, 1], all 0 where there is no pixel.

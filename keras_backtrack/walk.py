@@ -13,7 +13,7 @@ from .sharing import call_shared, shared
 
 # Nodes are handled in chunks of about this many numbers, which bounds the memory of a layer
 # whatever the batch size.
-_CHUNK = 2**23
+_CHUNK = 2**24
 
 
 class Limits(NamedTuple):

@@ -9,11 +9,11 @@ import tensorflow as tf
 from .calls import collect, cut, padded
 
 # Inputs in one call of the compiled kernel.
-_INPUTS = 2048
+_INPUTS = 1024
 # Inputs from which compiling pays, and the number of nodes that it takes for each row.
 _MANY_INPUTS, _MANY_NODES = 4096, 32
-# Inputs in one block of `_largest`.
-_BLOCK = 64
+# Inputs in one block, of which first only the largest product counts.
+_BLOCK = 16
 
 
 def all_products(
@@ -37,8 +37,8 @@ def all_products(
     Returns:
         (G, M) float32, the order in which the kernel lies in memory.
     """
-    products = _products(kernel, active, unit, sign)
-    return products * tf.transpose(tf.gather(source, row))
+    weights = _weights(kernel, active[:, None], unit)
+    return weights * sign * tf.transpose(tf.gather(source, row))
 
 
 def best_products(
@@ -57,83 +57,108 @@ def best_products(
         limit: How many.
 
     Returns:
-        (M, L) float32 in descending order and (M, L) int32 below G, L at most `limit` and at most
+        (M, L) float32 in descending order and (M, L) int64 below G, L at most `limit` and at most
         G. Equal products come in the order of their inputs.
     """
     nodes = kernel, active, source, row, unit, sign
+    if limit > _INPUTS:
+        return _best_at_once(*nodes, limit)
     rows, inputs = tf.unstack(tf.shape(source))
     # Nodes are not in the order of rows where one image has several rows and several explanations.
     in_order = tf.reduce_all(row[1:] >= row[:-1])
     return tf.cond(
         (inputs >= _MANY_INPUTS) & (tf.size(row) >= _MANY_NODES * rows) & in_order,
         lambda: _compiled_best(*nodes, limit),
-        lambda: _largest(all_products(*nodes), limit),
+        lambda: _best_at_once(*nodes, limit),
     )
 
 
-def _products(kernel, active, unit, sign):
-    place = active[:, None] * tf.shape(kernel, active.dtype)[1] + tf.cast(unit, active.dtype)
-    return tf.gather(tf.reshape(kernel, [-1]), place) * sign
+def _weights(kernel, feature, unit):
+    """Single weights; `feature` and `unit` are broadcast against one another."""
+    place = feature * tf.shape(kernel, feature.dtype)[1] + tf.cast(unit, feature.dtype)
+    return tf.gather(tf.reshape(kernel, [-1]), place)
 
 
-@tf.function(jit_compile=True, autograph=False)
-def _compiled_products(kernel, active, source, unit, sign):
-    return _products(kernel, active, unit, sign) * source[:, None]
+def _best_at_once(kernel, active, source, row, unit, sign, limit):
+    products = all_products(kernel, active, source, row, unit, sign)
+    inputs, nodes = tf.unstack(tf.shape(products))
+    fill = [[0, tf.math.floormod(-inputs, _BLOCK)], [0, 0]]
+    products = tf.pad(products, fill, constant_values=-float("inf"))
+
+    def at(place):
+        return tf.gather(tf.reshape(products, [-1]), place * nodes + tf.range(nodes)[:, None])
+
+    number, place = _best(_maxima(products), at, limit)
+    kept = tf.minimum(limit, inputs)
+    return number[:, :kept], tf.cast(place[:, :kept], tf.int64)
 
 
 def _compiled_best(kernel, active, source, row, unit, sign, limit):
     """`best_products` in calls of nodes of one row, with some inputs at a time."""
-    rows, inputs = tf.unstack(tf.shape(source, tf.int64))
-    calls = cut(row, rows)
+    calls = cut(row, tf.shape(source, tf.int64)[0])
     unit, sign = padded(unit, sign)
-    parts = (inputs + _INPUTS - 1) // _INPUTS
-    active, source = (
-        tf.reshape(
-            tf.pad(t, [*([0, 0] for _ in t.shape[1:]), [0, parts * _INPUTS - inputs]]),
-            tf.concat([tf.shape(t, tf.int64)[:-1], [parts, _INPUTS]], axis=0),
-        )
-        for t in (active, source)
-    )
 
     def body(call, numbers, places):
-        mine = calls.nodes(call, unit, sign)
+        # What is active in another image of the batch need not be in this one.
         of_row = source[calls.run[call]]
+        mine = tf.where(of_row != 0)[:, 0]
+        parts = tf.maximum((tf.size(mine) + _INPUTS - 1) // _INPUTS, 1)
+        # What fills the last part up has products of 0, which nobody follows.
+        fill = [[0, parts * _INPUTS - tf.size(mine)]]
+        value = tf.pad(tf.gather(of_row, mine), fill)
+        mine = tf.pad(mine, fill)
+        feature = tf.gather(active, mine)
+        in_parts = [tf.reshape(t, [parts, _INPUTS]) for t in (feature, value)]
+        units, signs = calls.nodes(call, unit, sign)
 
-        def add_part(part, products):
-            found = _compiled_products(kernel, active[part], of_row[part], *mine)
-            return part + 1, products.write(part, found)
+        def add_part(part, maxima):
+            found = _compiled_maxima(kernel, *(t[part] for t in in_parts), units, signs)
+            return part + 1, maxima.write(part, found)
 
-        products = tf.TensorArray(
-            tf.float32, tf.cast(parts, tf.int32), element_shape=[_INPUTS, None]
-        )
-        _, products = tf.while_loop(
-            lambda part, _: tf.cast(part, tf.int64) < parts, add_part, (0, products)
-        )
-        number, place = _largest(products.concat(), limit)
+        def at(place):
+            weight = _weights(kernel, tf.gather(feature, place), units[:, None])
+            return weight * signs[:, None] * tf.gather(value, place)
+
+        maxima = tf.TensorArray(tf.float32, parts, element_shape=[_INPUTS // _BLOCK, None])
+        _, maxima = tf.while_loop(lambda part, _: part < parts, add_part, (0, maxima))
+        number, place = _best(maxima.concat(), at, limit)
         count = calls.stop[call] - calls.start[call]
-        # What was added to fill the last part up has products of 0, which nobody follows.
-        place = tf.minimum(place, tf.cast(inputs - 1, tf.int32))
-        return call + 1, numbers.write(call, number[:count]), places.write(call, place[:count])
+        place = tf.gather(mine, place[:count])
+        return call + 1, numbers.write(call, number[:count]), places.write(call, place)
 
-    found = tf.zeros([0, limit], tf.float32), tf.zeros([0, limit], tf.int32)
+    found = tf.zeros([0, limit], tf.float32), tf.zeros([0, limit], tf.int64)
     arrays = [collect(calls.count, empty) for empty in found]
     _, *arrays = tf.while_loop(lambda call, *_: call < calls.count, body, (0, *arrays))
     return tuple(array.concat() for array in arrays)
 
 
-def _largest(value, limit):
-    """The `limit` largest numbers of each column of (G, M), for a G of thousands.
+@tf.function(jit_compile=True, autograph=False)
+def _compiled_maxima(kernel, active, value, unit, sign):
+    return _maxima(_weights(kernel, active[:, None], unit) * sign * value[:, None])
 
-    They lie in the `limit` blocks of rows with the largest maxima, and only those are sorted.
-    Returns (M, L) numbers and their (M, L) int32 rows, as `best_products`.
+
+def _maxima(products):
+    """Of each block of inputs: (G, M) to (G / _BLOCK, M)."""
+    inputs, nodes = tf.unstack(tf.shape(products))
+    return tf.reduce_max(tf.reshape(products, [inputs // _BLOCK, _BLOCK, nodes]), axis=1)
+
+
+def _best(maxima, at, limit):
+    """The `limit` largest products of each node: they lie in as many blocks, those with the
+    largest maxima, and only these are sorted.
+
+    Args:
+        maxima: (blocks, M) float32.
+        at: From (M, P) int32 inputs to the products there.
+        limit: How many.
+
+    Returns:
+        (M, L) numbers and (M, L) int32 inputs; L is less than `limit` where there are fewer.
     """
-    rows, columns = tf.unstack(tf.shape(value))
-    blocks = (rows + _BLOCK - 1) // _BLOCK
-    value = tf.pad(value, [[0, blocks * _BLOCK - rows], [0, 0]], constant_values=-float("inf"))
-    maxima = tf.transpose(tf.reduce_max(tf.reshape(value, [blocks, _BLOCK, columns]), axis=1))
-    # In ascending order, so that ties go to the lowest row.
-    block = tf.sort(tf.math.top_k(maxima, tf.minimum(limit, blocks)).indices, axis=1)
-    row = tf.reshape(block[:, :, None] * _BLOCK + tf.range(_BLOCK), [columns, -1])
-    candidates = tf.gather(tf.reshape(value, [-1]), row * columns + tf.range(columns)[:, None])
-    number, place = tf.math.top_k(candidates, tf.minimum(limit, rows))
-    return number, tf.gather(row, place, batch_dims=1)
+    blocks, nodes = tf.unstack(tf.shape(maxima))
+    block = tf.math.top_k(tf.transpose(maxima), tf.minimum(limit, blocks)).indices
+    # In ascending order, so that ties go to the first input.
+    block = tf.sort(block, axis=1)
+    place = tf.reshape(block[:, :, None] * _BLOCK + tf.range(_BLOCK), [nodes, -1])
+    number, best = tf.math.top_k(at(place), tf.minimum(limit, tf.shape(place)[1]))
+    return number, tf.gather(place, best, batch_dims=1)
