@@ -174,6 +174,11 @@ class Sum(ABC):
     bias: tf.Tensor | None
 
     @property
+    def compiled(self) -> bool:
+        """Whether there is so much to compute for each node that compiling pays."""
+        return False
+
+    @property
     def width(self) -> tf.Tensor | None:
         """How many groups there are, where that may be many; nodes then come in chunks."""
         return None

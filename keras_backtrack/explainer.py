@@ -12,7 +12,7 @@ from .explanation import Explanation
 from .graph import read_graph
 from .program import Program
 from .rules import check_support
-from .walk import Limits
+from .step import Limits
 
 
 class BacktrackExplainer:

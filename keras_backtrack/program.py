@@ -8,7 +8,8 @@ import tensorflow as tf
 from .contributions import dims, product
 from .graph import Graph
 from .nodes import Nodes
-from .walk import Limits, walk_back
+from .step import Limits
+from .walk import walk_back
 
 
 class Run(NamedTuple):

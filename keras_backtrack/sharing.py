@@ -49,15 +49,29 @@ def call_shared(function: Callable, settings: Any, data: Any, *tensors: tf.Tenso
         for t in found
     ]
     specs = tuple((tensor.shape.rank, tensor.dtype) for tensor in found)
-    return _shared_form(function, settings, form, specs, len(tensors))(*found)
+    return _traced_form(function, settings, form, specs, len(tensors))(*found)
+
+
+def call_compiled(function: Callable, settings: Any, data: Any, *tensors: tf.Tensor) -> Any:
+    """As `call_shared`, compiled with XLA, once for all calls with the same shapes."""
+    found: list[tf.Tensor] = []
+    form = _take_apart(data, found)
+    found.extend(tensors)
+    return _traced_form(function, settings, form, None, len(tensors))(*found)
 
 
 @cache
-def _shared_form(function: Callable, settings: Any, form: Any, specs: tuple, extra: int) -> Any:
+def _traced_form(
+    function: Callable, settings: Any, form: Any, specs: tuple | None, extra: int
+) -> Any:
+    """The function of tensors for data of one form: shared, or without `specs` compiled."""
+
     def call(*found: tf.Tensor) -> Any:
         own = len(found) - extra
         return function(settings, _put_together(form, iter(found[:own])), *found[own:])
 
+    if specs is None:
+        return tf.function(call, jit_compile=True, autograph=False)
     return shared(*(([None] * rank, dtype) for rank, dtype in specs))(call)
 
 

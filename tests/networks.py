@@ -7,7 +7,7 @@ from keras_backtrack import reference
 from keras_backtrack.compat import keras
 from keras_backtrack.graph import read_graph
 from keras_backtrack.program import Program, Run
-from keras_backtrack.walk import Limits
+from keras_backtrack.step import Limits
 
 layers = keras.layers
 ACTIVATIONS = ["relu", "swish", "tanh", "linear", "elu", "sigmoid", "gelu"]

@@ -11,7 +11,7 @@ from keras_backtrack.checkpoint import read_checkpoint
 from keras_backtrack.compat import keras
 from keras_backtrack.models import class_names, load_network
 from keras_backtrack.photos import read_photo
-from keras_backtrack.walk import Limits
+from keras_backtrack.step import Limits
 
 PAPER = Limits(20, 1, 1, False)
 

@@ -1,6 +1,7 @@
 """The heavy computations of a walk, compiled with XLA where that pays."""
 
+from .calls import collect, cut, padded
 from .convolution import window_sums
 from .dense import all_products, best_products
 
-__all__ = ["all_products", "best_products", "window_sums"]
+__all__ = ["all_products", "best_products", "collect", "cut", "padded", "window_sums"]

@@ -26,7 +26,15 @@ class Calls(NamedTuple):
         return tf.size(self.run)
 
     def nodes(self, call: tf.Tensor, *fields: tf.Tensor) -> list[tf.Tensor]:
-        """`NODES` rows of each field, from the first of a call on; see `padded`."""
+        """`NODES` rows of each field, from the first of a call on.
+
+        Args:
+            call: Number of the call.
+            *fields: Fields of the nodes, `padded`.
+
+        Returns:
+            Each field's rows; behind the call's own come those of other nodes, or zeros.
+        """
         start = self.start[call]
         rows = [field[start : start + NODES] for field in fields]
         return [tf.ensure_shape(r, [NODES, *r.shape[1:]]) for r in rows]

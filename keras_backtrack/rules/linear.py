@@ -12,6 +12,9 @@ from .registry import register_rule
 
 layers = keras.layers
 
+# Products per unit from which compiling a convolution pays.
+_WORTH_COMPILING = 2048
+
 
 @register_rule(layers.Dense)
 def dense(call: TracedCall) -> Sum:
@@ -35,7 +38,8 @@ def convolution(call: TracedCall) -> Sum:
     # The layer's own kernel has the weights of one filter far apart.
     by_filter = tf.transpose(tf.reshape(kernel, [-1, channels, filters]), [2, 0, 1])
     weight_rows = tf.reshape(by_filter, [-1, channels])
-    return ConvolutionSum(call.input, _bias(call.layer), weight_rows, _windows(call))
+    many_products = weight_rows.shape[0] // filters * channels >= _WORTH_COMPILING
+    return ConvolutionSum(call.input, _bias(call.layer), weight_rows, _windows(call), many_products)
 
 
 @register_rule(layers.DepthwiseConv2D)
@@ -97,6 +101,7 @@ class ConvolutionSum(Sum):
         weight_rows: (filters · P, C) float32, P positions for each filter; C is less than the
             input has where the convolution is grouped.
         windows: What each output position reads.
+        many_products: Whether a unit adds up so many that compiling pays.
     """
 
     group_limit = "channels"
@@ -104,6 +109,11 @@ class ConvolutionSum(Sum):
 
     weight_rows: tf.Tensor
     windows: Windows
+    many_products: bool
+
+    @property
+    def compiled(self) -> bool:
+        return self.many_products
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         taps = self.windows.taps
@@ -115,10 +125,12 @@ class ConvolutionSum(Sum):
         row, inside = self.windows.rows(at.unit // filters)
         row = row * tf.cast(blocks, tf.int32)
         row += tf.cast(filter_ // (filters // blocks), tf.int32)[:, None]
-        source = tf.reshape(tf.cast(self.source, tf.float32), [images, -1, channels])
-        value = window_sums(
-            source, self.weight_rows, at.image, row, inside, tf.cast(filter_, tf.int32), at.sign
-        )
+        source = tf.reshape(tf.cast(self.source, tf.float32), [-1, channels])
+        first = at.image * (tf.shape(source, tf.int64)[0] // images)
+        in_batch = row + tf.cast(first, tf.int32)[:, None]
+        filter_32 = tf.cast(filter_, tf.int32)
+        value = window_sums(source, self.weight_rows, in_batch, inside, filter_32)
+        value *= at.sign[:, None]
         if bias is not None:
             value += (bias * tf.reduce_sum(tf.cast(inside, tf.float32), axis=1))[:, None]
 

@@ -1,0 +1,199 @@
+"""One step of a walk through a weighted sum: which of its contributions are followed."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from .contributions import At, Sum
+from .kernels import collect, cut, padded
+from .nodes import Nodes
+from .sharing import call_compiled, call_shared
+
+# Nodes are handled in chunks of about this many numbers, which bounds the memory of a layer
+# whatever the batch size.
+_CHUNK = 2**24
+
+
+class Limits(NamedTuple):
+    """How many contributions are kept where; None keeps all.
+
+    Attributes:
+        top_n: Units of a Dense layer's or an average pooling's input.
+        channels: Channels of a convolution's input.
+        positions: Positions in each of them, or in a depthwise window.
+        include_bias: Adds the bias to every product, as Algorithms 1 and 2 print it.
+    """
+
+    top_n: int | None
+    channels: int | None
+    positions: int | None
+    include_bias: bool
+
+
+def follow_sum(
+    limits: Limits, layer: Sum, nodes: Nodes, size: tf.Tensor, owner: tf.Tensor
+) -> tuple[Nodes, tf.Tensor]:
+    """Follows nodes from the output of a weighted sum to its input.
+
+    Args:
+        limits: How many contributions are kept.
+        layer: The sum.
+        nodes: Nodes at its output.
+        size: int64 scalar, units in one row of the output.
+        owner: (E,) int64, which row of the batch each explanation is about.
+
+    Returns:
+        The nodes at the input, not merged, and the (E,) float32 mass that ended.
+    """
+    index, sign, mass, ended = call_shared(_follow, limits, layer, *nodes, size, owner)
+    return Nodes(index, sign, mass), ended
+
+
+def locate(nodes: Nodes, size: tf.Tensor, owner: tf.Tensor) -> At:
+    """Spells the places of nodes out; the arguments are those of `follow_sum`."""
+    explanation = nodes.index // size
+    return At(explanation, tf.gather(owner, explanation), nodes.index % size, nodes.sign)
+
+
+def per_explanation(mass: tf.Tensor, at: At, owner: tf.Tensor) -> tf.Tensor:
+    """Adds the (M,) mass of nodes up for each explanation: (E,)."""
+    return tf.math.unsorted_segment_sum(mass, at.explanation, tf.size(owner))
+
+
+def _follow(limits: Limits, layer: Sum, index, sign, mass, size, owner) -> tuple:
+    at = locate(Nodes(index, sign, mass), size, owner)
+    if layer.compiled:
+        nodes, ended = _in_compiled_calls(limits, layer, at, mass)
+    elif layer.width is not None:
+        nodes, ended = _in_chunks(limits, layer, at, mass)
+    else:
+        nodes, ended = _step(limits, layer, at, mass)
+    return *nodes, per_explanation(ended, at, owner)
+
+
+def _step(
+    limits: Limits, layer: Sum, at: At, mass: tf.Tensor, fixed: bool = False
+) -> tuple[Nodes, tf.Tensor]:
+    """The followed contributions of some nodes, and the (M,) mass of those without any.
+
+    Where `fixed`, contributions that are not followed stay in with a mass of 0, so that all shapes
+    are known beforehand.
+    """
+
+    def bias_at(at: At) -> tf.Tensor | None:
+        if not limits.include_bias or layer.bias is None:
+            return None
+        return tf.gather(layer.bias, at.unit % tf.size(layer.bias, tf.int64)) * at.sign
+
+    limit = getattr(limits, layer.group_limit)
+    groups = layer.groups(at, bias_at(at), limit)
+    chosen = _share(mass, groups.value, limit, fixed)
+    parent, share, ended = chosen.parent, chosen.mass, chosen.ended
+    inside = groups.members(parent, chosen.choice)
+    unit, flip = inside.unit, inside.flip
+    if inside.value is not None:
+        members = _share(share, inside.value, getattr(limits, layer.member_limit), fixed)
+        ended += tf.math.unsorted_segment_sum(members.ended, parent, tf.size(mass))
+        parent, share = tf.gather(parent, members.parent), members.mass
+        place = tf.stack([members.parent, members.choice], axis=1)
+        unit, flip = tf.gather_nd(unit, place), tf.gather_nd(flip, place)
+    units_read = tf.size(layer.source, tf.int64) // tf.shape(layer.source, tf.int64)[0]
+    index = tf.gather(at.explanation, parent) * units_read + unit
+    return Nodes(index, tf.gather(at.sign, parent) * flip, share), ended
+
+
+def _in_chunks(limits: Limits, layer: Sum, at: At, mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
+    """Takes the step with some nodes at a time, so that memory is bounded."""
+    count = tf.size(mass, tf.int64)
+    rows = tf.maximum(_CHUNK // layer.width, 1)
+
+    def step(chunk):
+        start = tf.cast(chunk, tf.int64) * rows
+        stop = tf.minimum(start + rows, count)
+        here = At(*(field[start:stop] for field in at))
+        return _step(limits, layer, here, mass[start:stop])
+
+    return _join(tf.cast((count + rows - 1) // rows, tf.int32), step, at_once=1)
+
+
+def _in_compiled_calls(
+    limits: Limits, layer: Sum, at: At, mass: tf.Tensor
+) -> tuple[Nodes, tf.Tensor]:
+    """Takes the step with nodes of one image at a time, compiled: no shape depends on the input."""
+    calls = cut(at.image, tf.shape(layer.source, tf.int64)[0])
+    fields = padded(at.explanation, at.unit, at.sign, mass)
+
+    def step(call):
+        image = replace(layer, source=layer.source[calls.run[call]][None])
+        *places, own = calls.nodes(call, *fields)
+        count = tf.cast(calls.stop[call] - calls.start[call], tf.int32)
+        # The next call's nodes may be in here, too.
+        own = tf.where(tf.range(tf.size(own)) < count, own, 0.0)
+        index, sign, share, ended = call_compiled(_compiled_step, limits, image, *places, own)
+        return Nodes(index, sign, share).where(share > 0), ended[:count]
+
+    return _join(calls.count, step)
+
+
+def _compiled_step(limits: Limits, layer: Sum, explanation, unit, sign, mass) -> tuple:
+    at = At(explanation, tf.zeros_like(explanation), unit, sign)
+    nodes, ended = _step(limits, layer, at, mass, fixed=True)
+    return *nodes, ended
+
+
+def _join(count: tf.Tensor, step, at_once: int = 10) -> tuple[Nodes, tf.Tensor]:
+    """Takes `count` steps, some of them at once, and joins what comes out in their order."""
+    arrays = [collect(count, tf.zeros([0], t)) for t in (tf.int64, *[tf.float32] * 3)]
+
+    def body(number, arrays):
+        nodes, ended = step(number)
+        parts = zip(arrays, (*nodes, ended), strict=True)
+        return number + 1, [array.write(number, part) for array, part in parts]
+
+    _, arrays = tf.while_loop(
+        lambda number, _: number < count, body, (0, arrays), parallel_iterations=at_once
+    )
+    index, sign, mass, ended = (array.concat() for array in arrays)
+    return Nodes(index, sign, mass), ended
+
+
+class _Shares(NamedTuple):
+    """Chosen contributions, in order of their nodes.
+
+    Attributes:
+        parent: (L,) int64, whose they are.
+        choice: (L,) int64, which of that node's contributions.
+        mass: (L,) float32, their share of its mass.
+        ended: (M,) float32, the mass of nodes without a positive contribution.
+    """
+
+    parent: tf.Tensor
+    choice: tf.Tensor
+    mass: tf.Tensor
+    ended: tf.Tensor
+
+
+def _share(mass: tf.Tensor, value: tf.Tensor, limit: int | None, fixed: bool) -> _Shares:
+    """Splits each node's mass among its best positive contributions, in proportion to them.
+
+    Args:
+        mass: (M,) float32.
+        value: (M, G) float32, contributions.
+        limit: How many are kept at most; None for all. Ties go to the lowest place.
+        fixed: Whether those that are not positive stay in, with a mass of 0.
+    """
+    choice = None
+    if limit is not None:
+        value, choice = tf.math.top_k(value, tf.minimum(limit, tf.shape(value)[1]))
+    value = tf.maximum(value, 0.0)
+    total = tf.reduce_sum(value, axis=1)
+    place = tf.where(tf.ones_like(value, tf.bool) if fixed else value > 0)
+    parent, kept = place[:, 0], place[:, 1]
+    portion = tf.math.divide_no_nan(tf.gather_nd(value, place), tf.gather(total, parent))
+    return _Shares(
+        parent,
+        kept if choice is None else tf.cast(tf.gather_nd(choice, place), tf.int64),
+        tf.gather(mass, parent) * portion,
+        tf.where(total > 0, 0.0, mass),
+    )
