@@ -47,6 +47,22 @@ def test_random_networks(part, request):
     seed(part)(run)()
 
 
+def test_random_networks_compiled(monkeypatch):
+    """All convolutions take the compiled step, in calls of a few nodes."""
+    monkeypatch.setattr("keras_backtrack.rules.linear._WORTH_COMPILING", 1)
+    monkeypatch.setattr("keras_backtrack.kernels.calls.NODES", 8)
+    sharing._traced_form.cache_clear()
+
+    @settings(max_examples=15, derandomize=False, database=None)
+    @seed(7)
+    @given(st.data())
+    def run(data):
+        check(data)
+
+    run()
+    sharing._traced_form.cache_clear()
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_compiled_kernel(groups, padding, rng):
