@@ -38,14 +38,15 @@ def cost(quick: bool, rounds: int, loops: bool | None, out: Path) -> None:
     defaults. Prints a table, writes JSON: the host, and for every network the medians and
     quartiles in milliseconds.
     """
-    from .cost import ALL, QUICK, measure, table
+    from .cost import ALL, HEADER, QUICK, line, measure
     from .host import describe
 
     loops = not quick if loops is None else loops
     rows = []
+    click.echo(HEADER)
     for case in QUICK if quick else ALL:
         rows.append(measure(case, rounds, loops))
-        click.echo(table(rows[-1:], header=len(rows) == 1))
+        click.echo(line(rows[-1]))
     record = {"benchmark": "cost", "rounds": rounds, "host": describe(), "rows": rows}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -1,7 +1,6 @@
 """What `explain` costs beside the network's own forward pass."""
 
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +30,11 @@ ALL = [
     Case("EfficientNet-Lite0", 224, 1),
     Case("EfficientNet-Lite0", 224, 8),
 ]
+
+HEADER = (
+    f"{'network':>18} {'size':>4} {'batch':>5} {'forward ms':>24} {'explain ms':>24} "
+    f"{'ratio':>18} {'pixels':>6} {'first s':>7} {'loops s':>7}"
+)
 
 
 def measure(case: Case, rounds: int, loops: bool) -> dict:
@@ -76,23 +80,15 @@ def measure(case: Case, rounds: int, loops: bool) -> dict:
     return row
 
 
-def table(rows: Sequence[dict], header: bool) -> str:
-    """Rows of a result file as text: medians, quartiles in brackets."""
-    lines = []
-    if header:
-        lines.append(
-            f"{'network':>18} {'size':>4} {'batch':>5} {'forward ms':>24} {'explain ms':>24} "
-            f"{'ratio':>18} {'pixels':>6} {'first s':>7} {'loops s':>7}"
-        )
-    for row in rows:
-        low, high = row["ratio_of_rounds"]["q1"], row["ratio_of_rounds"]["q3"]
-        lines.append(
-            f"{row['network']:>18} {row['size']:>4} {row['batch']:>5} "
-            f"{_spread(row[row['forward']]):>24} {_spread(row['explain']):>24} "
-            f"{row['ratio']:>5.2f} [{low:.2f}, {high:.2f}] {row['pixels'][0]:>6} "
-            f"{row['first_call_seconds']:>7} {row.get('loops_seconds', '-'):>7}"
-        )
-    return "\n".join(lines)
+def line(row: dict) -> str:
+    """A row of a result file as text, below `HEADER`: medians, quartiles in brackets."""
+    low, high = row["ratio_of_rounds"]["q1"], row["ratio_of_rounds"]["q3"]
+    return (
+        f"{row['network']:>18} {row['size']:>4} {row['batch']:>5} "
+        f"{_spread(row[row['forward']]):>24} {_spread(row['explain']):>24} "
+        f"{row['ratio']:>5.2f} [{low:.2f}, {high:.2f}] {row['pixels'][0]:>6} "
+        f"{row['first_call_seconds']:>7} {row.get('loops_seconds', '-'):>7}"
+    )
 
 
 def build(case: Case) -> keras.Model:

@@ -163,20 +163,17 @@ class Sum(ABC):
     Attributes:
         group_limit: Which of the explainer's limits says how many groups are kept.
         member_limit: Which says how many members of each; None where groups have one.
+        compiled: Whether there is so much to compute for each node that compiling pays.
         source: What the layer read, batch axis first.
         bias: (output channels,) float32 or None.
     """
 
     group_limit: ClassVar[str]
     member_limit: ClassVar[str | None] = None
+    compiled = False
 
     source: tf.Tensor
     bias: tf.Tensor | None
-
-    @property
-    def compiled(self) -> bool:
-        """Whether there is so much to compute for each node that compiling pays."""
-        return False
 
     @property
     def width(self) -> tf.Tensor | None:
@@ -230,6 +227,6 @@ def ravel(coordinates: Sequence[tf.Tensor], sizes: Sequence[Dim]) -> tf.Tensor:
 
 
 def value_at(tensor: tf.Tensor, image: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
-    """Values of single units, in float32; `image` and `unit` have the same shape."""
+    """Values of single units, in float32; `image` and `unit` are broadcast together."""
     flat = tf.reshape(tensor, [-1])
     return tf.cast(tf.gather(flat, image * product(dims(tensor)) + unit), tf.float32)

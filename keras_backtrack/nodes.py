@@ -41,12 +41,12 @@ def merge(parts: Sequence[Nodes]) -> Nodes:
 
 @shared(([None], tf.int64), ([None], tf.float32), ([None], tf.float32))
 def _merge(index, sign, mass):
-    key, place = sorted_unique(index * 2 + tf.cast(sign < 0, tf.int64))
+    key, place = _sorted_unique(index * 2 + tf.cast(sign < 0, tf.int64))
     mass = tf.math.unsorted_segment_sum(mass, place, tf.size(key))
     return key // 2, 1.0 - 2.0 * tf.cast(key % 2, tf.float32), mass
 
 
-def sorted_unique(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _sorted_unique(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The distinct numbers of an (M,) int64 tensor in ascending order, and each one's place."""
     distinct, place = tf.unique(values, out_idx=tf.int64)
     order = tf.argsort(distinct)

@@ -38,9 +38,7 @@ def call_shared(function: Callable, settings: Any, data: Any, *tensors: tf.Tenso
         data: A dataclass whose fields are tensors, hashable values, tuples or dataclasses of these.
         *tensors: More tensors.
     """
-    found: list[tf.Tensor] = []
-    form = _take_apart(data, found)
-    found.extend(tensors)
+    form, found = _form_and_tensors(data, tensors)
     # Into a function called with constants TensorFlow builds these in, and so optimises a copy for
     # every layer: most of the time before the first answer. It cannot see that this is zero.
     zero = tf.minimum(tf.size(tensors[0]), 0)
@@ -54,9 +52,7 @@ def call_shared(function: Callable, settings: Any, data: Any, *tensors: tf.Tenso
 
 def call_compiled(function: Callable, settings: Any, data: Any, *tensors: tf.Tensor) -> Any:
     """As `call_shared`, compiled with XLA, once for all calls with the same shapes."""
-    found: list[tf.Tensor] = []
-    form = _take_apart(data, found)
-    found.extend(tensors)
+    form, found = _form_and_tensors(data, tensors)
     return _traced_form(function, settings, form, None, len(tensors))(*found)
 
 
@@ -73,6 +69,12 @@ def _traced_form(
     if specs is None:
         return tf.function(call, jit_compile=True, autograph=False)
     return shared(*(([None] * rank, dtype) for rank, dtype in specs))(call)
+
+
+def _form_and_tensors(data: Any, more: tuple[tf.Tensor, ...]) -> tuple[Any, list[tf.Tensor]]:
+    found: list[tf.Tensor] = []
+    form = _take_apart(data, found)
+    return form, [*found, *more]
 
 
 def _take_apart(data: Any, found: list[tf.Tensor]) -> Any:

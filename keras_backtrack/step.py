@@ -80,14 +80,11 @@ def _step(
     Where `fixed`, contributions that are not followed stay in with a mass of 0, so that all shapes
     are known beforehand.
     """
-
-    def bias_at(at: At) -> tf.Tensor | None:
-        if not limits.include_bias or layer.bias is None:
-            return None
-        return tf.gather(layer.bias, at.unit % tf.size(layer.bias, tf.int64)) * at.sign
-
+    bias = None
+    if limits.include_bias and layer.bias is not None:
+        bias = tf.gather(layer.bias, at.unit % tf.size(layer.bias, tf.int64)) * at.sign
     limit = getattr(limits, layer.group_limit)
-    groups = layer.groups(at, bias_at(at), limit)
+    groups = layer.groups(at, bias, limit)
     chosen = _share(mass, groups.value, limit, fixed)
     parent, share, ended = chosen.parent, chosen.mass, chosen.ended
     inside = groups.members(parent, chosen.choice)
@@ -127,7 +124,7 @@ def _in_compiled_calls(
     def step(call):
         image = replace(layer, source=layer.source[calls.run[call]][None])
         *places, own = calls.nodes(call, *fields)
-        count = tf.cast(calls.stop[call] - calls.start[call], tf.int32)
+        count = tf.cast(calls.size[call], tf.int32)
         # The next call's nodes may be in here, too.
         own = tf.where(tf.range(tf.size(own)) < count, own, 0.0)
         index, sign, share, ended = call_compiled(_compiled_step, limits, image, *places, own)

@@ -29,6 +29,23 @@ def check(data) -> None:
     assert_equals_reference(model, x, targets, limits)
 
 
+def check_random_networks(examples: int, number: int) -> None:
+    @settings(max_examples=examples, derandomize=False, database=None)
+    @given(st.data())
+    def run(data):
+        check(data)
+
+    seed(number)(run)()
+
+
+@pytest.fixture
+def traced_anew():
+    """For tests that change a constant: what was traced before holds the old one."""
+    sharing._traced_form.cache_clear()
+    yield
+    sharing._traced_form.cache_clear()
+
+
 # Four tests of 75 networks, so that they run side by side.
 @pytest.mark.parametrize("part", range(4))
 def test_random_networks(part, request):
@@ -39,28 +56,14 @@ def test_random_networks(part, request):
             lambda: tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
         )
 
-    @settings(max_examples=75, derandomize=False, database=None)
-    @given(st.data())
-    def run(data):
-        check(data)
-
-    seed(part)(run)()
+    check_random_networks(75, part)
 
 
-def test_random_networks_compiled(monkeypatch):
+def test_random_networks_compiled(monkeypatch, traced_anew):
     """All convolutions take the compiled step, in calls of a few nodes."""
     monkeypatch.setattr("keras_backtrack.rules.linear._WORTH_COMPILING", 1)
     monkeypatch.setattr("keras_backtrack.kernels.calls.NODES", 8)
-    sharing._traced_form.cache_clear()
-
-    @settings(max_examples=15, derandomize=False, database=None)
-    @seed(7)
-    @given(st.data())
-    def run(data):
-        check(data)
-
-    run()
-    sharing._traced_form.cache_clear()
+    check_random_networks(15, 7)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -76,29 +79,21 @@ def test_compiled_kernel(groups, padding, rng):
     assert_equals_reference(model, x, targets, Limits(None, 4, 2, False))
 
 
-@pytest.fixture
-def traced_anew():
-    """For tests that change a constant: what was traced before holds the old one."""
-    sharing._traced_form.cache_clear()
-    yield
-    sharing._traced_form.cache_clear()
-
-
-def dense_networks():
-    """Two with a few nodes, one that computes several rows for each image."""
-    image = keras.Input((4, 30))
-    x = layers.Dense(37, "relu")(image)
-    rows = keras.Model(image, layers.Dense(5)(layers.Flatten()(x)))
-    wide = keras.Sequential(
+def flat():
+    """Dense layers with one row for each image."""
+    return keras.Sequential(
         [keras.Input((30,)), layers.Dense(37, "relu"), layers.Dense(41, "relu"), layers.Dense(5)]
     )
-    for model in (wide, rows):
-        # Quarters, so that there are ties.
-        model.set_weights([np.round(4 * weight) / 4 for weight in model.get_weights()])
-    return [wide, rows]
 
 
-@pytest.mark.parametrize("model", dense_networks(), ids=["flat", "rows"])
+def rows():
+    """A Dense layer that computes several rows for each image."""
+    image = keras.Input((4, 30))
+    x = layers.Dense(37, "relu")(image)
+    return keras.Model(image, layers.Dense(5)(layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize("network", [flat, rows])
 @pytest.mark.parametrize(
     "constants",
     [
@@ -114,8 +109,11 @@ def dense_networks():
     ],
     ids=["chunks of nodes", "compiled kernel", "compiled kernel in many calls"],
 )
-def test_dense_in_pieces(model, constants, monkeypatch, traced_anew, rng):
+def test_dense_in_pieces(network, constants, monkeypatch, traced_anew, rng):
     for name, value in constants.items():
         monkeypatch.setattr(f"keras_backtrack.{name}", value)
+    model = network()
+    # Quarters and whole numbers, so that there are ties.
+    model.set_weights([np.round(4 * weight) / 4 for weight in model.get_weights()])
     x = np.round(2 * rng.normal(size=(2, *model.input_shape[1:]))).astype(np.float32)
     assert_equals_reference(model, x, np.array([[0, 1], [2, 3]]), Limits(7, 1, 1, False))

@@ -7,6 +7,7 @@ import pytest
 from networks import assert_equals_reference, layers
 from PIL import Image
 
+from benchmarks.cost import Case, build
 from keras_backtrack.checkpoint import read_checkpoint
 from keras_backtrack.compat import keras
 from keras_backtrack.models import class_names, load_network
@@ -75,13 +76,7 @@ def test_vgg16_caltech_on_dragonflies(shared):
 
 @pytest.mark.parametrize(("name", "size"), [("VGG19", 128), ("VGG16", 224), ("VGG19", 224)])
 def test_vgg_with_random_weights(name, size, rng):
-    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))
-    for layer in model.layers:
-        if layer.weights:
-            kernel, bias = layer.get_weights()
-            spread = np.sqrt(2 / np.prod(kernel.shape[:-1]))
-            values = rng.standard_normal(kernel.shape, np.float32) * np.float32(spread)
-            layer.set_weights([values, bias])
+    model = build(Case(name, size, 1))
     x = (rng.normal(size=(1, size, size, 3)) * 50).astype(np.float32)
     target = model.predict(x, verbose=0).argmax(axis=1)
     assert_equals_reference(model, x, target[:, None], PAPER)

@@ -2,6 +2,6 @@
 
 from .calls import collect, cut, padded
 from .convolution import window_sums
-from .dense import all_products, best_products
+from .dense import DenseNodes, all_products, best_products
 
-__all__ = ["all_products", "best_products", "collect", "cut", "padded", "window_sums"]
+__all__ = ["DenseNodes", "all_products", "best_products", "collect", "cut", "padded", "window_sums"]

@@ -13,12 +13,13 @@ class Calls(NamedTuple):
 
     Attributes:
         run: Which run the nodes of a call belong to.
-        start, stop: The nodes.
+        start: Its first node.
+        size: How many nodes it has.
     """
 
     run: tf.Tensor
     start: tf.Tensor
-    stop: tf.Tensor
+    size: tf.Tensor
 
     @property
     def count(self) -> tf.Tensor:
@@ -53,7 +54,7 @@ def cut(run: tf.Tensor, runs: tf.Tensor) -> Calls:
     of_run = tf.repeat(tf.range(runs), calls)
     number = tf.range(tf.size(of_run, tf.int64)) - tf.gather(tf.cumsum(calls) - calls, of_run)
     start = tf.gather(first, of_run) + number * NODES
-    return Calls(of_run, start, tf.minimum(start + NODES, tf.gather(first, of_run + 1)))
+    return Calls(of_run, start, tf.minimum(tf.gather(first, of_run + 1) - start, NODES))
 
 
 def padded(*fields: tf.Tensor) -> list[tf.Tensor]:

@@ -4,6 +4,8 @@ A kernel may have a hundred million weights, one unit's lie far apart in it, and
 asked about: most of the time goes into fetching weights, so that little may happen besides.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from .calls import collect, cut, padded
@@ -16,60 +18,52 @@ _MANY_INPUTS, _MANY_NODES = 4096, 32
 _BLOCK = 16
 
 
-def all_products(
-    kernel: tf.Tensor,
-    active: tf.Tensor,
-    source: tf.Tensor,
-    row: tf.Tensor,
-    unit: tf.Tensor,
-    sign: tf.Tensor,
-) -> tf.Tensor:
-    """sign·W·A of each active input for each node.
+class DenseNodes(NamedTuple):
+    """M nodes at the output of a Dense layer, and what they are computed from.
 
-    Args:
+    Attributes:
         kernel: (features, units) float32.
         active: (G,) int32 or int64 (what a place in the kernel needs), features.
         source: (rows, G) float32, the inputs of these features.
         row: (M,) int64, which row of `source` a node is computed from.
         unit: (M,) int64, which unit it is.
         sign: (M,) float32.
+    """
+
+    kernel: tf.Tensor
+    active: tf.Tensor
+    source: tf.Tensor
+    row: tf.Tensor
+    unit: tf.Tensor
+    sign: tf.Tensor
+
+
+def all_products(nodes: DenseNodes) -> tf.Tensor:
+    """sign·W·A of each active input for each node.
 
     Returns:
         (G, M) float32, the order in which the kernel lies in memory.
     """
-    weights = _weights(kernel, active[:, None], unit)
-    return weights * sign * tf.transpose(tf.gather(source, row))
+    weights = _weights(nodes.kernel, nodes.active[:, None], nodes.unit)
+    return weights * nodes.sign * tf.transpose(tf.gather(nodes.source, nodes.row))
 
 
-def best_products(
-    kernel: tf.Tensor,
-    active: tf.Tensor,
-    source: tf.Tensor,
-    row: tf.Tensor,
-    unit: tf.Tensor,
-    sign: tf.Tensor,
-    limit: int,
-) -> tuple[tf.Tensor, tf.Tensor]:
+def best_products(nodes: DenseNodes, limit: int) -> tuple[tf.Tensor, tf.Tensor]:
     """The `limit` largest of `all_products` for each node.
-
-    Args:
-        kernel, active, source, row, unit, sign: As for `all_products`.
-        limit: How many.
 
     Returns:
         (M, L) float32 in descending order and (M, L) int64 below G, L at most `limit` and at most
         G. Equal products come in the order of their inputs.
     """
-    nodes = kernel, active, source, row, unit, sign
     if limit > _INPUTS:
-        return _best_at_once(*nodes, limit)
-    rows, inputs = tf.unstack(tf.shape(source))
+        return _best_at_once(nodes, limit)
+    rows, inputs = tf.unstack(tf.shape(nodes.source))
     # Nodes are not in the order of rows where one image has several rows and several explanations.
-    in_order = tf.reduce_all(row[1:] >= row[:-1])
+    in_order = tf.reduce_all(nodes.row[1:] >= nodes.row[:-1])
     return tf.cond(
-        (inputs >= _MANY_INPUTS) & (tf.size(row) >= _MANY_NODES * rows) & in_order,
-        lambda: _compiled_best(*nodes, limit),
-        lambda: _best_at_once(*nodes, limit),
+        (inputs >= _MANY_INPUTS) & (tf.size(nodes.row) >= _MANY_NODES * rows) & in_order,
+        lambda: _compiled_best(nodes, limit),
+        lambda: _best_at_once(nodes, limit),
     )
 
 
@@ -79,50 +73,50 @@ def _weights(kernel, feature, unit):
     return tf.gather(tf.reshape(kernel, [-1]), place)
 
 
-def _best_at_once(kernel, active, source, row, unit, sign, limit):
-    products = all_products(kernel, active, source, row, unit, sign)
-    inputs, nodes = tf.unstack(tf.shape(products))
+def _best_at_once(nodes, limit):
+    products = all_products(nodes)
+    inputs, count = tf.unstack(tf.shape(products))
     fill = [[0, tf.math.floormod(-inputs, _BLOCK)], [0, 0]]
     products = tf.pad(products, fill, constant_values=-float("inf"))
 
     def at(place):
-        return tf.gather(tf.reshape(products, [-1]), place * nodes + tf.range(nodes)[:, None])
+        return tf.gather(tf.reshape(products, [-1]), place * count + tf.range(count)[:, None])
 
     number, place = _best(_maxima(products), at, limit)
     kept = tf.minimum(limit, inputs)
     return number[:, :kept], tf.cast(place[:, :kept], tf.int64)
 
 
-def _compiled_best(kernel, active, source, row, unit, sign, limit):
+def _compiled_best(nodes, limit):
     """`best_products` in calls of nodes of one row, with some inputs at a time."""
-    calls = cut(row, tf.shape(source, tf.int64)[0])
-    unit, sign = padded(unit, sign)
+    calls = cut(nodes.row, tf.shape(nodes.source, tf.int64)[0])
+    fields = padded(nodes.unit, nodes.sign)
 
     def body(call, numbers, places):
         # What is active in another image of the batch need not be in this one.
-        of_row = source[calls.run[call]]
+        of_row = nodes.source[calls.run[call]]
         mine = tf.where(of_row != 0)[:, 0]
         parts = tf.maximum((tf.size(mine) + _INPUTS - 1) // _INPUTS, 1)
         # What fills the last part up has products of 0, which nobody follows.
         fill = [[0, parts * _INPUTS - tf.size(mine)]]
         value = tf.pad(tf.gather(of_row, mine), fill)
         mine = tf.pad(mine, fill)
-        feature = tf.gather(active, mine)
+        feature = tf.gather(nodes.active, mine)
         in_parts = [tf.reshape(t, [parts, _INPUTS]) for t in (feature, value)]
-        units, signs = calls.nodes(call, unit, sign)
+        units, signs = calls.nodes(call, *fields)
 
         def add_part(part, maxima):
-            found = _compiled_maxima(kernel, *(t[part] for t in in_parts), units, signs)
+            found = _compiled_maxima(nodes.kernel, *(t[part] for t in in_parts), units, signs)
             return part + 1, maxima.write(part, found)
 
         def at(place):
-            weight = _weights(kernel, tf.gather(feature, place), units[:, None])
+            weight = _weights(nodes.kernel, tf.gather(feature, place), units[:, None])
             return weight * signs[:, None] * tf.gather(value, place)
 
         maxima = tf.TensorArray(tf.float32, parts, element_shape=[_INPUTS // _BLOCK, None])
         _, maxima = tf.while_loop(lambda part, _: part < parts, add_part, (0, maxima))
         number, place = _best(maxima.concat(), at, limit)
-        count = calls.stop[call] - calls.start[call]
+        count = calls.size[call]
         place = tf.gather(mine, place[:count])
         return call + 1, numbers.write(call, number[:count]), places.write(call, place)
 

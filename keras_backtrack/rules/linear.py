@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from ..compat import as_tensor, depthwise_kernel, keras
-from ..contributions import At, Groups, Members, Sum, TracedCall, dims
-from ..kernels import all_products, best_products, window_sums
+from ..contributions import At, Groups, Members, Sum, TracedCall, dims, value_at
+from ..kernels import DenseNodes, all_products, best_products, window_sums
 from ..windows import Windows
 from .registry import register_rule
 
@@ -38,8 +38,8 @@ def convolution(call: TracedCall) -> Sum:
     # The layer's own kernel has the weights of one filter far apart.
     by_filter = tf.transpose(tf.reshape(kernel, [-1, channels, filters]), [2, 0, 1])
     weight_rows = tf.reshape(by_filter, [-1, channels])
-    many_products = weight_rows.shape[0] // filters * channels >= _WORTH_COMPILING
-    return ConvolutionSum(call.input, _bias(call.layer), weight_rows, _windows(call), many_products)
+    compiled = weight_rows.shape[0] // filters * channels >= _WORTH_COMPILING
+    return ConvolutionSum(call.input, _bias(call.layer), weight_rows, _windows(call), compiled)
 
 
 @register_rule(layers.DepthwiseConv2D)
@@ -74,13 +74,14 @@ class DenseSum(Sum):
         source = tf.gather(source, self.active, axis=1)
         position, unit = at.unit // units, at.unit % units
         positions = tf.shape(source, tf.int64)[0] // tf.shape(self.source, tf.int64)[0]
-        nodes = source, at.image * positions + position, unit, at.sign
+        row = at.image * positions + position
+        nodes = DenseNodes(self.kernel, self.active, source, row, unit, at.sign)
         if limit is None or bias is not None:
             place = None
-            value = tf.transpose(all_products(self.kernel, self.active, *nodes))
+            value = tf.transpose(all_products(nodes))
             value = value if bias is None else value + bias[:, None]
         else:
-            value, place = best_products(self.kernel, self.active, *nodes, limit)
+            value, place = best_products(nodes, limit)
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
             if place is not None:
@@ -101,7 +102,7 @@ class ConvolutionSum(Sum):
         weight_rows: (filters · P, C) float32, P positions for each filter; C is less than the
             input has where the convolution is grouped.
         windows: What each output position reads.
-        many_products: Whether a unit adds up so many that compiling pays.
+        compiled: Whether a unit adds up so many products that compiling pays.
     """
 
     group_limit = "channels"
@@ -109,11 +110,7 @@ class ConvolutionSum(Sum):
 
     weight_rows: tf.Tensor
     windows: Windows
-    many_products: bool
-
-    @property
-    def compiled(self) -> bool:
-        return self.many_products
+    compiled: bool = False
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         taps = self.windows.taps
@@ -192,9 +189,7 @@ def _windows(call: TracedCall) -> Windows:
 
 def _products(source, at: At, unit, weight, bias) -> tf.Tensor:
     """Contributions of a window's taps; unit, weight and result are (L, P)."""
-    size = tf.size(source, tf.int64) // tf.shape(source, tf.int64)[0]
-    flat = tf.reshape(tf.cast(source, tf.float32), [-1])
-    value = tf.gather(flat, (at.image * size)[:, None] + unit) * weight * at.sign[:, None]
+    value = value_at(source, at.image[:, None], unit) * weight * at.sign[:, None]
     return value if bias is None else value + bias[:, None]
 
 

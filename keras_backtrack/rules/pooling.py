@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from ..compat import keras
-from ..contributions import Arrival, At, Groups, Members, Moves, Sum, TracedCall, dims
+from ..contributions import Arrival, At, Groups, Members, Moves, Sum, TracedCall, dims, value_at
 from ..windows import Windows
 from .registry import register_rule
 
@@ -64,9 +64,7 @@ def _windows(call: TracedCall) -> Windows:
 
 def _look(source: tf.Tensor, windows: Windows, at: At) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Value, unit and whether it is real of every tap; all (M, taps)."""
-    images, *_, channels = tf.unstack(tf.shape(source, tf.int64))
+    channels = tf.shape(source, tf.int64)[-1]
     row, inside = windows.rows(at.unit // channels)
     unit = tf.cast(row, tf.int64) * channels + (at.unit % channels)[:, None]
-    start = at.image * (tf.size(source, tf.int64) // images)
-    value = tf.gather(tf.reshape(source, [-1]), start[:, None] + unit)
-    return tf.cast(value, tf.float32), unit, inside
+    return value_at(source, at.image[:, None], unit), unit, inside
