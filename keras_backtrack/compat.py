@@ -102,14 +102,18 @@ def takes_training(layer: Any) -> bool:
     return "training" in inspect.signature(layer.call).parameters
 
 
-def as_tensor(variable: Any) -> tf.Tensor:
-    """A layer's variable as a float32 tensor, whichever the Keras version and weight dtype.
+def raw_tensor(variable: Any) -> tf.Tensor:
+    """A layer's variable as a tensor that shares its memory.
 
     Read as a whole: gathering from the variable itself would switch TensorFlow to copying it at
     every read from then on, the model's own included.
     """
-    value = variable.value if KERAS_3 else variable
-    return tf.cast(tf.convert_to_tensor(value), tf.float32)
+    return tf.convert_to_tensor(variable.value if KERAS_3 else variable)
+
+
+def as_tensor(variable: Any) -> tf.Tensor:
+    """A layer's variable as a float32 tensor, whichever the Keras version and weight dtype."""
+    return tf.cast(raw_tensor(variable), tf.float32)
 
 
 def depthwise_kernel(layer: Any) -> tf.Tensor:

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
+from .layouts import Layouts
+
 Dim = int | tf.Tensor
 
 
@@ -40,13 +42,13 @@ class TracedCall:
         layer: The Keras layer.
         inputs: The tensors it read, batch axis first.
         output: The tensor it made.
-        include_bias: Whether biases are to be added to products, so that an input of 0 may count.
+        layouts: Keeps weights in another order from one call of the program to the next.
     """
 
     layer: Any
     inputs: Sequence[tf.Tensor]
     output: tf.Tensor
-    include_bias: bool = False
+    layouts: Layouts
 
     @property
     def input(self) -> tf.Tensor:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from .contributions import dims, product
 from .graph import Graph
+from .layouts import Layouts
 from .nodes import Nodes
 from .step import Limits
 from .walk import walk_back
@@ -46,6 +47,7 @@ class Program:
     def __init__(self, graph: Graph, limits: Limits, keep_activations: bool = False) -> None:
         self.graph = graph
         self._limits = limits
+        self._layouts = Layouts()
         self._keep_activations = keep_activations
         images = tf.TensorSpec([None, *graph.input_shape], graph.input_dtype)
         vector = tf.TensorSpec([None], tf.int64)
@@ -67,6 +69,7 @@ class Program:
             owner: (E,) which image each explanation is about.
             targets: (E,) which unit of the output it explains; -1 for the largest.
         """
+        self._layouts.refresh()
         result = self._function(
             images, tf.constant(owner, tf.int64), tf.constant(targets, tf.int64)
         )
@@ -78,7 +81,7 @@ class Program:
         output = tf.reshape(output, [-1, product(dims(output))])
         predicted = tf.cast(tf.math.top_k(output, 1).indices[:, 0], tf.int64)
         targets = tf.where(targets < 0, tf.gather(predicted, owner), targets)
-        walked = walk_back(self.graph, tensors, owner, targets, self._limits)
+        walked = walk_back(self.graph, tensors, owner, targets, self._limits, self._layouts)
         return {
             "targets": targets,
             "scores": tf.gather_nd(output, tf.stack([owner, targets], axis=1)),

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from .contributions import Branches, Moves, Same, Sum, TracedCall, dims, product
 from .graph import Graph
+from .layouts import Layouts
 from .nodes import Nodes, merge
 from .rules import contributions_of
 from .sharing import shared
@@ -31,6 +32,7 @@ def walk_back(
     owner: tf.Tensor,
     target: tf.Tensor,
     limits: Limits,
+    layouts: Layouts,
 ) -> Walked:
     """Walks decisions back through the graph to its input.
 
@@ -40,6 +42,7 @@ def walk_back(
         owner: (E,) int64, which row of the batch each explanation is about.
         target: (E,) int64, which unit of the output it explains.
         limits: How many contributions are kept.
+        layouts: Keeps weights in the order the rules want them.
     """
     explanations = tf.range(tf.size(owner, tf.int64))
     root = explanations * product(dims(tensors[graph.output])) + target
@@ -52,7 +55,7 @@ def walk_back(
         (output,) = call.outputs
         held[output] = nodes = _merged(arriving.pop(output), output in settled)
         read = [tensors[number] for number in call.inputs]
-        traced = TracedCall(call.layer, read, tensors[output], limits.include_bias)
+        traced = TracedCall(call.layer, read, tensors[output], layouts)
         # A rule may look at what the layer read or lay its weights out. It does so while the walk
         # is still at the call above: before that it would slow the network, later it is late.
         with tf.control_dependencies([last]):

@@ -102,7 +102,6 @@ def rows():
         {
             "kernels.dense._MANY_INPUTS": 1,
             "kernels.dense._MANY_NODES": 0,
-            "kernels.dense._INPUTS": 8,
             "kernels.dense._BLOCK": 4,
             "kernels.calls.NODES": 3,
         },

@@ -1,5 +1,6 @@
 """Dense and convolutional layers: weighted sums (paper: III-A, Algorithm 1; III-B, Algorithm 2)."""
 
+import math
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -19,27 +20,24 @@ _WORTH_COMPILING = 2048
 @register_rule(layers.Dense)
 def dense(call: TracedCall) -> Sum:
     """Algorithm 1, on the last axis."""
-    bias = _bias(call.layer)
-    # Where an input is 0 in the whole batch its products are 0 and never chosen, unless a bias is
-    # added: after a ReLU that spares most of the kernel.
-    used = tf.reduce_any(call.input != 0, axis=list(range(call.input.shape.rank - 1)))
-    active = tf.where(used | (call.include_bias and bias is not None))[:, 0]
-    kernel = as_tensor(call.layer.kernel)
-    if kernel.shape.num_elements() <= tf.int32.max:
-        active = tf.cast(active, tf.int32)
-    return DenseSum(call.input, bias, kernel, active)
+    weight_rows = call.layouts.of(call.layer.kernel, tf.transpose)
+    return DenseSum(call.input, _bias(call.layer), weight_rows)
 
 
 @register_rule(layers.Conv2D)
 def convolution(call: TracedCall) -> Sum:
     """Algorithm 2."""
-    kernel = as_tensor(call.layer.kernel)
-    channels, filters = kernel.shape[-2:]
-    # The layer's own kernel has the weights of one filter far apart.
-    by_filter = tf.transpose(tf.reshape(kernel, [-1, channels, filters]), [2, 0, 1])
-    weight_rows = tf.reshape(by_filter, [-1, channels])
-    compiled = weight_rows.shape[0] // filters * channels >= _WORTH_COMPILING
+    *window, channels, _ = call.layer.kernel.shape
+    weight_rows = call.layouts.of(call.layer.kernel, _by_filter)
+    compiled = math.prod(window) * channels >= _WORTH_COMPILING
     return ConvolutionSum(call.input, _bias(call.layer), weight_rows, _windows(call), compiled)
+
+
+def _by_filter(kernel: tf.Tensor) -> tf.Tensor:
+    """(*window, C, filters) to (filters · P, C)."""
+    channels, filters = kernel.shape[-2:]
+    rows = tf.transpose(tf.reshape(kernel, [-1, channels, filters]), [2, 0, 1])
+    return tf.reshape(rows, [-1, channels])
 
 
 @register_rule(layers.DepthwiseConv2D)
@@ -54,31 +52,27 @@ class DenseSum(Sum):
     """Every input unit is a group of its own.
 
     Attributes:
-        kernel: (features, units) float32.
-        active: (G,) int32 or int64 (what a place in the kernel needs), the features that may
-            contribute, in ascending order.
+        weight_rows: (units, features) float32.
     """
 
     group_limit = "top_n"
 
-    kernel: tf.Tensor
-    active: tf.Tensor
+    weight_rows: tf.Tensor
 
     @property
     def width(self) -> tf.Tensor:
-        return tf.size(self.active, tf.int64) + 1
+        return tf.shape(self.weight_rows, tf.int64)[1]
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
-        features, units = tf.unstack(tf.shape(self.kernel, tf.int64))
+        units, features = tf.unstack(tf.shape(self.weight_rows, tf.int64))
         source = tf.reshape(tf.cast(self.source, tf.float32), [-1, features])
-        source = tf.gather(source, self.active, axis=1)
         position, unit = at.unit // units, at.unit % units
         positions = tf.shape(source, tf.int64)[0] // tf.shape(self.source, tf.int64)[0]
         row = at.image * positions + position
-        nodes = DenseNodes(self.kernel, self.active, source, row, unit, at.sign)
+        nodes = DenseNodes(self.weight_rows, source, row, unit, at.sign)
         if limit is None or bias is not None:
             place = None
-            value = tf.transpose(all_products(nodes))
+            value = all_products(nodes)
             value = value if bias is None else value + bias[:, None]
         else:
             value, place = best_products(nodes, limit)
@@ -86,10 +80,9 @@ class DenseSum(Sum):
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
             if place is not None:
                 choice = tf.gather_nd(place, tf.stack([parent, choice], axis=1))
-            feature = tf.cast(tf.gather(self.active, choice), tf.int64)
-            weight = tf.stack([feature, tf.gather(unit, parent)], axis=1)
-            flip = _sign(tf.gather_nd(self.kernel, weight))
-            return Members(tf.gather(position, parent) * features + feature, flip)
+            weight = tf.stack([tf.gather(unit, parent), choice], axis=1)
+            flip = _sign(tf.gather_nd(self.weight_rows, weight))
+            return Members(tf.gather(position, parent) * features + choice, flip)
 
         return Groups(value, members)
 

@@ -1,0 +1,64 @@
+"""Weights laid out for the walk, kept for as long as they are what the model has."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .compat import as_tensor, raw_tensor
+
+Layout = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Layouts:
+    """Copies of a model's weights in another order, made once and again when the weights change.
+
+    The walk reads the weights of single units, which lie far apart in a layer's own kernel, and
+    laying the kernels out takes as long as running the network.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, Layout], _Kept] = {}
+
+    def of(self, variable: Any, layout: Layout) -> tf.Tensor:
+        """The laid-out weights, for a program that is being traced.
+
+        Args:
+            variable: A layer's variable.
+            layout: From its value, as a float32 tensor, to the same numbers in another order. Told
+                apart by identity.
+        """
+        key = id(variable), layout
+        if key not in self._kept:
+            with tf.init_scope():
+                self._kept[key] = _Kept(variable, layout)
+        return tf.convert_to_tensor(self._kept[key].copy)
+
+    def refresh(self) -> None:
+        """Lays out again what has changed. To be called before the program runs."""
+        for kept in self._kept.values():
+            kept.refresh()
+
+
+class _Kept:
+    """One variable's weights.
+
+    TensorFlow updates a variable in place only while nobody else holds its memory. Holding it thus
+    makes every update move the variable, so that its address tells whether it has changed.
+    """
+
+    def __init__(self, variable: Any, layout: Layout) -> None:
+        self._variable, self._layout = variable, layout
+        self._held = raw_tensor(variable)
+        self.copy = tf.Variable(layout(as_tensor(variable)), trainable=False)
+
+    def refresh(self) -> None:
+        now = raw_tensor(self._variable)
+        if _address(now) != _address(self._held):
+            self._held = now
+            self.copy.assign(self._layout(as_tensor(self._variable)))
+
+
+def _address(tensor: tf.Tensor) -> int:
+    return np.asarray(memoryview(tensor)).__array_interface__["data"][0]
