@@ -1,6 +1,7 @@
 """Weights laid out for the walk, kept for as long as they are what the model has."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,10 @@ class Layouts:
         """
         key = id(variable), layout
         if key not in self._kept:
-            with tf.init_scope():
-                self._kept[key] = _Kept(variable, layout)
+            # In another thread there is no trace going on: TensorFlow traces a function twice that
+            # makes variables, even inside of `tf.init_scope`.
+            with ThreadPoolExecutor(1) as outside:
+                self._kept[key] = outside.submit(_Kept, variable, layout).result()
         return tf.convert_to_tensor(self._kept[key].copy)
 
     def refresh(self) -> None:
