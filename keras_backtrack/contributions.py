@@ -1,9 +1,10 @@
 """What a rule can say about a layer: where each unit of its output comes from.
 
 A rule returns one of four kinds. `Same`: a unit of the output is the unit at the same place of
-the input. `Moves`: it is one unit of some input. `Branches`: it adds one unit of each input up.
+the input. `Moves`: it is one unit of some input. `Branches`: it is made of one unit of each input.
 `Sum`: it is a weighted sum over many units of one input. None of them says which contributions are
-followed: that is decided in `walk.py`, once, for all rules.
+followed: that is decided once for all rules, in `walk.py` for the best paths and in `posterior.py`
+for all paths.
 """
 
 from abc import ABC, abstractmethod
@@ -78,9 +79,12 @@ class Moves:
     Attributes:
         to: Takes nodes at the output, returns one `Arrival` for each input of the layer. A node
             that arrives nowhere (it came from padding) ends here.
+        back: The same for all units at once, where there is a faster way than asking `to` about
+            each: takes the mass (E, *output), returns that of each input.
     """
 
     to: Callable[[At], Sequence[Arrival]]
+    back: Callable[[tf.Tensor], Sequence[tf.Tensor]] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,15 +114,17 @@ def same_place(scale: tf.Tensor | None = None) -> Same:
 
 @dataclass(frozen=True)
 class Branches:
-    """Each unit of the output adds up one unit of every input.
+    """Each unit of the output is made of one unit of every input, broadcast as in arithmetic.
 
     Attributes:
-        values: Takes nodes at the output, returns the (M, inputs) values of the addends.
-        to: As for `Moves`, without `here`.
+        parts: Takes the sign of some units of the output and the values of each input there, all
+            of one shape. Returns what each input contributes, in the same shape.
+        flips: Takes the values, returns what the sign is multiplied with on the way into each
+            input, +1 or -1; None for +1 everywhere.
     """
 
-    values: Callable[[At], tf.Tensor]
-    to: Callable[[At], Sequence[Arrival]]
+    parts: Callable[[tf.Tensor, Sequence[tf.Tensor]], Sequence[tf.Tensor]]
+    flips: Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]] | None = None
 
 
 class Members(NamedTuple):
@@ -178,6 +184,15 @@ class Sum(ABC):
     bias: tf.Tensor | None
 
     @property
+    @abstractmethod
+    def weights(self) -> tf.Tensor:
+        """The weights W, in any order."""
+
+    @abstractmethod
+    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """The sums without bias, for other inputs and other weights of the same shapes."""
+
+    @property
     def width(self) -> tf.Tensor | None:
         """How many groups there are, where that may be many; nodes then come in chunks."""
         return None
@@ -226,6 +241,22 @@ def ravel(coordinates: Sequence[tf.Tensor], sizes: Sequence[Dim]) -> tf.Tensor:
     for coordinate, size in zip(coordinates, sizes, strict=True):
         unit = unit * size + coordinate
     return unit
+
+
+def broadcast_back(place: Sequence[tf.Tensor], sizes: Sequence[Dim]) -> tf.Tensor:
+    """Row-major place in a tensor that was broadcast against a larger one, aligned at the end.
+
+    Args:
+        place: Coordinates in the larger one.
+        sizes: Sizes of the tensor's axes after the batch axis.
+    """
+    place = place[len(place) - len(sizes) :]
+    # A size that is only known when the program runs may turn out to be 1.
+    within = [
+        c % size if tf.is_tensor(size) or size == 1 else c
+        for c, size in zip(place, sizes, strict=True)
+    ]
+    return ravel(within, sizes)
 
 
 def value_at(tensor: tf.Tensor, image: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:

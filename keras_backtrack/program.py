@@ -1,5 +1,6 @@
 """Forward pass and walk as one TensorFlow program."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from .contributions import dims, product
 from .graph import Graph
 from .layouts import Layouts
 from .nodes import Nodes
+from .posterior import spread_back
 from .step import Limits
 from .walk import walk_back
 
@@ -40,13 +42,21 @@ class Program:
 
     Args:
         graph: The model's calls.
-        limits: How many contributions are kept.
+        limits: How many contributions the walk follows; None to follow all paths at once.
+        wanted: Numbers of the tensors whose nodes are brought back; by default all.
         keep_activations: Whether runs bring all activations back too, for checking.
     """
 
-    def __init__(self, graph: Graph, limits: Limits, keep_activations: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        limits: Limits | None,
+        wanted: Sequence[int] | None = None,
+        keep_activations: bool = False,
+    ) -> None:
         self.graph = graph
         self._limits = limits
+        self._wanted = list(graph.names) if wanted is None else wanted
         self._layouts = Layouts()
         self._keep_activations = keep_activations
         images = tf.TensorSpec([None, *graph.input_shape], graph.input_dtype)
@@ -81,12 +91,15 @@ class Program:
         output = tf.reshape(output, [-1, product(dims(output))])
         predicted = tf.cast(tf.math.top_k(output, 1).indices[:, 0], tf.int64)
         targets = tf.where(targets < 0, tf.gather(predicted, owner), targets)
-        walked = walk_back(self.graph, tensors, owner, targets, self._limits, self._layouts)
+        if self._limits is None:
+            walked = spread_back(self.graph, tensors, owner, targets, self._layouts, self._wanted)
+        else:
+            walked = walk_back(self.graph, tensors, owner, targets, self._limits, self._layouts)
         return {
             "targets": targets,
             "scores": tf.gather_nd(output, tf.stack([owner, targets], axis=1)),
             "lost": walked.lost,
-            "nodes": walked.nodes,
+            "nodes": {n: nodes for n, nodes in walked.nodes.items() if n in self._wanted},
             "sizes": {number: tf.shape(tensors[number])[1:] for number in self.graph.names},
             "activations": dict(tensors) if self._keep_activations else {},
         }

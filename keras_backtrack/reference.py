@@ -24,12 +24,20 @@ Memory = dict[tuple[Place, int], float]
 
 
 class Limits(NamedTuple):
-    """How many contributions are kept; None keeps all."""
+    """How many contributions are kept; None keeps all.
+
+    `all_paths` makes no choices at all, neither of channels nor of branches.
+    """
 
     top_n: int | None = 20
     channels: int | None = 1
     positions: int | None = 1
     include_bias: bool = False
+    all_paths: bool = False
+
+
+# The posterior: every positive contribution of every unit.
+ALL_PATHS = Limits(None, None, None, all_paths=True)
 
 
 class Child(NamedTuple):
@@ -173,6 +181,8 @@ def convolution(layer, inputs, output, place, sign, limits) -> list[Child]:
         products = source[position][first : first + channels] * kernel[tap][:, place[-1]]
         sums = sums + products
         array.append(np.float32(sign) * products + bias)
+    if limits.all_paths:
+        return _all_of(taps, array, kernel, place[-1], first, sign)
     sums = np.float32(sign) * sums + bias * np.float32(len(taps))
     chosen = _best(sums, limits.channels)
     children = []
@@ -184,6 +194,18 @@ def convolution(layer, inputs, output, place, sign, limits) -> list[Child]:
             asks = _asks(sign, kernel[tap][channel, place[-1]])
             children.append(Child((*position, first + channel), asks, portion * share))
     return children
+
+
+def _all_of(taps, array, kernel, filter_, first, sign) -> list[Child]:
+    """Every positive product of a window, in any channel."""
+    found = [
+        (float(value), (*position, first + channel), _asks(sign, kernel[tap][channel, filter_]))
+        for (tap, position), products in zip(taps, array, strict=True)
+        for channel, value in enumerate(products)
+        if value > 0
+    ]
+    total = sum(value for value, _, _ in found)
+    return [Child(place, asks, value / total) for value, place, asks in found]
 
 
 def depthwise_convolution(layer, inputs, output, place, sign, limits) -> list[Child]:
@@ -279,7 +301,7 @@ def zero_padding(layer, inputs, output, place, sign, limits) -> list[Child]:
 
 
 def add(layer, inputs, output, place, sign, limits) -> list[Child]:
-    """The branch with the largest signed value takes all."""
+    """The branch with the largest signed value takes all; on all paths, each its share."""
     places = []
     for branch in inputs:
         aligned = place[len(place) - branch.ndim :]
@@ -287,6 +309,10 @@ def add(layer, inputs, output, place, sign, limits) -> list[Child]:
             tuple(0 if size == 1 else p for p, size in zip(aligned, branch.shape, strict=True))
         )
     values = [sign * branch[p] for branch, p in zip(inputs, places, strict=True)]
+    if limits.all_paths:
+        chosen = _best(values, None)
+        shares = _shares([values[i] for i in chosen])
+        return [Child(places[i], sign, s, i) for i, s in zip(chosen, shares, strict=True)]
     winner = values.index(max(values))
     return [Child(places[winner], sign, 1.0, winner)]
 

@@ -35,7 +35,8 @@ def call_shared(function: Callable, settings: Any, data: Any, *tensors: tf.Tenso
     Args:
         function: What to call. It may be traced once for data that differ in tensors only.
         settings: Something hashable.
-        data: A dataclass whose fields are tensors, hashable values, tuples or dataclasses of these.
+        data: A dataclass whose fields are tensors, hashable values, tuples (named ones, too) or
+            dataclasses of these.
         *tensors: More tensors.
     """
     form, found = _form_and_tensors(data, tensors)
@@ -86,7 +87,7 @@ def _take_apart(data: Any, found: list[tf.Tensor]) -> Any:
         parts = tuple(_take_apart(getattr(data, field.name), found) for field in fields(data))
         return type(data), parts
     if isinstance(data, tuple):
-        return tuple, tuple(_take_apart(item, found) for item in data)
+        return type(data), tuple(_take_apart(item, found) for item in data)
     return data
 
 

@@ -5,7 +5,20 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from .contributions import Branches, Moves, Same, Sum, TracedCall, dims, product
+from .contributions import (
+    Arrival,
+    At,
+    Branches,
+    Moves,
+    Same,
+    Sum,
+    TracedCall,
+    broadcast_back,
+    dims,
+    product,
+    unravel,
+    value_at,
+)
 from .graph import Graph
 from .layouts import Layouts
 from .nodes import Nodes, merge
@@ -98,12 +111,10 @@ def _follow(
             f"Received: {contributions!r} for layer {call.layer.name!r}."
         )
     at = locate(nodes, size, owner)
-    arrivals = contributions.to(at)
     if isinstance(contributions, Branches):
-        # As Viterbi does at a join: the best branch takes it all, whatever its sign.
-        values = contributions.values(at) * at.sign[:, None]
-        best = tf.math.top_k(values, 1).indices[:, 0]
-        arrivals = [a._replace(here=best == branch) for branch, a in enumerate(arrivals)]
+        arrivals = _best_branch(contributions, call, at)
+    else:
+        arrivals = contributions.to(at)
     parts, nowhere = [], tf.ones_like(nodes.index, tf.bool)
     for tensor, arrival in zip(call.inputs, arrivals, strict=True):
         sign = at.sign if arrival.flip is None else at.sign * arrival.flip
@@ -113,6 +124,21 @@ def _follow(
         parts.append(part.where(arrival.here))
         nowhere &= ~arrival.here
     return parts, per_explanation(tf.where(nowhere, nodes.mass, 0.0), at, owner)
+
+
+def _best_branch(contributions: Branches, call: TracedCall, at: At) -> list[Arrival]:
+    """As Viterbi does at a join: the best branch takes it all, even if it contributes nothing."""
+    place = unravel(at.unit, dims(call.output))
+    units = [broadcast_back(place, dims(tensor)) for tensor in call.inputs]
+    read = zip(call.inputs, units, strict=True)
+    values = [value_at(tensor, at.image, unit) for tensor, unit in read]
+    parts = tf.stack(contributions.parts(at.sign, values), axis=1)
+    best = tf.math.top_k(parts, 1).indices[:, 0]
+    flips = contributions.flips(values) if contributions.flips else [None] * len(units)
+    return [
+        Arrival(unit, flip, best == branch)
+        for branch, (unit, flip) in enumerate(zip(units, flips, strict=True))
+    ]
 
 
 def _follow_same(contributions: Same, nodes: Nodes) -> Nodes:

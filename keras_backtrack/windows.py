@@ -2,11 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from .contributions import Dim, unravel
+
+
+class Slide(NamedTuple):
+    """How a layer's window slides: one number per spatial axis.
+
+    Attributes:
+        size, strides, dilation: Of the window.
+        padding: `"valid"` or `"same"`, placed as TensorFlow does: the odd one at the end.
+    """
+
+    size: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: str
 
 
 @dataclass(frozen=True)
@@ -31,18 +46,10 @@ class Windows:
         cls,
         input_dims: Sequence[Dim],
         output_dims: Sequence[Dim],
-        size: Sequence[int],
-        strides: Sequence[int],
-        dilation: Sequence[int],
-        padding: str,
+        slide: Slide,
     ) -> "Windows":
-        """Windows of a layer.
-
-        Args:
-            input_dims, output_dims: Spatial sizes.
-            size, strides, dilation: One number per axis.
-            padding: `"valid"` or `"same"`, placed as TensorFlow does: the odd one at the end.
-        """
+        """Windows of a layer, from its input's and its output's spatial sizes."""
+        size, strides, dilation, padding = slide
         offsets = []
         for axis, extent in enumerate(size):
             before = 0

@@ -162,21 +162,20 @@ def images(model, count: int, seed: int, exact: bool) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def run(model, x: np.ndarray, targets: np.ndarray, limits: Limits) -> tuple[Run, dict]:
-    """The fast path with all activations; targets are (N, K)."""
+def run(model, x: np.ndarray, targets: np.ndarray, limits: Limits | None) -> tuple[Run, dict]:
+    """The fast path with all activations; targets are (N, K), limits None for all paths."""
     program = Program(read_graph(model), limits, keep_activations=True)
     owner = np.repeat(np.arange(len(x)), targets.shape[1])
     return program(x, owner, targets.reshape(-1)), dict(program.graph.names)
 
 
-def assert_equals_reference(model, x, targets: np.ndarray, limits: Limits) -> None:
+def assert_equals_reference(model, x, targets: np.ndarray, limits: Limits | None) -> None:
     """Node for node at every layer, masses within 1e-5, on the activations the fast path had."""
+    settings = reference.ALL_PATHS if limits is None else reference.Limits(*limits)
     result, names = run(model, x, targets, limits)
     for row, image in enumerate(np.repeat(np.arange(len(x)), targets.shape[1])):
         activations = {number: a[image] for number, a in result.activations.items()}
-        want = reference.backtrack(
-            model, x[image], int(result.targets[row]), reference.Limits(*limits), activations
-        )
+        want = reference.backtrack(model, x[image], int(result.targets[row]), settings, activations)
         reached = 0.0
         for number, name in names.items():
             got = memory(result, number, row)

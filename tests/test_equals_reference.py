@@ -14,14 +14,12 @@ from keras_backtrack.step import Limits
 some = st.sampled_from([1, 2, 3, None])
 
 
-def check(data) -> None:
+limits = st.builds(Limits, st.sampled_from([1, 3, 20, None]), some, some, st.booleans())
+
+
+def check(data, limits) -> None:
     model, exact = data.draw(networks())
-    limits = Limits(
-        data.draw(st.sampled_from([1, 3, 20, None])),
-        data.draw(some),
-        data.draw(some),
-        data.draw(st.booleans()),
-    )
+    limits = data.draw(limits)
     count, per_image = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3))
     x = images(model, count, data.draw(st.integers(0, 2**31)), exact)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**31)))
@@ -29,11 +27,11 @@ def check(data) -> None:
     assert_equals_reference(model, x, targets, limits)
 
 
-def check_random_networks(examples: int, number: int) -> None:
+def check_random_networks(examples: int, number: int, limits=limits) -> None:
     @settings(max_examples=examples, derandomize=False, database=None)
     @given(st.data())
     def run(data):
-        check(data)
+        check(data, limits)
 
     seed(number)(run)()
 
@@ -46,17 +44,27 @@ def traced_anew():
     sharing._traced_form.cache_clear()
 
 
-# Four tests of 75 networks, so that they run side by side.
-@pytest.mark.parametrize("part", range(4))
-def test_random_networks(part, request):
-    if part > 0:
-        # Optimising a graph takes TensorFlow longer than all the rest; one part does with it.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-        request.addfinalizer(
-            lambda: tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
-        )
+@pytest.fixture
+def plain_graphs():
+    """Optimising a graph takes TensorFlow longer than all the rest."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
+
+# Parts of 75 networks, so that they run side by side.
+def test_random_networks_optimised():
+    check_random_networks(75, 0)
+
+
+@pytest.mark.parametrize("part", [1, 2, 3])
+def test_random_networks(part, plain_graphs):
     check_random_networks(75, part)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_random_networks_all_paths(part, plain_graphs):
+    check_random_networks(75, part, limits=st.none())
 
 
 def test_random_networks_compiled(monkeypatch, traced_anew):

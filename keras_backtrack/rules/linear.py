@@ -8,7 +8,7 @@ import tensorflow as tf
 from ..compat import as_tensor, depthwise_kernel, keras
 from ..contributions import At, Groups, Members, Sum, TracedCall, dims, value_at
 from ..kernels import DenseNodes, all_products, best_products, window_sums
-from ..windows import Windows
+from ..windows import Slide, Windows
 from .registry import register_rule
 
 layers = keras.layers
@@ -30,7 +30,9 @@ def convolution(call: TracedCall) -> Sum:
     *window, channels, _ = call.layer.kernel.shape
     weight_rows = call.layouts.of(call.layer.kernel, _by_filter)
     compiled = math.prod(window) * channels >= _WORTH_COMPILING
-    return ConvolutionSum(call.input, _bias(call.layer), weight_rows, _windows(call), compiled)
+    return ConvolutionSum(
+        call.input, _bias(call.layer), weight_rows, _windows(call), _slide(call.layer), compiled
+    )
 
 
 def _by_filter(kernel: tf.Tensor) -> tf.Tensor:
@@ -44,7 +46,7 @@ def _by_filter(kernel: tf.Tensor) -> tf.Tensor:
 def depthwise_convolution(call: TracedCall) -> Sum:
     """Each window has one channel, so there is none to choose: positions compete alone."""
     kernel = depthwise_kernel(call.layer)
-    return DepthwiseSum(call.input, _bias(call.layer), kernel, _windows(call))
+    return DepthwiseSum(call.input, _bias(call.layer), kernel, _windows(call), _slide(call.layer))
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,15 @@ class DenseSum(Sum):
     group_limit = "top_n"
 
     weight_rows: tf.Tensor
+
+    @property
+    def weights(self) -> tf.Tensor:
+        return self.weight_rows
+
+    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        rows = tf.reshape(source, [-1, tf.shape(weights)[1]])
+        units = tf.matmul(rows, weights, transpose_b=True)
+        return tf.reshape(units, tf.concat([tf.shape(source)[:-1], [-1]], 0))
 
     @property
     def width(self) -> tf.Tensor:
@@ -95,6 +106,7 @@ class ConvolutionSum(Sum):
         weight_rows: (filters · P, C) float32, P positions for each filter; C is less than the
             input has where the convolution is grouped.
         windows: What each output position reads.
+        slide: How the windows slide.
         compiled: Whether a unit adds up so many products that compiling pays.
     """
 
@@ -103,7 +115,28 @@ class ConvolutionSum(Sum):
 
     weight_rows: tf.Tensor
     windows: Windows
+    slide: Slide
     compiled: bool = False
+
+    @property
+    def weights(self) -> tf.Tensor:
+        return self.weight_rows
+
+    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        size, strides, dilation, padding = self.slide
+        channels = weights.shape[1]
+        by_filter = tf.reshape(weights, [-1, *size, channels])
+        kernel = tf.transpose(by_filter, [*range(1, len(size) + 2), 0])
+        groups = source.shape[-1] // channels
+        # One by one: TensorFlow has no gradient of grouped convolutions on the CPU.
+        pairs = zip(tf.split(source, groups, -1), tf.split(kernel, groups, -1), strict=True)
+        return tf.concat(
+            [
+                tf.nn.convolution(s, k, strides, padding.upper(), dilations=dilation)
+                for s, k in pairs
+            ],
+            axis=-1,
+        )
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         taps = self.windows.taps
@@ -144,12 +177,24 @@ class DepthwiseSum(Sum):
     Attributes:
         kernel: (*window, channels, multiplier) float32.
         windows: What each output position reads.
+        slide: How the windows slide.
     """
 
     group_limit = "positions"
 
     kernel: tf.Tensor
     windows: Windows
+    slide: Slide
+
+    @property
+    def weights(self) -> tf.Tensor:
+        return self.kernel
+
+    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        _, strides, dilation, padding = self.slide
+        return tf.nn.depthwise_conv2d(
+            source, weights, [1, *strides, 1], padding.upper(), dilations=dilation
+        )
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         *_, channels, multiplier = tf.unstack(tf.shape(self.kernel, tf.int64))
@@ -173,11 +218,11 @@ def _bias(layer) -> tf.Tensor | None:
 
 
 def _windows(call: TracedCall) -> Windows:
-    layer = call.layer
-    spatial = dims(call.input)[:-1], dims(call.output)[:-1]
-    return Windows.sliding(
-        *spatial, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
-    )
+    return Windows.sliding(dims(call.input)[:-1], dims(call.output)[:-1], _slide(call.layer))
+
+
+def _slide(layer) -> Slide:
+    return Slide(layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
 
 
 def _products(source, at: At, unit, weight, bias) -> tf.Tensor:

@@ -1,12 +1,13 @@
 """Pooling layers (paper: III-C, Algorithm 3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from ..compat import keras
 from ..contributions import Arrival, At, Groups, Members, Moves, Sum, TracedCall, dims, value_at
-from ..windows import Windows
+from ..windows import Slide, Windows
 from .registry import register_rule
 
 layers = keras.layers
@@ -22,13 +23,13 @@ def max_pooling(call: TracedCall) -> Moves:
         winner = tf.math.top_k(tf.where(inside, value, -float("inf")), 1).indices
         return [Arrival(tf.gather(unit, winner, batch_dims=1)[:, 0])]
 
-    return Moves(to)
+    return Moves(to, _max_back(call))
 
 
 @register_rule(layers.AveragePooling2D, layers.GlobalAveragePooling2D)
 def average_pooling(call: TracedCall) -> Sum:
     """A sum with equal weights, spread like a Dense layer's."""
-    return MeanSum(call.input, None, _windows(call))
+    return MeanSum(call.input, None, _windows(call), _slide(call.layer))
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,26 @@ class MeanSum(Sum):
 
     Attributes:
         windows: What each output position reads.
+        slide: How the windows slide; None where there is one that sees everything.
     """
 
     group_limit = "top_n"
 
     windows: Windows
+    slide: Slide | None
+
+    @property
+    def weights(self) -> tf.Tensor:
+        return tf.ones([])
+
+    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        if self.slide is None:
+            means = tf.reduce_mean(source, axis=list(range(1, source.shape.rank - 1)))
+        else:
+            means = tf.nn.avg_pool(
+                source, self.slide.size, self.slide.strides, self.slide.padding.upper()
+            )
+        return means * weights
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         value, unit, inside = _look(self.source, self.windows, at)
@@ -53,13 +69,40 @@ class MeanSum(Sum):
         return Groups(tf.where(inside, value * at.sign[:, None], 0.0), members)
 
 
-def _windows(call: TracedCall) -> Windows:
-    spatial = dims(call.input)[:-1]
-    layer = call.layer
+def _max_back(call: TracedCall) -> Callable[[tf.Tensor], list[tf.Tensor]] | None:
+    """The gradient of max pooling lies where its choice does."""
+    slide = _slide(call.layer)
+    if slide is None:
+        return None
+
+    def back(mass: tf.Tensor) -> list[tf.Tensor]:
+        size, strides = [1, *slide.size, 1], [1, *slide.strides, 1]
+        source, output = (tf.cast(t, tf.float32) for t in (call.input, call.output))
+        gradient = tf.raw_ops.MaxPoolGrad(
+            orig_input=source,
+            orig_output=output,
+            grad=mass,
+            ksize=size,
+            strides=strides,
+            padding=slide.padding.upper(),
+        )
+        return [gradient]
+
+    return back
+
+
+def _slide(layer) -> Slide | None:
     if not hasattr(layer, "pool_size"):
+        return None
+    ones = (1,) * len(layer.pool_size)
+    return Slide(layer.pool_size, layer.strides, ones, layer.padding)
+
+
+def _windows(call: TracedCall) -> Windows:
+    spatial, slide = dims(call.input)[:-1], _slide(call.layer)
+    if slide is None:
         return Windows.whole(spatial)
-    output, ones = dims(call.output)[:-1], [1] * len(spatial)
-    return Windows.sliding(spatial, output, layer.pool_size, layer.strides, ones, layer.padding)
+    return Windows.sliding(spatial, dims(call.output)[:-1], slide)
 
 
 def _look(source: tf.Tensor, windows: Windows, at: At) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
