@@ -16,6 +16,20 @@ def check_limit(name: str, value: Any) -> int | None:
     )
 
 
+METHODS = ("viterbi", "posterior")
+
+
+def check_method(method: Any, include_bias: bool) -> None:
+    """A method is one of `METHODS`, and only the walk knows biases."""
+    if method not in METHODS:
+        raise ValueError(f"`method` must be one of {METHODS}. Received: {method!r}.")
+    if include_bias and method != "viterbi":
+        raise ValueError(
+            "`include_bias` follows the print of Algorithms 1 and 2, so it needs "
+            f"method='viterbi'. Received: method={method!r}."
+        )
+
+
 def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarray:
     """Makes a batch of what a user gave as images.
 

@@ -1,11 +1,12 @@
 """`BacktrackExplainer`: checks what comes in, runs the program, wraps what comes out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from .checks import check_images, check_limit, check_scores, check_targets
+from .checks import check_images, check_limit, check_method, check_scores, check_targets
 from .compat import keras
 from .errors import UnsupportedModelError
 from .explanation import Explanation
@@ -33,15 +34,24 @@ class BacktrackExplainer:
             paper's text and Fig. 5, None for all is Algorithm 2 as printed.
         positions: How many positions are followed in each of those channels, or in a depthwise
             convolution's window; 1 is the paper's.
+        method: `"viterbi"` follows the best contributions, as the paper does. `"posterior"` follows
+            all of them at once, each unit's mass split in proportion over every positive
+            contribution, and leaves the limits above unused. It costs about three forward passes
+            and shows whole objects where the best paths leave a few points. In a network of ReLUs
+            it is Excitation Backprop (Zhang et al., 2016).
         include_bias: Whether the bias is added to every product before the test for a positive
             contribution, as Algorithms 1 and 2 print. By default a bias is no input's doing.
         output: Name or index of the output to explain; needed where a model has several.
+        layers: Names of the layers that `Explanation.nodes` is wanted for, besides the input and
+            the last layer with a spatial output. Default: all for `"viterbi"`; none for
+            `"posterior"`, which puts mass on nearly every unit of a network.
 
     Raises:
         TypeError: If `model` is no Keras model.
         UnsupportedModelError: If it is subclassed or has several inputs.
         UnsupportedLayerError: If layers have no rule; all of them are listed.
-        ValueError: If it is not built, has no such output, or a limit is no positive int.
+        ValueError: If it is not built, has no such output, a limit is no positive int, or
+            there is no such method.
 
     Example:
         >>> explainer = BacktrackExplainer(keras.applications.VGG19())
@@ -56,16 +66,21 @@ class BacktrackExplainer:
         channels: int | None = 1,
         positions: int | None = 1,
         *,
+        method: str = "viterbi",
         include_bias: bool = False,
         output: str | int | None = None,
+        layers: Sequence[str] | None = None,
     ) -> None:
-        self._limits = Limits(
+        limits = Limits(
             check_limit("top_n", top_n),
             check_limit("channels", channels),
             check_limit("positions", positions),
             bool(include_bias),
         )
+        check_method(method, include_bias)
         self.model = model
+        self.method = method
+        self._limits = limits if method == "viterbi" else None
         self._graph = read_graph(model, output)
         check_support(self._graph)
         if len(self._graph.output_shape) != 1 or self._graph.output_shape[0] is None:
@@ -73,7 +88,9 @@ class BacktrackExplainer:
                 "The output must have the shape (batch, classes). "
                 f"Received: output shape {(None, *self._graph.output_shape)}."
             )
-        self._program = Program(self._graph, self._limits)
+        numbers = {name: number for number, name in self._graph.names.items()}
+        wanted = None if layers is None else [numbers[self._graph.resolve(n)] for n in layers]
+        self._program = Program(self._graph, self._limits, wanted)
 
     def explain(self, x: Any, targets: Any = None, *, batch_size: int = 32) -> Explanation:
         """Explains the network's decisions about images.
@@ -112,8 +129,6 @@ class BacktrackExplainer:
     __call__ = explain
 
     def __repr__(self) -> str:
-        return (
-            f"BacktrackExplainer({self.model.name!r}, {len(self._graph.calls)} calls, "
-            + ", ".join(f"{k}={v}" for k, v in self._limits._asdict().items())
-            + ")"
-        )
+        settings = {"method": repr(self.method), **(self._limits._asdict() if self._limits else {})}
+        shown = ", ".join(f"{name}={value}" for name, value in settings.items())
+        return f"BacktrackExplainer({self.model.name!r}, {len(self._graph.calls)} calls, {shown})"

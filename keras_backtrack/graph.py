@@ -1,5 +1,6 @@
 """A Keras model as a flat list of calls: nested and shared layers opened up."""
 
+import difflib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,27 @@ class Graph:
     output_shape: tuple[int | None, ...]
     input_dtype: str
     names: dict[int, str]
+
+    def resolve(self, layer: str) -> str:
+        """Full name of a tensor's layer that may have been named by its last part.
+
+        Raises:
+            ValueError: If there is no such layer, or several.
+        """
+        names = list(self.names.values())
+        if layer in names:
+            return layer
+        matches = [name for name in names if name.endswith(f"/{layer}")]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise ValueError(f"Several layers have this name: {matches}. Received: {layer!r}.")
+        near = difflib.get_close_matches(str(layer), names, n=3, cutoff=0.4)
+        raise ValueError(
+            "There is no such layer between the model's input and its output"
+            + (f"; near it are {near}" if near else "")
+            + f". Received: {layer!r}."
+        )
 
     def replay(self, *inputs: tf.Tensor) -> dict[int, tf.Tensor]:
         """Runs the calls in inference mode.

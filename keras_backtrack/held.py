@@ -1,6 +1,5 @@
 """What the walk held at each layer, brought into order when somebody asks."""
 
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,6 +60,7 @@ class HeldNodes:
 
     def __init__(self, runs: Sequence[Run], graph: Graph) -> None:
         self._runs = runs
+        self._graph = graph
         self._numbers = {name: number for number, name in graph.names.items()}
         self.input_name = graph.names[graph.inputs[0]]
         self.names = [graph.names[call.outputs[0]] for call in graph.calls]
@@ -83,19 +83,14 @@ class HeldNodes:
 
     def resolve(self, layer: str) -> str:
         """Full name of a layer that may have been named by its last part."""
-        if layer in self._numbers:
-            return layer
-        matches = [name for name in self._numbers if name.endswith(f"/{layer}")]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise ValueError(f"Several layers have this name: {matches}. Received: {layer!r}.")
-        near = difflib.get_close_matches(str(layer), self._numbers, n=3, cutoff=0.4)
-        raise ValueError(
-            "There is no such layer between the model's input and its output"
-            + (f"; near it are {near}" if near else "")
-            + f". Received: {layer!r}."
-        )
+        name = self._graph.resolve(layer)
+        if self._numbers[name] not in self._runs[0].nodes:
+            raise ValueError(
+                "This explanation does not hold the nodes of that layer: with method='posterior' "
+                "they are wanted by name, as in BacktrackExplainer(model, layers=[...]). "
+                f"Received: {layer!r}."
+            )
+        return name
 
     def last_spatial(self) -> str:
         """The last layer whose output is a map, not a single cell."""

@@ -16,10 +16,11 @@ from .graph import Graph
 from .layouts import Layouts
 from .nodes import Nodes
 from .rules import contributions_of
+from .sharing import call_shared, shared
 
 
 class Maps(NamedTuple):
-    """The mass in every unit of a tensor, (E, *dims) float32, for units that are asked why they are
+    """The mass in every unit of a tensor, (E, units) float32, for units that are asked why they are
     high and why they are low. A map has no rows at all where it would hold zeros only.
     """
 
@@ -53,24 +54,22 @@ def spread_back(
         graph, tensors, owner, target, layouts: As for `walk_back`.
         wanted: Numbers of the tensors whose maps are kept.
     """
-    row = _row_of(owner)
-    output = row(tensors[graph.output])
-    high = tf.one_hot(target, tf.cast(product(dims(output)), tf.int32))
-    arriving = {graph.output: Maps(tf.reshape(high, tf.shape(output)), _nothing(output))}
+    tensors = _a_row_each(tensors, owner)
+    high = tf.one_hot(target, tf.cast(product(dims(tensors[graph.output])), tf.int32))
+    arriving = {graph.output: Maps(high, high[:0])}
     kept, lost = {}, tf.zeros_like(owner, tf.float32)
     for call in reversed(graph.calls):
         (number,) = call.outputs
         maps = arriving.pop(number)
         if number in wanted:
             kept[number] = maps
-        traced = TracedCall(
-            call.layer, [row(tensors[n]) for n in call.inputs], row(tensors[number]), layouts
-        )
+        read = [tensors[n] for n in call.inputs]
+        traced = TracedCall(call.layer, read, tensors[number], layouts)
         parts, ended = _spread(contributions_of(call, traced), traced, maps)
         if ended is not None:
             lost += ended
         for read, part in zip(call.inputs, parts, strict=True):
-            arriving[read] = _sum(arriving[read], part) if read in arriving else part
+            arriving[read] = Maps(*map(_add, arriving[read], part)) if read in arriving else part
     kept.update((n, arriving[n]) for n in graph.inputs if n in arriving)
     return Spread({number: _as_nodes(maps) for number, maps in kept.items()}, lost)
 
@@ -85,42 +84,67 @@ def _as_nodes(maps: Maps) -> Nodes:
     return Nodes(*(tf.concat(field, 0) for field in fields))
 
 
-def _row_of(owner: tf.Tensor):
-    """From a tensor of a batch to one with a row for each explanation."""
-
-    def row(tensor: tf.Tensor) -> tf.Tensor:
-        # With one explanation for each image, nothing need be copied.
-        rows = tf.cond(alike(tensor), lambda: tf.identity(tensor), lambda: tf.gather(tensor, owner))
-        return tf.ensure_shape(rows, [None, *tensor.shape[1:]])
-
-    def alike(tensor: tf.Tensor) -> tf.Tensor:
-        rows = tf.shape(tensor, tf.int64)[0]
-        return tf.equal(rows, tf.size(owner, tf.int64)) & tf.reduce_all(
-            tf.equal(owner, tf.range(tf.size(owner, tf.int64)))
-        )
-
-    return row
+def _a_row_each(tensors: dict[int, tf.Tensor], owner: tf.Tensor) -> dict[int, tf.Tensor]:
+    """From tensors of a batch to tensors with a row for each explanation."""
+    images = tf.shape(next(iter(tensors.values())), tf.int64)[0]
+    rows = tf.cond(
+        # With one explanation for each image nothing need be copied.
+        tf.equal(images, tf.size(owner, tf.int64)),
+        lambda: [tf.identity(t) for t in tensors.values()],
+        lambda: [tf.gather(t, owner) for t in tensors.values()],
+    )
+    return {
+        number: tf.ensure_shape(row, [None, *tensor.shape[1:]])
+        for (number, tensor), row in zip(tensors.items(), rows, strict=True)
+    }
 
 
 def _nothing(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.zeros_like(tensor[:0], tf.float32)
+    """A map of a tensor's units without rows."""
+    return tf.zeros([0, product(dims(tensor))])
 
 
-def _is_empty(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.equal(tf.shape(tensor)[0], 0)
+def _is_empty(mass: tf.Tensor) -> tf.Tensor:
+    return tf.equal(tf.shape(mass)[0], 0)
 
 
-def _sum(a: Maps, b: Maps) -> Maps:
-    """Adds maps, either of which may be without rows."""
+_map = [None, None], tf.float32
 
-    def add(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        return tf.cond(
-            _is_empty(x),
-            lambda: tf.identity(y),
-            lambda: tf.cond(_is_empty(y), lambda: tf.identity(x), lambda: x + y),
-        )
 
-    return Maps(add(a.high, b.high), add(a.low, b.low))
+@shared(_map, _map)
+def _add(x, y):
+    """Adds two maps, either of which may be without rows."""
+    return tf.cond(
+        _is_empty(x),
+        lambda: tf.identity(y),
+        lambda: tf.cond(_is_empty(y), lambda: tf.identity(x), lambda: x + y),
+    )
+
+
+@shared(_map, _map)
+def _full(low, high):
+    """The map `low` with all rows, of which `high` has as many."""
+    return tf.cond(_is_empty(low), lambda: tf.zeros_like(high), lambda: tf.identity(low))
+
+
+@shared(_map, ([None, None], tf.bool))
+def _ended(mass, here):
+    """The (E,) mass where nothing is followed; zeros for a map without rows."""
+    return tf.cond(
+        _is_empty(mass),
+        lambda: tf.zeros(tf.shape(here)[:1]),
+        lambda: tf.reduce_sum(tf.where(here, mass, 0.0), axis=1),
+    )
+
+
+@shared(([None, None], tf.bool), _map, _map)
+def _swap(turned, high, low):
+    """Turns the question round where `turned`, which is broadcast over rows."""
+    return tf.where(turned, low, high), tf.where(turned, high, low)
+
+
+def _portion(mass: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
+    return tf.where(total > 0, tf.math.divide_no_nan(mass, total), 0.0)
 
 
 def _spread(
@@ -137,39 +161,30 @@ def _spread(
 
 
 def _through_same(same: Same, call: TracedCall, maps: Maps) -> Maps:
-    high, low = maps
-    if same.flips is not None:
-        turned = tf.broadcast_to(
-            tf.reshape(same.flips, [-1, tf.size(same.flips)]) < 0,
-            [tf.size(call.output[0]) // tf.size(same.flips), tf.size(same.flips)],
-        )
-        turned = tf.reshape(turned, [1, *tf.unstack(tf.shape(call.output)[1:])])
-        high, low = tf.cond(
-            tf.reduce_any(same.flips < 0),
-            lambda: _swap(turned, high, _full(low, high)),
-            lambda: (high, low),
-        )
-    return Maps(*(tf.reshape(m, [-1, *dims(call.input)]) for m in (high, low)))
-
-
-def _swap(turned: tf.Tensor, high: tf.Tensor, low: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return tf.where(turned, low, high), tf.where(turned, high, low)
-
-
-def _full(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-    """A map with all rows."""
-    full = tf.cond(_is_empty(low), lambda: tf.zeros_like(high), lambda: tf.identity(low))
-    return tf.ensure_shape(full, high.shape)
+    if same.flips is None:
+        return maps
+    copies = product(dims(call.output)) // tf.size(same.flips, tf.int64)
+    turned = tf.tile(same.flips < 0, [copies])[None]
+    high, low = tf.cond(
+        tf.reduce_any(turned),
+        lambda: _swap(turned, maps.high, _full(maps.low, maps.high)),
+        lambda: (maps.high, maps.low),
+    )
+    return Maps(high, low)
 
 
 def _through_moves(
     moves: Moves, call: TracedCall, maps: Maps
 ) -> tuple[list[Maps], tf.Tensor | None]:
     if moves.back is not None:
-        shapes = [_nothing(tensor) for tensor in call.inputs]
-        highs = moves.back(maps.high)
-        lows = tf.cond(_is_empty(maps.low), lambda: shapes, lambda: list(moves.back(maps.low)))
-        return [Maps(*pair) for pair in zip(highs, lows, strict=True)], None
+
+        def back(mass: tf.Tensor) -> list[tf.Tensor]:
+            found = moves.back(tf.reshape(mass, [-1, *dims(call.output)]))
+            return [_flat(part, tensor) for part, tensor in zip(found, call.inputs, strict=True)]
+
+        nothing = [_nothing(tensor) for tensor in call.inputs]
+        lows = tf.cond(_is_empty(maps.low), lambda: nothing, lambda: back(maps.low))
+        return [Maps(*pair) for pair in zip(back(maps.high), lows, strict=True)], None
     explanations, size = tf.shape(maps.high, tf.int64)[0], tf.size(call.output[0], tf.int64)
     explanation = tf.repeat(tf.range(explanations), size)
     unit = tf.tile(tf.range(size), [explanations])
@@ -185,7 +200,8 @@ def _through_moves(
     if any(arrival.here is None for arrival in arrivals):
         return parts, None
     nowhere = ~tf.reduce_any([arrival.here for arrival in arrivals], axis=0)
-    return parts, sum(_ended(m, tf.reshape(nowhere, [-1, *m.shape[1:]])) for m in maps)
+    nowhere = tf.reshape(nowhere, [-1, size])
+    return parts, _ended(high, nowhere) + _ended(low, nowhere)
 
 
 def _scatter(
@@ -204,125 +220,112 @@ def _scatter(
     def put(mass: tf.Tensor) -> tf.Tensor:
         # Negative places are left out.
         found = tf.math.unsorted_segment_sum(tf.reshape(mass, [-1]), place, rows * size)
-        return tf.reshape(found, [-1, *dims(tensor)])
+        return tf.reshape(found, [-1, size])
 
     nothing = _nothing(tensor)
     return Maps(put(high), tf.cond(_is_empty(low), lambda: nothing, lambda: put(low)))
+
+
+def _flat(mass: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """Mass as a map of the tensor's units."""
+    return tf.reshape(mass, [-1, product(dims(tensor))])
 
 
 def _through_branches(
     branches: Branches, call: TracedCall, maps: Maps
 ) -> tuple[list[Maps], tf.Tensor]:
     shape = tf.shape(call.output)
-    values = [tf.broadcast_to(tf.cast(tensor, tf.float32), shape) for tensor in call.inputs]
+    values = [
+        _flat(tf.broadcast_to(tf.cast(tensor, tf.float32), shape), call.output)
+        for tensor in call.inputs
+    ]
 
     def split(mass: tf.Tensor, sign: float) -> tuple[list[tf.Tensor], tf.Tensor]:
         """What one map gives to each input, and what of it ends."""
-        asked = tf.fill(shape, sign)
-        parts = [tf.maximum(part, 0.0) for part in branches.parts(asked, values)]
+        parts = branches.parts(tf.fill(tf.shape(values[0]), sign), values)
+        parts = [tf.maximum(part, 0.0) for part in parts]
         total = tf.add_n(parts)
-        return [part * _portion(mass, total) for part in parts], _ended(mass, total <= 0)
+        portion = _portion(mass, total)
+        return [part * portion for part in parts], _ended(mass, total <= 0)
 
+    highs, ended = split(maps.high, 1.0)
     if branches.flips is None:
-        nothing = [_nothing(call.output)] * len(values)
-        highs, ended = split(maps.high, 1.0)
+        nothing = [maps.low[:0]] * len(values)
         lows, more = tf.cond(
             _is_empty(maps.low),
             lambda: (nothing, tf.zeros_like(ended)),
             lambda: split(maps.low, -1.0),
         )
     else:
-        highs, ended = split(maps.high, 1.0)
         lows, more = split(_full(maps.low, maps.high), -1.0)
-        turns = [flip < 0 for flip in branches.flips(values)]
-        pairs = [_swap(*p) for p in zip(turns, highs, lows, strict=True)]
-        highs, lows = zip(*pairs, strict=True)
-    highs, lows = (
-        [_unbroadcast(mass, tensor) for mass, tensor in zip(masses, call.inputs, strict=True)]
-        for masses in (highs, lows)
-    )
-    return [Maps(*pair) for pair in zip(highs, lows, strict=True)], ended + more
+        pairs = zip(branches.flips(values), highs, lows, strict=True)
+        highs, lows = zip(*(_swap(flip < 0, h, low) for flip, h, low in pairs), strict=True)
+    parts = [
+        Maps(*(_unbroadcast(mass, call.output, tensor) for mass in pair))
+        for *pair, tensor in zip(highs, lows, call.inputs, strict=True)
+    ]
+    return parts, ended + more
 
 
-def _unbroadcast(mass: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
-    """Adds the mass up that broadcasting `tensor` has spread."""
-    sizes = tensor.shape.as_list()[1:]
-    extra = mass.shape.rank - 1 - len(sizes)
-    mass = tf.reduce_sum(mass, axis=list(range(1, extra + 1))) if extra else mass
-    if mass.shape[1:].is_fully_defined() and mass.shape[1:] == tensor.shape[1:]:
+def _unbroadcast(mass: tf.Tensor, output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """Adds the mass up that broadcasting `tensor` to `output` has spread."""
+    sizes, wanted = dims(output), dims(tensor)
+    wanted = [1] * (len(sizes) - len(wanted)) + wanted
+    # An axis of 1 in both may be summed over as well.
+    spread = [axis for axis, want in enumerate(wanted, 1) if isinstance(want, int) and want == 1]
+    if not spread:
         return mass
-    alone = [axis for axis, size in enumerate(sizes, 1) if size == 1]
-    return tf.reduce_sum(mass, axis=alone, keepdims=True) if alone else mass
+    return _flat(tf.reduce_sum(tf.reshape(mass, [-1, *sizes]), axis=spread), tensor)
 
 
 def _through_sum(layer: Sum, maps: Maps) -> tuple[list[Maps], tf.Tensor]:
+    high, low, ended = call_shared(_spread_sum, None, layer, *maps)
+    return [Maps(high, low)], ended
+
+
+def _spread_sum(_, layer: Sum, asked_high: tf.Tensor, asked_low: tf.Tensor) -> tuple:
     """The contributions of y = Σ W·A to a high unit are W·A, so both factors must have one sign;
     to a low unit they are -W·A. A unit with A > 0 is asked why it is high, whoever asks, since a
     child's sign is its parent's times that of W.
     """
     source = tf.cast(layer.source, tf.float32)
-    nothing = _nothing(source)
     rises, falls = tf.maximum(layer.weights, 0.0), tf.maximum(-layer.weights, 0.0)
 
     def sums(active: tf.Tensor, weights: tf.Tensor):
-        """The sum of one sign's contributions, and its transpose."""
+        """The sum of one sign's contributions, as a map, and its transpose."""
         with tf.GradientTape() as tape:
             tape.watch(active)
             total = layer.apply(active, weights)
+            total = tf.reshape(total, [tf.shape(total)[0], -1])
         return total, lambda portion: tape.gradient(total, active, portion)
 
     def plain():
         """Only units that are asked why they are high, at both ends."""
         total, back = sums(source, rises)
-        return source * back(_portion(maps.high, total)), nothing, _ended(maps.high, total <= 0)
+        found = source * back(_portion(asked_high, total))
+        return found, found[:0], _ended(asked_high, total <= 0)
 
-    def asked_low_too():
-        asked_low = maps.low
-        (high_rises, back_rises), (high_falls, back_falls) = (
-            sums(source, rises),
-            sums(source, falls),
-        )
-        p, q = _portion(maps.high, high_rises), _portion(asked_low, high_falls)
-        ended = _ended(maps.high, high_rises <= 0) + _ended(asked_low, high_falls <= 0)
-        return source * (back_rises(p) + back_falls(q)), nothing, ended
+    def with_low():
+        (total_high, back_rises), (total_low, back_falls) = sums(source, rises), sums(source, falls)
+        p, q = _portion(asked_high, total_high), _portion(asked_low, total_low)
+        found = source * (back_rises(p) + back_falls(q))
+        ended = _ended(asked_high, total_high <= 0) + _ended(asked_low, total_low <= 0)
+        return found, found[:0], ended
 
     def with_negative_inputs():
-        asked_low = _full(maps.low, maps.high)
-        high, low = tf.maximum(source, 0.0), tf.maximum(-source, 0.0)
-        (high_rises, back_high_rises), (low_falls, back_low_falls) = (
-            sums(high, rises),
-            sums(low, falls),
-        )
-        (high_falls, back_high_falls), (low_rises, back_low_rises) = (
-            sums(high, falls),
-            sums(low, rises),
-        )
-        total, total_low = high_rises + low_falls, high_falls + low_rises
-        p, q = _portion(maps.high, total), _portion(asked_low, total_low)
-        ended = _ended(maps.high, total <= 0) + _ended(asked_low, total_low <= 0)
-        to_high, to_low = (
-            back_high_rises(p) + back_high_falls(q),
-            back_low_falls(p) + back_low_rises(q),
-        )
-        return high * to_high, low * to_low, ended
+        above, below = tf.maximum(source, 0.0), tf.maximum(-source, 0.0)
+        (above_rises, back_1), (below_falls, back_2) = sums(above, rises), sums(below, falls)
+        (above_falls, back_3), (below_rises, back_4) = sums(above, falls), sums(below, rises)
+        total_high, total_low = above_rises + below_falls, above_falls + below_rises
+        low = _full(asked_low, asked_high)
+        p, q = _portion(asked_high, total_high), _portion(low, total_low)
+        ended = _ended(asked_high, total_high <= 0) + _ended(low, total_low <= 0)
+        return above * (back_1(p) + back_3(q)), below * (back_2(p) + back_4(q)), ended
 
     high, low, ended = tf.cond(
         tf.reduce_any(source < 0),
         with_negative_inputs,
-        lambda: tf.cond(_is_empty(maps.low), plain, asked_low_too),
+        lambda: tf.cond(_is_empty(asked_low), plain, with_low),
     )
-    high, low = (tf.ensure_shape(m, [None, *source.shape[1:]]) for m in (high, low))
-    return [Maps(high, low)], ended
-
-
-def _portion(mass: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
-    return tf.where(total > 0, tf.math.divide_no_nan(mass, total), 0.0)
-
-
-def _ended(mass: tf.Tensor, here: tf.Tensor) -> tf.Tensor:
-    """The (E,) mass where nothing is followed; zeros for a map without rows."""
-    return tf.cond(
-        _is_empty(mass),
-        lambda: tf.zeros(tf.shape(here)[:1]),
-        lambda: tf.reduce_sum(tf.where(here, mass, 0.0), axis=list(range(1, mass.shape.rank))),
-    )
+    units = tf.size(source) // tf.shape(source)[0]
+    return tf.reshape(high, [-1, units]), tf.reshape(low, [-1, units]), ended

@@ -43,7 +43,8 @@ class Program:
     Args:
         graph: The model's calls.
         limits: How many contributions the walk follows; None to follow all paths at once.
-        wanted: Numbers of the tensors whose nodes are brought back; by default all.
+        wanted: Numbers of the tensors whose nodes are brought back. By default all of a walk's;
+            of all paths, for which every unit is a node, the input's and the last map's.
         keep_activations: Whether runs bring all activations back too, for checking.
     """
 
@@ -56,7 +57,7 @@ class Program:
     ) -> None:
         self.graph = graph
         self._limits = limits
-        self._wanted = list(graph.names) if wanted is None else wanted
+        self._wanted = wanted
         self._layouts = Layouts()
         self._keep_activations = keep_activations
         images = tf.TensorSpec([None, *graph.input_shape], graph.input_dtype)
@@ -91,18 +92,30 @@ class Program:
         output = tf.reshape(output, [-1, product(dims(output))])
         predicted = tf.cast(tf.math.top_k(output, 1).indices[:, 0], tf.int64)
         targets = tf.where(targets < 0, tf.gather(predicted, owner), targets)
+        wanted = self._brought(tensors)
         if self._limits is None:
-            walked = spread_back(self.graph, tensors, owner, targets, self._layouts, self._wanted)
+            found = spread_back(self.graph, tensors, owner, targets, self._layouts, wanted)
         else:
-            walked = walk_back(self.graph, tensors, owner, targets, self._limits, self._layouts)
+            found = walk_back(self.graph, tensors, owner, targets, self._limits, self._layouts)
         return {
             "targets": targets,
             "scores": tf.gather_nd(output, tf.stack([owner, targets], axis=1)),
-            "lost": walked.lost,
-            "nodes": {n: nodes for n, nodes in walked.nodes.items() if n in self._wanted},
+            "lost": found.lost,
+            "nodes": {n: nodes for n, nodes in found.nodes.items() if n in wanted},
             "sizes": {number: tf.shape(tensors[number])[1:] for number in self.graph.names},
             "activations": dict(tensors) if self._keep_activations else {},
         }
+
+    def _brought(self, tensors: dict[int, tf.Tensor]) -> list[int]:
+        """Numbers of the tensors whose nodes are brought back."""
+        if self._wanted is None and self._limits is not None:
+            return list(self.graph.names)
+        maps = [
+            number
+            for number in self.graph.names
+            if len(dims(tensors[number])) == 3 and tensors[number].shape[1:3] != [1, 1]
+        ]
+        return [*self.graph.inputs, *maps[-1:], *(self._wanted or ())]
 
 
 def _to_numpy(result: dict) -> dict:

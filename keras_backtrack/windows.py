@@ -16,12 +16,14 @@ class Slide(NamedTuple):
     Attributes:
         size, strides, dilation: Of the window.
         padding: `"valid"` or `"same"`, placed as TensorFlow does: the odd one at the end.
+        groups: Into how many parts the channels are cut that do not mix.
     """
 
     size: tuple[int, ...]
     strides: tuple[int, ...]
     dilation: tuple[int, ...]
     padding: str
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Windows:
         slide: Slide,
     ) -> "Windows":
         """Windows of a layer, from its input's and its output's spatial sizes."""
-        size, strides, dilation, padding = slide
+        size, strides, dilation, padding, _ = slide
         offsets = []
         for axis, extent in enumerate(size):
             before = 0

@@ -164,7 +164,8 @@ def images(model, count: int, seed: int, exact: bool) -> np.ndarray:
 
 def run(model, x: np.ndarray, targets: np.ndarray, limits: Limits | None) -> tuple[Run, dict]:
     """The fast path with all activations; targets are (N, K), limits None for all paths."""
-    program = Program(read_graph(model), limits, keep_activations=True)
+    graph = read_graph(model)
+    program = Program(graph, limits, list(graph.names), keep_activations=True)
     owner = np.repeat(np.arange(len(x)), targets.shape[1])
     return program(x, owner, targets.reshape(-1)), dict(program.graph.names)
 

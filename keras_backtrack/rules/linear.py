@@ -123,11 +123,9 @@ class ConvolutionSum(Sum):
         return self.weight_rows
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        size, strides, dilation, padding = self.slide
-        channels = weights.shape[1]
-        by_filter = tf.reshape(weights, [-1, *size, channels])
+        size, strides, dilation, padding, groups = self.slide
+        by_filter = tf.reshape(weights, [-1, *size, tf.shape(weights)[1]])
         kernel = tf.transpose(by_filter, [*range(1, len(size) + 2), 0])
-        groups = source.shape[-1] // channels
         # One by one: TensorFlow has no gradient of grouped convolutions on the CPU.
         pairs = zip(tf.split(source, groups, -1), tf.split(kernel, groups, -1), strict=True)
         return tf.concat(
@@ -191,10 +189,11 @@ class DepthwiseSum(Sum):
         return self.kernel
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        _, strides, dilation, padding = self.slide
-        return tf.nn.depthwise_conv2d(
-            source, weights, [1, *strides, 1], padding.upper(), dilations=dilation
-        )
+        size, strides, dilation, padding, _ = self.slide
+        # TensorFlow's own dilation wants to know all sizes beforehand.
+        for axis, (taps, spread) in enumerate(zip(size, dilation, strict=True)):
+            weights = _with_zeros_between(weights, axis, taps, spread)
+        return tf.nn.depthwise_conv2d(source, weights, [1, *strides, 1], padding.upper())
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         *_, channels, multiplier = tf.unstack(tf.shape(self.kernel, tf.int64))
@@ -221,8 +220,19 @@ def _windows(call: TracedCall) -> Windows:
     return Windows.sliding(dims(call.input)[:-1], dims(call.output)[:-1], _slide(call.layer))
 
 
+def _with_zeros_between(weights: tf.Tensor, axis: int, taps: int, spread: int) -> tf.Tensor:
+    """What a dilated window is, undilated: `spread` - 1 zeros between its taps along an axis."""
+    if spread == 1:
+        return weights
+    rows = tf.unstack(weights, taps, axis)
+    nothing = tf.zeros_like(rows[0])
+    apart = [row for tap in rows for row in (tap, *[nothing] * (spread - 1))]
+    return tf.stack(apart[: 1 - spread], axis)
+
+
 def _slide(layer) -> Slide:
-    return Slide(layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
+    size, groups = tuple(layer.kernel_size), getattr(layer, "groups", 1)
+    return Slide(size, tuple(layer.strides), tuple(layer.dilation_rate), layer.padding, groups)
 
 
 def _products(source, at: At, unit, weight, bias) -> tf.Tensor:

@@ -95,7 +95,7 @@ def _slide(layer) -> Slide | None:
     if not hasattr(layer, "pool_size"):
         return None
     ones = (1,) * len(layer.pool_size)
-    return Slide(layer.pool_size, layer.strides, ones, layer.padding)
+    return Slide(tuple(layer.pool_size), tuple(layer.strides), ones, layer.padding)
 
 
 def _windows(call: TracedCall) -> Windows:
