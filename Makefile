@@ -4,7 +4,7 @@ PIP = -m pip install --quiet --disable-pip-version-check
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-itex lint bench bench-quick clean
+.PHONY: demo test test-slow test-itex lint bench bench-quick clean
 
 demo: .venv/ready
 	@.venv/bin/python -c "import skimage; skimage.io.imsave('out/chelsea.jpg', skimage.data.chelsea())"
@@ -12,6 +12,9 @@ demo: .venv/ready
 
 test: .venv/ready
 	.venv/bin/python -m pytest -n 2
+
+test-slow: .venv/ready
+	.venv/bin/python -m pytest -n 2 -m slow
 
 test-itex: .venv-itex/ready
 	.venv-itex/bin/python -m pytest -n 2

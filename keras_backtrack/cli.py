@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 import numpy as np
 
+from .checks import METHODS
+
 # Read when TensorFlow is imported, which happens in the commands. It leaves oneDNN off on CPUs
 # without AVX512-VNNI, though they gain from it as well.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -57,6 +59,13 @@ def main() -> None:
     "networks, squeeze for files]",
 )
 @click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="viterbi",
+    show_default=True,
+    help="Follow the best contributions (the paper's), or spread over all of them.",
+)
+@click.option(
     "--top-n",
     default=str(_TOP_N),
     show_default=True,
@@ -86,7 +95,18 @@ def main() -> None:
 )
 @click.option("--allow-code", is_flag=True, help="Let a model file run code of its own.")
 def explain(
-    photos, name, weights, target, preprocess, resize, top_n, channels, positions, out, allow_code
+    photos,
+    name,
+    weights,
+    target,
+    preprocess,
+    resize,
+    method,
+    top_n,
+    channels,
+    positions,
+    out,
+    allow_code,
 ) -> None:
     """Explain what a network sees in photos.
 
@@ -101,7 +121,7 @@ def explain(
     try:
         network = load_network(name, weights, preprocess, resize, allow_code)
         wanted = None if target is None else network.class_index(target)
-        explainer = BacktrackExplainer(network.model, top_n, channels, positions)
+        explainer = BacktrackExplainer(network.model, top_n, channels, positions, method=method)
         out.mkdir(parents=True, exist_ok=True)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None

@@ -80,7 +80,7 @@ class Moves:
         to: Takes nodes at the output, returns one `Arrival` for each input of the layer. A node
             that arrives nowhere (it came from padding) ends here.
         back: The same for all units at once, where there is a faster way than asking `to` about
-            each: takes the mass (E, *output), returns that of each input.
+            each: takes the mass (E, *output), returns that of each input; the rest has ended.
     """
 
     to: Callable[[At], Sequence[Arrival]]
@@ -117,8 +117,8 @@ class Branches:
     """Each unit of the output is made of one unit of every input, broadcast as in arithmetic.
 
     Attributes:
-        parts: Takes the sign of some units of the output and the values of each input there, all
-            of one shape. Returns what each input contributes, in the same shape.
+        parts: Takes the sign of some units of the output, or one sign for all of them, and the
+            values of each input there, all of one shape. Returns what each input contributes.
         flips: Takes the values, returns what the sign is multiplied with on the way into each
             input, +1 or -1; None for +1 everywhere.
     """

@@ -144,7 +144,9 @@ def _swap(turned, high, low):
 
 
 def _portion(mass: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
-    return tf.where(total > 0, tf.math.divide_no_nan(mass, total), 0.0)
+    """What a unit gives for each unit of contribution; `total` is their sum, 0 but for rounding
+    where there are none."""
+    return tf.math.divide_no_nan(mass, tf.nn.relu(total))
 
 
 def _spread(
@@ -163,14 +165,14 @@ def _spread(
 def _through_same(same: Same, call: TracedCall, maps: Maps) -> Maps:
     if same.flips is None:
         return maps
-    copies = product(dims(call.output)) // tf.size(same.flips, tf.int64)
-    turned = tf.tile(same.flips < 0, [copies])[None]
-    high, low = tf.cond(
-        tf.reduce_any(turned),
-        lambda: _swap(turned, maps.high, _full(maps.low, maps.high)),
-        lambda: (maps.high, maps.low),
-    )
-    return Maps(high, low)
+    turned = same.flips < 0
+
+    def turn() -> tuple[tf.Tensor, tf.Tensor]:
+        copies = product(dims(call.output)) // tf.size(turned, tf.int64)
+        everywhere = tf.tile(turned, [copies])[None]
+        return _swap(everywhere, maps.high, _full(maps.low, maps.high))
+
+    return Maps(*tf.cond(tf.reduce_any(turned), turn, lambda: (maps.high, maps.low)))
 
 
 def _through_moves(
@@ -184,7 +186,9 @@ def _through_moves(
 
         nothing = [_nothing(tensor) for tensor in call.inputs]
         lows = tf.cond(_is_empty(maps.low), lambda: nothing, lambda: back(maps.low))
-        return [Maps(*pair) for pair in zip(back(maps.high), lows, strict=True)], None
+        parts = [Maps(*pair) for pair in zip(back(maps.high), lows, strict=True)]
+        ended = _all_of(maps) - sum(_all_of(part) for part in parts)
+        return parts, tf.nn.relu(ended)
     explanations, size = tf.shape(maps.high, tf.int64)[0], tf.size(call.output[0], tf.int64)
     explanation = tf.repeat(tf.range(explanations), size)
     unit = tf.tile(tf.range(size), [explanations])
@@ -202,6 +206,13 @@ def _through_moves(
     nowhere = ~tf.reduce_any([arrival.here for arrival in arrivals], axis=0)
     nowhere = tf.reshape(nowhere, [-1, size])
     return parts, _ended(high, nowhere) + _ended(low, nowhere)
+
+
+def _all_of(maps: Maps) -> tf.Tensor:
+    """The (E,) mass in both maps."""
+    high = tf.reduce_sum(maps.high, axis=1)
+    low = tf.reduce_sum(maps.low, axis=1)
+    return high + tf.cond(_is_empty(maps.low), lambda: tf.zeros_like(high), lambda: low)
 
 
 def _scatter(
@@ -242,7 +253,7 @@ def _through_branches(
 
     def split(mass: tf.Tensor, sign: float) -> tuple[list[tf.Tensor], tf.Tensor]:
         """What one map gives to each input, and what of it ends."""
-        parts = branches.parts(tf.fill(tf.shape(values[0]), sign), values)
+        parts = branches.parts(tf.constant(sign), values)
         parts = [tf.maximum(part, 0.0) for part in parts]
         total = tf.add_n(parts)
         portion = _portion(mass, total)
@@ -289,43 +300,56 @@ def _spread_sum(_, layer: Sum, asked_high: tf.Tensor, asked_low: tf.Tensor) -> t
     child's sign is its parent's times that of W.
     """
     source = tf.cast(layer.source, tf.float32)
-    rises, falls = tf.maximum(layer.weights, 0.0), tf.maximum(-layer.weights, 0.0)
 
-    def sums(active: tf.Tensor, weights: tf.Tensor):
-        """The sum of one sign's contributions, as a map, and its transpose."""
-        with tf.GradientTape() as tape:
-            tape.watch(active)
-            total = layer.apply(active, weights)
-            total = tf.reshape(total, [tf.shape(total)[0], -1])
-        return total, lambda portion: tape.gradient(total, active, portion)
+    # Made where they are needed, in the branches: most networks need only some of them.
+    def rises() -> tf.Tensor:
+        return tf.nn.relu(layer.weights)
 
-    def plain():
-        """Only units that are asked why they are high, at both ends."""
-        total, back = sums(source, rises)
-        found = source * back(_portion(asked_high, total))
-        return found, found[:0], _ended(asked_high, total <= 0)
+    def falls() -> tf.Tensor:
+        return tf.nn.relu(-layer.weights)
 
-    def with_low():
-        (total_high, back_rises), (total_low, back_falls) = sums(source, rises), sums(source, falls)
-        p, q = _portion(asked_high, total_high), _portion(asked_low, total_low)
-        found = source * (back_rises(p) + back_falls(q))
-        ended = _ended(asked_high, total_high <= 0) + _ended(asked_low, total_low <= 0)
-        return found, found[:0], ended
+    def spread(asked: tf.Tensor, *terms: tuple[tf.Tensor, tf.Tensor]) -> tuple:
+        """Splits a map over one or two terms, each an input and weights that are nowhere negative.
 
-    def with_negative_inputs():
-        above, below = tf.maximum(source, 0.0), tf.maximum(-source, 0.0)
-        (above_rises, back_1), (below_falls, back_2) = sums(above, rises), sums(below, falls)
-        (above_falls, back_3), (below_rises, back_4) = sums(above, falls), sums(below, rises)
-        total_high, total_low = above_rises + below_falls, above_falls + below_rises
-        low = _full(asked_low, asked_high)
-        p, q = _portion(asked_high, total_high), _portion(low, total_low)
-        ended = _ended(asked_high, total_high <= 0) + _ended(low, total_low <= 0)
-        return above * (back_1(p) + back_3(q)), below * (back_2(p) + back_4(q)), ended
+        Returns what arrives in each term's input, and the (E,) mass that ended.
+        """
+        totals, tapes = [], []
+        for active, weights in terms:
+            with tf.GradientTape() as tape:
+                tape.watch(active)
+                totals.append(layer.apply(active, weights))
+            tapes.append(tape)
+        total = tf.reshape(tf.add_n(totals), tf.shape(asked))
+        portion = tf.reshape(_portion(asked, total), tf.shape(totals[0]))
+        found = [
+            active * tape.gradient(own, active, portion)
+            for (active, _), own, tape in zip(terms, totals, tapes, strict=True)
+        ]
+        return *found, _ended(asked, total <= 0)
+
+    def positive():
+        high, ended = spread(asked_high, (source, rises()))
+        return high, high[:0], ended
+
+    def positive_with_low():
+        high, ended = spread(asked_high, (source, rises()))
+        more, ended_low = spread(asked_low, (source, falls()))
+        return high + more, high[:0], ended + ended_low
+
+    def signed():
+        above, below = tf.nn.relu(source), tf.nn.relu(-source)
+        return spread(asked_high, (above, rises()), (below, falls()))
+
+    def signed_with_low():
+        above, below = tf.nn.relu(source), tf.nn.relu(-source)
+        high, low, ended = spread(asked_high, (above, rises()), (below, falls()))
+        more_high, more_low, ended_low = spread(asked_low, (above, falls()), (below, rises()))
+        return high + more_high, low + more_low, ended + ended_low
 
     high, low, ended = tf.cond(
         tf.reduce_any(source < 0),
-        with_negative_inputs,
-        lambda: tf.cond(_is_empty(asked_low), plain, with_low),
+        lambda: tf.cond(_is_empty(asked_low), signed, signed_with_low),
+        lambda: tf.cond(_is_empty(asked_low), positive, positive_with_low),
     )
     units = tf.size(source) // tf.shape(source)[0]
     return tf.reshape(high, [-1, units]), tf.reshape(low, [-1, units]), ended

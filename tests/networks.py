@@ -181,7 +181,11 @@ def assert_equals_reference(model, x, targets: np.ndarray, limits: Limits | None
         for number, name in names.items():
             got = memory(result, number, row)
             expected = want.nodes.get(name, {})
-            assert set(got) == set(expected), f"nodes at {name}"
+            if limits is None:
+                # Split often enough, mass gets too small for float32.
+                got, expected = ({n: m for n, m in d.items() if m > 1e-30} for d in (got, expected))
+            differ = {n: (got.get(n), expected.get(n)) for n in set(got) ^ set(expected)}
+            assert not differ, f"nodes at {name}, (got, expected): {differ}"
             for node, mass in expected.items():
                 assert abs(got[node] - mass) <= 1e-5, f"mass at {name}, {node}"
             if number == min(names):

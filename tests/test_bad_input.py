@@ -67,6 +67,15 @@ def test_the_ways_to_give_targets(explainer, targets):
     np.testing.assert_array_equal(explainer.explain(X, targets).targets, [2, 1])
 
 
+def test_method(explainer):
+    with pytest.raises(ValueError, match="'viterbi', 'posterior'.*Received: 'gradient'"):
+        BacktrackExplainer(explainer.model, method="gradient")
+    with pytest.raises(ValueError, match="needs method='viterbi'.*Received: method='posterior'"):
+        BacktrackExplainer(explainer.model, method="posterior", include_bias=True)
+    with pytest.raises(ValueError, match="no such layer.*Received: 'conv9'"):
+        BacktrackExplainer(explainer.model, layers=["conv9"])
+
+
 @pytest.mark.parametrize("limit", [{"top_n": 0}, {"channels": -1}, {"positions": 1.5}])
 def test_limits(explainer, limit):
     with pytest.raises(ValueError, match="at least 1, or None for all. Received"):

@@ -62,9 +62,14 @@ def test_random_networks(part, plain_graphs):
     check_random_networks(75, part)
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_random_networks_all_paths(part, plain_graphs):
-    check_random_networks(75, part, limits=st.none())
+def test_random_networks_all_paths(plain_graphs):
+    check_random_networks(75, 4, limits=st.none())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(3))
+def test_more_random_networks_all_paths(part, plain_graphs):
+    check_random_networks(75, 5 + part, limits=st.none())
 
 
 def test_random_networks_compiled(monkeypatch, traced_anew):

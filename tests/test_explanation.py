@@ -42,6 +42,21 @@ def test_shapes_and_dtypes(e):
         assert boxes.dtype == np.int32 and boxes.shape[1] == 4 and len(boxes) > 0
 
 
+def test_layers_of_a_posterior():
+    image = keras.Input((12, 10, 3))
+    x = layers.Conv2D(5, 3, activation="relu", name="conv")(image)
+    x = layers.MaxPooling2D(2, name="pool")(x)
+    model = keras.Model(image, layers.Dense(4)(layers.Flatten()(x)))
+    x = np.random.default_rng(0).random((2, 12, 10, 3))
+    e = BacktrackExplainer(model, method="posterior").explain(x)
+    assert e.grid().shape == (2, 5, 4)
+    with pytest.raises(ValueError, match="does not hold.*Received: 'conv'"):
+        e.nodes("conv")
+    e = BacktrackExplainer(model, method="posterior", layers=["conv"]).explain(x)
+    assert abs(e.nodes("conv").mass[0].sum() + e.lost[0] - 1) < 1e-4
+    assert e.nodes("pool").mass[1].sum() > 0
+
+
 def test_slices_hold_the_same(e):
     for i, one in enumerate(e):
         assert len(one) == 1 and one.targets[0] == e.targets[i]

@@ -27,16 +27,51 @@ def assert_same(a, b):
         np.testing.assert_allclose(a.mass[i], b.mass[i], atol=1e-6)
 
 
-def test_mass_and_lost_make_one(rng):
-    e = BacktrackExplainer(network(), channels=2, positions=2).explain(
-        rng.normal(size=(5, 16, 14, 3))
-    )
+@pytest.mark.parametrize("settings", [{"channels": 2, "positions": 2}, {"method": "posterior"}])
+def test_mass_and_lost_make_one(settings, rng):
+    e = BacktrackExplainer(network(), **settings).explain(rng.normal(size=(5, 16, 14, 3)))
     for i in range(5):
         assert abs(e.mass[i].sum() + e.lost[i] - 1) < 1e-4
 
 
-def test_batch_equals_singles_and_any_batch_size(rng):
-    explainer = BacktrackExplainer(network())
+def test_posterior_is_excitation_backprop_in_a_network_of_relus(rng):
+    """Written from the paper: P(a_j) = Σ_i P(a_i) · a_j w⁺_ji / Σ_j' a_j' w⁺_j'i."""
+    image = keras.Input((9, 8, 3))
+    x = layers.Conv2D(6, 3, activation="relu")(image)
+    x = layers.MaxPooling2D(2)(x)
+    x = layers.Dense(7, activation="relu")(layers.Flatten()(x))
+    model = keras.Model(image, layers.Dense(4)(x))
+    picture = rng.uniform(size=(1, 9, 8, 3)).astype("float32")
+    e = BacktrackExplainer(model, method="posterior").explain(picture, 2)
+
+    _, conv, pool, _, hidden, head = model.layers
+    maps = conv(picture).numpy()[0]
+    flat = pool(maps[None]).numpy().reshape(-1)
+    active = hidden(flat[None]).numpy()[0]
+
+    def back(mass, values, kernel):
+        contributions = values[:, None] * np.maximum(kernel, 0)
+        total = contributions.sum(axis=0)
+        share = np.divide(mass, total, out=np.zeros_like(total), where=total > 0)
+        return contributions @ share
+
+    mass = back(np.eye(4, dtype="f")[2], active, head.kernel.numpy())
+    mass = back(mass, flat, hidden.kernel.numpy()).reshape(3, 3, 6)
+    pixels = np.zeros((9, 8, 3))
+    for row, column, channel in np.argwhere(mass > 0):
+        window = maps[2 * row : 2 * row + 2, 2 * column : 2 * column + 2, channel]
+        r, c = np.unravel_index(window.argmax(), window.shape)
+        r, c = r + 2 * row, c + 2 * column
+        field = picture[0, r : r + 3, c : c + 3] * np.maximum(conv.kernel.numpy()[..., channel], 0)
+        pixels[r : r + 3, c : c + 3] += mass[row, column, channel] * field / field.sum()
+    found = np.zeros((9, 8))
+    found[tuple(e.pixels[0].T)] = e.mass[0]
+    np.testing.assert_allclose(found, pixels.sum(axis=-1), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+def test_batch_equals_singles_and_any_batch_size(method, rng):
+    explainer = BacktrackExplainer(network(), method=method)
     x = rng.normal(size=(5, 16, 14, 3))
     targets = [[0, 1], [1, 2], [2, 3], [3, 0], [0, 2]]
     together = explainer.explain(x, targets)

@@ -1,6 +1,7 @@
 """Dense and convolutional layers: weighted sums (paper: III-A, Algorithm 1; III-B, Algorithm 2)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -126,15 +127,11 @@ class ConvolutionSum(Sum):
         size, strides, dilation, padding, groups = self.slide
         by_filter = tf.reshape(weights, [-1, *size, tf.shape(weights)[1]])
         kernel = tf.transpose(by_filter, [*range(1, len(size) + 2), 0])
+        kernel = _spread_taps(kernel, size, dilation)
         # One by one: TensorFlow has no gradient of grouped convolutions on the CPU.
         pairs = zip(tf.split(source, groups, -1), tf.split(kernel, groups, -1), strict=True)
-        return tf.concat(
-            [
-                tf.nn.convolution(s, k, strides, padding.upper(), dilations=dilation)
-                for s, k in pairs
-            ],
-            axis=-1,
-        )
+        sums = [tf.nn.convolution(s, k, strides, padding.upper()) for s, k in pairs]
+        return tf.concat(sums, axis=-1)
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         taps = self.windows.taps
@@ -190,10 +187,10 @@ class DepthwiseSum(Sum):
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         size, strides, dilation, padding, _ = self.slide
-        # TensorFlow's own dilation wants to know all sizes beforehand.
-        for axis, (taps, spread) in enumerate(zip(size, dilation, strict=True)):
-            weights = _with_zeros_between(weights, axis, taps, spread)
-        return tf.nn.depthwise_conv2d(source, weights, [1, *strides, 1], padding.upper())
+        weights = _spread_taps(weights, size, dilation)
+        return tf.raw_ops.DepthwiseConv2dNative(
+            input=source, filter=weights, strides=[1, *strides, 1], padding=padding.upper()
+        )
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
         *_, channels, multiplier = tf.unstack(tf.shape(self.kernel, tf.int64))
@@ -220,14 +217,17 @@ def _windows(call: TracedCall) -> Windows:
     return Windows.sliding(dims(call.input)[:-1], dims(call.output)[:-1], _slide(call.layer))
 
 
-def _with_zeros_between(weights: tf.Tensor, axis: int, taps: int, spread: int) -> tf.Tensor:
-    """What a dilated window is, undilated: `spread` - 1 zeros between its taps along an axis."""
-    if spread == 1:
-        return weights
-    rows = tf.unstack(weights, taps, axis)
-    nothing = tf.zeros_like(rows[0])
-    apart = [row for tap in rows for row in (tap, *[nothing] * (spread - 1))]
-    return tf.stack(apart[: 1 - spread], axis)
+def _spread_taps(weights: tf.Tensor, size: Sequence[int], dilation: Sequence[int]) -> tf.Tensor:
+    """A dilated window's weights (*size, ...) with the zeros between that make it an ordinary one:
+    TensorFlow's gradients know no dilation on every CPU.
+    """
+    for axis, (taps, spread) in enumerate(zip(size, dilation, strict=True)):
+        if spread > 1:
+            rows = tf.unstack(weights, taps, axis)
+            nothing = [tf.zeros_like(rows[0])] * (spread - 1)
+            apart = [row for tap in rows for row in (tap, *nothing)]
+            weights = tf.stack(apart[: 1 - spread], axis)
+    return weights
 
 
 def _slide(layer) -> Slide:

@@ -26,4 +26,10 @@ def zero_padding(call: TracedCall) -> Moves:
         inside = [(c >= 0) & (c < size) for c, size in zip(place, source, strict=True)]
         return [Arrival(ravel(place, source), here=tf.reduce_all(inside, axis=0))]
 
-    return Moves(to)
+    def back(mass: tf.Tensor) -> list[tf.Tensor]:
+        begin, size = [0, *before], [-1, *source]
+        return [
+            tf.slice(mass, tf.cast(tf.stack(begin), tf.int32), tf.cast(tf.stack(size), tf.int32))
+        ]
+
+    return Moves(to, back)
