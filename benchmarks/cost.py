@@ -14,11 +14,12 @@ from .timing import alternate, summary
 
 
 class Case(NamedTuple):
-    """A network, at an input size and a batch size."""
+    """A network, at an input size and a batch size, and how it is explained."""
 
     network: str
     size: int
     batch: int
+    method: str = "viterbi"
 
 
 QUICK = [Case("VGG19", 224, 1)]
@@ -29,10 +30,12 @@ ALL = [
     Case("VGG16", 224, 1),
     Case("EfficientNet-Lite0", 224, 1),
     Case("EfficientNet-Lite0", 224, 8),
+    Case("VGG19", 224, 8, "posterior"),
+    Case("ResNet50", 224, 8, "posterior"),
 ]
 
 HEADER = (
-    f"{'network':>18} {'size':>4} {'batch':>5} {'forward ms':>24} {'explain ms':>24} "
+    f"{'network':>18} {'method':>9} {'size':>4} {'batch':>5} {'forward ms':>24} {'explain ms':>24} "
     f"{'ratio':>18} {'pixels':>6} {'first s':>7} {'loops s':>7}"
 )
 
@@ -51,7 +54,7 @@ def measure(case: Case, rounds: int, loops: bool) -> dict:
     model = build(case)
     x = _images(case)
     compiled = tf.function(lambda x: model(x, training=False), autograph=False)
-    explainer = BacktrackExplainer(model)
+    explainer = BacktrackExplainer(model, method=case.method)
     begin = time.perf_counter()
     e = explainer.explain(x)
     first_call = time.perf_counter() - begin
@@ -73,7 +76,7 @@ def measure(case: Case, rounds: int, loops: bool) -> dict:
         "first_call_seconds": round(first_call, 2),
         "pixels": [len(pixels) for pixels in e.pixels],
     }
-    if loops:
+    if loops and case.method == "viterbi":
         begin = time.perf_counter()
         reference.backtrack(model, x[0], int(e.targets[0]))
         row["loops_seconds"] = round(time.perf_counter() - begin, 2)
@@ -84,7 +87,7 @@ def line(row: dict) -> str:
     """A row of a result file as text, below `HEADER`: medians, quartiles in brackets."""
     low, high = row["ratio_of_rounds"]["q1"], row["ratio_of_rounds"]["q3"]
     return (
-        f"{row['network']:>18} {row['size']:>4} {row['batch']:>5} "
+        f"{row['network']:>18} {row['method']:>9} {row['size']:>4} {row['batch']:>5} "
         f"{_spread(row[row['forward']]):>24} {_spread(row['explain']):>24} "
         f"{row['ratio']:>5.2f} [{low:.2f}, {high:.2f}] {row['pixels'][0]:>6} "
         f"{row['first_call_seconds']:>7} {row.get('loops_seconds', '-'):>7}"
@@ -99,7 +102,7 @@ def build(case: Case) -> keras.Model:
     model = getattr(keras.applications, case.network)(weights=None, input_shape=shape)
     rng = np.random.default_rng(0)
     for layer in model.layers:
-        if layer.weights:
+        if hasattr(layer, "kernel"):
             kernel, bias = layer.get_weights()
             spread = np.float32(np.sqrt(2 / np.prod(kernel.shape[:-1])))
             layer.set_weights([rng.standard_normal(kernel.shape, np.float32) * spread, bias])

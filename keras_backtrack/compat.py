@@ -116,6 +116,11 @@ def as_tensor(variable: Any) -> tf.Tensor:
     return tf.cast(raw_tensor(variable), tf.float32)
 
 
+def as_tuple(setting: int | tuple[int, ...]) -> tuple[int, ...]:
+    """A layer's setting for each axis; Keras 2.15 has a bare number for one."""
+    return (setting,) if isinstance(setting, int) else tuple(setting)
+
+
 def depthwise_kernel(layer: Any) -> tf.Tensor:
     """Kernel of a depthwise convolution: (height, width, channels, multiplier) float32."""
     return as_tensor(layer.kernel if KERAS_3 else layer.depthwise_kernel)

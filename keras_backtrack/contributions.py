@@ -44,12 +44,14 @@ class TracedCall:
         inputs: The tensors it read, batch axis first.
         output: The tensor it made.
         layouts: Keeps weights in another order from one call of the program to the next.
+        makers: The layer that made each input; None for the model's own input.
     """
 
     layer: Any
     inputs: Sequence[tf.Tensor]
     output: tf.Tensor
     layouts: Layouts
+    makers: Sequence[Any]
 
     @property
     def input(self) -> tf.Tensor:
@@ -104,8 +106,8 @@ def same_place(scale: tf.Tensor | None = None) -> Same:
 
     Args:
         scale: What each unit is multiplied with: a tensor with all axes of the output but the
-            batch's, or with the last of them only. The sign flips where it is negative. None for
-            functions that do not fall, and for layers that only reshape.
+            batch's, or with the last few of them only. The sign flips where it is negative. None
+            for functions that do not fall, and for layers that only reshape.
     """
     if scale is None:
         return Same()
@@ -121,10 +123,12 @@ class Branches:
             values of each input there, all of one shape. Returns what each input contributes.
         flips: Takes the values, returns what the sign is multiplied with on the way into each
             input, +1 or -1; None for +1 everywhere.
+        shares: In place of `parts` where all paths are followed and their shares are others.
     """
 
     parts: Callable[[tf.Tensor, Sequence[tf.Tensor]], Sequence[tf.Tensor]]
     flips: Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]] | None = None
+    shares: Callable[[tf.Tensor, Sequence[tf.Tensor]], Sequence[tf.Tensor]] | None = None
 
 
 class Members(NamedTuple):

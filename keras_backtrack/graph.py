@@ -65,6 +65,11 @@ class Graph:
     input_dtype: str
     names: dict[int, str]
 
+    def makers(self, call: Call) -> list[Any]:
+        """The layer that made each input of a call; None for the model's own input."""
+        made = {output: other.layer for other in self.calls for output in other.outputs}
+        return [made.get(number) for number in call.inputs]
+
     def resolve(self, layer: str) -> str:
         """Full name of a tensor's layer that may have been named by its last part.
 

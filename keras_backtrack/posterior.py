@@ -64,7 +64,7 @@ def spread_back(
         if number in wanted:
             kept[number] = maps
         read = [tensors[n] for n in call.inputs]
-        traced = TracedCall(call.layer, read, tensors[number], layouts)
+        traced = TracedCall(call.layer, read, tensors[number], layouts, graph.makers(call))
         parts, ended = _spread(contributions_of(call, traced), traced, maps)
         if ended is not None:
             lost += ended
@@ -253,7 +253,7 @@ def _through_branches(
 
     def split(mass: tf.Tensor, sign: float) -> tuple[list[tf.Tensor], tf.Tensor]:
         """What one map gives to each input, and what of it ends."""
-        parts = branches.parts(tf.constant(sign), values)
+        parts = (branches.shares or branches.parts)(tf.constant(sign), values)
         parts = [tf.maximum(part, 0.0) for part in parts]
         total = tf.add_n(parts)
         portion = _portion(mass, total)

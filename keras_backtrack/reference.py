@@ -10,6 +10,7 @@ position in row-major order, so that ties and near ties fall as they do on the f
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -89,6 +90,8 @@ def backtrack(
     lost = 0.0
     for call in reversed(graph.calls):
         rule = _rule_for(call.layer)
+        if rule is multiply:
+            rule = partial(multiply, makers=graph.makers(call))
         inputs = [activations[number] for number in call.inputs]
         output = activations[call.outputs[0]]
         for (place, sign), mass in memory[call.outputs[0]].items():
@@ -146,21 +149,27 @@ def dense(layer, inputs, output, place, sign, limits) -> list[Child]:
     ]
 
 
+def _tuple(setting) -> tuple[int, ...]:
+    return (setting,) if isinstance(setting, int) else tuple(setting)
+
+
 def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple[Place, Place]]:
     """Algorithm 3's rf(n): the taps of a node's window and the positions they read.
 
     Taps in the padding are left out.
     """
-    taps = []
+    taps, strides = [], _tuple(layer.strides)
     for tap in product(*(range(extent) for extent in size)):
         position = []
         for axis, step in enumerate(tap):
             before = 0
             if layer.padding == "same":
                 reach = (size[axis] - 1) * dilation[axis] + 1
-                span = (output.shape[axis] - 1) * layer.strides[axis] + reach
+                span = (output.shape[axis] - 1) * strides[axis] + reach
                 before = max(span - source.shape[axis], 0) // 2
-            position.append(place[axis] * layer.strides[axis] - before + step * dilation[axis])
+            elif layer.padding == "causal":
+                before = (size[axis] - 1) * dilation[axis]
+            position.append(place[axis] * strides[axis] - before + step * dilation[axis])
         if all(0 <= p < extent for p, extent in zip(position, source.shape, strict=False)):
             taps.append((tap, tuple(position)))
     return taps
@@ -233,8 +242,8 @@ def _pool(layer, source, output, place) -> list[Place]:
     """The positions a pooling window reads, in row-major order."""
     if not hasattr(layer, "pool_size"):
         return list(np.ndindex(source.shape[:-1]))
-    ones = [1] * len(layer.pool_size)
-    field = _receptive_field(layer, layer.pool_size, ones, source, output, place[:-1])
+    size = _tuple(layer.pool_size)
+    field = _receptive_field(layer, size, [1] * len(size), source, output, place[:-1])
     return [position for _, position in field]
 
 
@@ -291,30 +300,120 @@ def reshape(layer, inputs, output, place, sign, limits) -> list[Child]:
     return [Child(tuple(map(int, np.unravel_index(unit, inputs[0].shape))), sign, 1.0)]
 
 
+def _pairs(sides) -> list[tuple[int, int]]:
+    return [sides] if isinstance(sides[0], int) else sides
+
+
+def _moved(inputs, place, sign, shift) -> list[Child]:
+    source = tuple(p + s for p, s in zip(place, [*shift, 0], strict=True))
+    if any(not 0 <= p < size for p, size in zip(source, inputs[0].shape, strict=True)):
+        return []
+    return [Child(source, sign, 1.0)]
+
+
 def zero_padding(layer, inputs, output, place, sign, limits) -> list[Child]:
     """Padding is nobody's input."""
-    (top, _), (left, _) = layer.padding
-    row, column = place[0] - top, place[1] - left
-    if not (0 <= row < inputs[0].shape[0] and 0 <= column < inputs[0].shape[1]):
-        return []
-    return [Child((row, column, place[2]), sign, 1.0)]
+    return _moved(inputs, place, sign, [-before for before, _ in _pairs(layer.padding)])
 
 
-def add(layer, inputs, output, place, sign, limits) -> list[Child]:
-    """The branch with the largest signed value takes all; on all paths, each its share."""
-    places = []
-    for branch in inputs:
-        aligned = place[len(place) - branch.ndim :]
-        places.append(
-            tuple(0 if size == 1 else p for p, size in zip(aligned, branch.shape, strict=True))
+def cropping(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """What was cut off is nobody's output."""
+    return _moved(inputs, place, sign, [before for before, _ in _pairs(layer.cropping)])
+
+
+def permute(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Output axis i is input axis dims[i]."""
+    source = [0] * len(place)
+    for p, axis in zip(place, layer.dims, strict=True):
+        source[axis - 1] = p
+    return [Child(tuple(source), sign, 1.0)]
+
+
+def repeat_vector(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Copies along the first axis."""
+    return [Child(place[1:], sign, 1.0)]
+
+
+def up_sampling(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Nearest neighbour: each unit is copied `size` times along each axis."""
+    source = [p // n for p, n in zip(place[:-1], _tuple(layer.size), strict=True)]
+    return [Child((*source, place[-1]), sign, 1.0)]
+
+
+def normalization(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """The sign of gamma; mean and deviation are constants."""
+    gamma = getattr(layer, "gamma", None)
+    if gamma is None:
+        return [Child(place, sign, 1.0)]
+    axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    coordinates = sorted(a - 1 if a > 0 else a + output.ndim for a in axes)
+    weight = _weights(layer, "gamma")[tuple(place[a] for a in coordinates)]
+    return [Child(place, _asks(sign, weight), 1.0)]
+
+
+def _aligned(inputs, place) -> list[Place]:
+    """The place in each input that broadcasting brings to a place of the output."""
+    return [
+        tuple(
+            0 if size == 1 else p
+            for p, size in zip(place[len(place) - branch.ndim :], branch.shape, strict=True)
         )
-    values = [sign * branch[p] for branch, p in zip(inputs, places, strict=True)]
+        for branch in inputs
+    ]
+
+
+def _join(places, values, signs, limits) -> list[Child]:
+    """The largest value takes all; on all paths, each positive one its share."""
     if limits.all_paths:
         chosen = _best(values, None)
         shares = _shares([values[i] for i in chosen])
-        return [Child(places[i], sign, s, i) for i, s in zip(chosen, shares, strict=True)]
+        return [Child(places[i], signs[i], s, i) for i, s in zip(chosen, shares, strict=True)]
     winner = values.index(max(values))
+    return [Child(places[winner], signs[winner], 1.0, winner)]
+
+
+def add(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """Sums, and means."""
+    places = _aligned(inputs, place)
+    values = [sign * branch[p] for branch, p in zip(inputs, places, strict=True)]
+    return _join(places, values, [sign] * len(values), limits)
+
+
+def subtract(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """a - b is a + (-1)·b."""
+    places = _aligned(inputs, place)
+    values = [sign * inputs[0][places[0]], -sign * inputs[1][places[1]]]
+    return _join(places, values, [sign, -sign], limits)
+
+
+def extreme(layer, inputs, output, place, sign, limits) -> list[Child]:
+    """The branch that won."""
+    places = _aligned(inputs, place)
+    values = [branch[p] for branch, p in zip(inputs, places, strict=True)]
+    best = min(values) if isinstance(layer, keras.layers.Minimum) else max(values)
+    winner = values.index(best)
     return [Child(places[winner], sign, 1.0, winner)]
+
+
+def multiply(layer, inputs, output, place, sign, limits, makers) -> list[Child]:
+    """Factors share equally, or the largest takes all; gates are constants."""
+    places = _aligned(inputs, place)
+    values = [branch[p] for branch, p in zip(inputs, places, strict=True)]
+    gates = [
+        isinstance(maker, keras.layers.Softmax)
+        or getattr(getattr(maker, "activation", None), "__name__", "") in ("sigmoid", "softmax")
+        or branch.shape != output.shape
+        for maker, branch in zip(makers, inputs, strict=True)
+    ]
+    followed = [i for i, gate in enumerate(gates) if not gate] or list(range(len(inputs)))
+    signs = [
+        int(np.prod([_asks(1, v) for j, v in enumerate(values) if j != i])) * sign
+        for i in range(len(values))
+    ]
+    if limits.all_paths:
+        return [Child(places[i], signs[i], 1 / len(followed), i) for i in followed]
+    winner = max(followed, key=lambda i: (abs(values[i]), -i))
+    return [Child(places[winner], signs[winner], 1.0, winner)]
 
 
 def concatenate(layer, inputs, output, place, sign, limits) -> list[Child]:
@@ -328,26 +427,39 @@ def concatenate(layer, inputs, output, place, sign, limits) -> list[Child]:
     raise AssertionError("a place outside of all branches")
 
 
+def _any_rank(*names: str) -> tuple[str, ...]:
+    return tuple(f"{name}{rank}D" for name in names for rank in (1, 2, 3))
+
+
 _layers = keras.layers
 _RULES: list[tuple[Callable, tuple[str, ...]]] = [
     (dense, ("Dense",)),
-    (convolution, ("Conv2D",)),
+    (convolution, ("Conv1D", "Conv2D", "Conv3D")),
     (depthwise_convolution, ("DepthwiseConv2D",)),
-    (max_pooling, ("MaxPooling2D", "GlobalMaxPooling2D")),
-    (average_pooling, ("AveragePooling2D", "GlobalAveragePooling2D")),
+    (max_pooling, _any_rank("MaxPooling", "GlobalMaxPooling")),
+    (average_pooling, _any_rank("AveragePooling", "GlobalAveragePooling")),
     (prelu, ("PReLU",)),
     (batch_normalization, ("BatchNormalization",)),
     (rescaling, ("Rescaling",)),
     (reshape, ("Flatten", "Reshape")),
-    (zero_padding, ("ZeroPadding2D",)),
-    (add, ("Add",)),
+    (zero_padding, _any_rank("ZeroPadding")),
+    (cropping, _any_rank("Cropping")),
+    (permute, ("Permute",)),
+    (repeat_vector, ("RepeatVector",)),
+    (up_sampling, _any_rank("UpSampling")),
+    (normalization, ("GroupNormalization", "LayerNormalization")),
+    (add, ("Add", "Average")),
+    (subtract, ("Subtract",)),
+    (extreme, ("Maximum", "Minimum")),
+    (multiply, ("Multiply",)),
     (concatenate, ("Concatenate",)),
     (
         unchanged,
         (
             *("Activation", "ELU", "LeakyReLU", "ReLU", "Softmax", "ThresholdedReLU"),
             *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout"),
-            *("GaussianNoise", "Identity", "Normalization", "SpatialDropout2D"),
+            *("GaussianNoise", "Identity", "Normalization", "UnitNormalization"),
+            *_any_rank("SpatialDropout"),
         ),
     ),
 ]

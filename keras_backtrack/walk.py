@@ -68,7 +68,7 @@ def walk_back(
         (output,) = call.outputs
         held[output] = nodes = _merged(arriving.pop(output), output in settled)
         read = [tensors[number] for number in call.inputs]
-        traced = TracedCall(call.layer, read, tensors[output], layouts)
+        traced = TracedCall(call.layer, read, tensors[output], layouts, graph.makers(call))
         # A rule may look at what the layer read or lay its weights out. It does so while the walk
         # is still at the call above: before that it would slow the network, later it is late.
         with tf.control_dependencies([last]):

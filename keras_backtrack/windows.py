@@ -15,7 +15,8 @@ class Slide(NamedTuple):
 
     Attributes:
         size, strides, dilation: Of the window.
-        padding: `"valid"` or `"same"`, placed as TensorFlow does: the odd one at the end.
+        padding: `"valid"`; `"same"`, placed as TensorFlow does: the odd one at the end; or
+            `"causal"`, all of it at the start.
         groups: Into how many parts the channels are cut that do not mix.
     """
 
@@ -60,6 +61,8 @@ class Windows:
                 span = (output_dims[axis] - 1) * strides[axis] + reach
                 missing = span - input_dims[axis]
                 before = (tf.maximum(missing, 0) if tf.is_tensor(missing) else max(missing, 0)) // 2
+            elif padding == "causal":
+                before = (extent - 1) * dilation[axis]
             offsets.append(_int32(np.arange(extent) * dilation[axis] - before))
         taps = int(np.prod(size))
         return cls(taps, tuple(offsets), *map(_int32, (input_dims, output_dims, strides)))

@@ -42,7 +42,10 @@ def _stem(draw, x):
 def _block(draw, x):
     kind = draw(
         st.sampled_from(
-            ["conv", "conv", "depthwise", "pool", "add", "concatenate", "nested", "pad", "small"]
+            [
+                *("conv", "conv", "depthwise", "pool", "add", "join", "gate", "concatenate"),
+                *("nested", "move", "small"),
+            ]
         )
     )
     if kind == "conv":
@@ -76,9 +79,87 @@ def _block(draw, x):
         y = layers.Conv2D(x.shape[-1], 3, padding="same", activation="relu")(inner)
         nested = keras.Model(inner, layers.PReLU(shared_axes=[1, 2])(y))
         return nested(nested(x))
-    if kind == "pad":
-        return layers.ZeroPadding2D(draw(st.sampled_from([1, ((0, 1), (2, 0))])))(x)
+    if kind == "join":
+        join = draw(st.sampled_from(["Subtract", "Multiply", "Average", "Maximum", "Minimum"]))
+        y = layers.Conv2D(x.shape[-1], 3, padding="same")(x)
+        return getattr(layers, join)()([y, x])
+    if kind == "gate":
+        return _gate(draw, x)
+    if kind == "move":
+        return _move(draw, x)
     return _elementwise(draw, x)
+
+
+def _gate(draw, x):
+    if draw(st.booleans()):
+        # Squeeze-and-excite.
+        y = layers.Reshape((1, 1, -1))(layers.GlobalAveragePooling2D()(x))
+        y = layers.Conv2D(x.shape[-1], 1, activation=draw(st.sampled_from(["sigmoid", "tanh"])))(y)
+    else:
+        y = layers.Conv2D(x.shape[-1], 3, padding="same", activation="sigmoid")(x)
+    return layers.Multiply()([x, y])
+
+
+def _move(draw, x):
+    move = draw(
+        st.sampled_from(
+            [
+                layers.ZeroPadding2D(1),
+                layers.ZeroPadding2D(((0, 1), (2, 0))),
+                layers.Permute((2, 1, 3)),
+                layers.Permute((3, 1, 2)),
+                layers.UpSampling2D((1, 2)),
+                layers.Cropping2D(((0, 1), (1, 0))),
+            ]
+        )
+    )
+    return move(x) if min(x.shape[1:3]) > 3 else x
+
+
+@st.composite
+def other_rank_networks(draw):
+    """As `networks`, over signals or volumes."""
+    rank = draw(st.sampled_from([1, 3]))
+    sizes = st.integers(8, 14) if rank == 1 else st.integers(4, 6)
+    x = image = keras.Input((*(draw(sizes) for _ in range(rank)), draw(st.integers(1, 3))))
+    of = {name: getattr(layers, f"{name}{rank}D") for name in _OF_ANY_RANK}
+    for _ in range(draw(st.integers(1, 3))):
+        paddings = ["same", "valid", "causal"] if rank == 1 else ["same", "valid"]
+        x = of["Conv"](
+            draw(st.integers(1, 3)),
+            draw(st.sampled_from([1, 2])),
+            strides=draw(st.sampled_from([1, 2])),
+            padding=draw(st.sampled_from(paddings)),
+            activation=draw(st.sampled_from(ACTIVATIONS)),
+        )(x)
+        if min(x.shape[1:-1]) > 3:
+            x = draw(
+                st.sampled_from(
+                    [
+                        of["MaxPooling"](2),
+                        of["AveragePooling"](2, strides=1, padding="same"),
+                        of["ZeroPadding"](1),
+                        of["Cropping"](1),
+                        of["UpSampling"](2),
+                        layers.BatchNormalization(),
+                    ]
+                )
+            )(x)
+    if draw(st.booleans()):
+        x = layers.Flatten()(x)
+    else:
+        x = draw(st.sampled_from([of["GlobalMaxPooling"](), of["GlobalAveragePooling"]()]))(x)
+        x = layers.Flatten()(layers.RepeatVector(2)(x))
+    model = keras.Model(image, layers.Dense(5)(x))
+    exact = draw(st.booleans())
+    _randomise(model, draw(st.integers(0, 2**31)), exact)
+    return model, exact
+
+
+_OF_ANY_RANK = (
+    *("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling"),
+    *("ZeroPadding", "Cropping", "UpSampling"),
+)
 
 
 def _conv(draw, x):
@@ -124,6 +205,10 @@ def _elementwise(draw, x):
                 layers.Activation("softplus"),
                 layers.BatchNormalization(),
                 layers.BatchNormalization(scale=False),
+                layers.LayerNormalization(),
+                layers.LayerNormalization(axis=[1, 3]),
+                layers.GroupNormalization(1),
+                layers.UnitNormalization(),
             ]
         )
     )(x)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from networks import assert_equals_reference, images, layers, networks
+from networks import assert_equals_reference, images, layers, networks, other_rank_networks
 
 from keras_backtrack import sharing
 from keras_backtrack.compat import keras
@@ -14,11 +14,12 @@ from keras_backtrack.step import Limits
 some = st.sampled_from([1, 2, 3, None])
 
 
+pictures = networks()
 limits = st.builds(Limits, st.sampled_from([1, 3, 20, None]), some, some, st.booleans())
 
 
-def check(data, limits) -> None:
-    model, exact = data.draw(networks())
+def check(data, networks, limits) -> None:
+    model, exact = data.draw(networks)
     limits = data.draw(limits)
     count, per_image = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3))
     x = images(model, count, data.draw(st.integers(0, 2**31)), exact)
@@ -27,11 +28,11 @@ def check(data, limits) -> None:
     assert_equals_reference(model, x, targets, limits)
 
 
-def check_random_networks(examples: int, number: int, limits=limits) -> None:
+def check_random_networks(examples: int, number: int, networks=pictures, limits=limits) -> None:
     @settings(max_examples=examples, derandomize=False, database=None)
     @given(st.data())
     def run(data):
-        check(data, limits)
+        check(data, networks, limits)
 
     seed(number)(run)()
 
@@ -60,6 +61,11 @@ def test_random_networks_optimised():
 @pytest.mark.parametrize("part", [1, 2, 3])
 def test_random_networks(part, plain_graphs):
     check_random_networks(75, part)
+
+
+@pytest.mark.parametrize("limits", [limits, st.none()], ids=["best paths", "all paths"])
+def test_random_networks_of_other_ranks(limits, plain_graphs):
+    check_random_networks(30, 8, other_rank_networks(), limits)
 
 
 def test_random_networks_all_paths(plain_graphs):

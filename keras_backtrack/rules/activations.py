@@ -66,3 +66,18 @@ def is_elementwise(activation: Any) -> bool:
         or id(activation) in _FUNCTIONS
         or isinstance(activation, ACTIVATION_LAYERS)
     )
+
+
+_GATES = {
+    id(getattr(module, name))
+    for module in (keras.activations, tf.nn, tf.math, tf)
+    for name in ("hard_sigmoid", "sigmoid", "softmax")
+    if hasattr(module, name)
+}
+
+
+def is_gate(layer: Any) -> bool:
+    """Whether a layer ends in a sigmoid or soft-max, so that its output only weighs others."""
+    return (
+        isinstance(layer, keras.layers.Softmax) or id(getattr(layer, "activation", None)) in _GATES
+    )

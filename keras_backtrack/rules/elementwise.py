@@ -55,6 +55,36 @@ def batch_normalization(call: TracedCall) -> Same:
     return same_place(tf.repeat(as_tensor(call.layer.gamma), after.num_elements() if after else 1))
 
 
+_STATISTICAL = tuple(
+    getattr(layers, name)
+    for name in ("GroupNormalization", "LayerNormalization", "RMSNormalization")
+    if hasattr(layers, name)
+)
+
+
+@register_rule(*_STATISTICAL)
+def statistical_normalization(call: TracedCall) -> Same:
+    """Mean and deviation of the input are taken as constants; gamma may be negative."""
+    layer = call.layer
+    gamma = getattr(layer, "gamma", None)
+    if gamma is None:
+        gamma = getattr(layer, "scale", None)
+    if gamma is None or isinstance(gamma, bool):
+        return same_place()
+    rank = call.output.shape.rank
+    axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    if sorted(axis % rank for axis in axes) == list(range(rank - len(gamma.shape), rank)):
+        return same_place(as_tensor(gamma))
+    shape = [call.output.shape[a] if a in {x % rank for x in axes} else 1 for a in range(1, rank)]
+    return same_place(tf.broadcast_to(tf.reshape(as_tensor(gamma), shape), call.output.shape[1:]))
+
+
+@register_rule(*[getattr(layers, n) for n in ("UnitNormalization",) if hasattr(layers, n)])
+def unit_normalization(call: TracedCall) -> Same:
+    """Divides by the input's own length: never negative."""
+    return same_place()
+
+
 @register_rule(layers.Normalization)
 def normalization(call: TracedCall) -> Same:
     """Divides by a standard deviation, or multiplies with it: never negative."""

@@ -25,7 +25,7 @@ def dense(call: TracedCall) -> Sum:
     return DenseSum(call.input, _bias(call.layer), weight_rows)
 
 
-@register_rule(layers.Conv2D)
+@register_rule(layers.Conv1D, layers.Conv2D, layers.Conv3D)
 def convolution(call: TracedCall) -> Sum:
     """Algorithm 2."""
     *window, channels, _ = call.layer.kernel.shape
@@ -128,6 +128,9 @@ class ConvolutionSum(Sum):
         by_filter = tf.reshape(weights, [-1, *size, tf.shape(weights)[1]])
         kernel = tf.transpose(by_filter, [*range(1, len(size) + 2), 0])
         kernel = _spread_taps(kernel, size, dilation)
+        if padding == "causal":
+            before = (size[0] - 1) * dilation[0]
+            source, padding = tf.pad(source, [[0, 0], [before, 0], [0, 0]]), "valid"
         # One by one: TensorFlow has no gradient of grouped convolutions on the CPU.
         pairs = zip(tf.split(source, groups, -1), tf.split(kernel, groups, -1), strict=True)
         sums = [tf.nn.convolution(s, k, strides, padding.upper()) for s, k in pairs]

@@ -1,5 +1,9 @@
 """Layers that bring several branches together."""
 
+from collections.abc import Sequence
+
+import tensorflow as tf
+
 from ..compat import keras
 from ..contributions import (
     Arrival,
@@ -11,6 +15,7 @@ from ..contributions import (
     ravel,
     unravel,
 )
+from .activations import is_gate
 from .registry import register_rule
 
 layers = keras.layers
@@ -20,6 +25,66 @@ layers = keras.layers
 def add(call: TracedCall) -> Branches:
     """Each addend contributes itself."""
     return Branches(lambda sign, values: [sign * value for value in values])
+
+
+@register_rule(layers.Subtract)
+def subtract(call: TracedCall) -> Branches:
+    """The second is asked the opposite."""
+    return Branches(
+        lambda sign, values: [sign * values[0], -sign * values[1]],
+        lambda values: [tf.ones_like(values[0]), -tf.ones_like(values[1])],
+    )
+
+
+@register_rule(layers.Average)
+def average(call: TracedCall) -> Branches:
+    """A sum, but for a factor that is the same for all."""
+    return add(call)
+
+
+@register_rule(layers.Maximum, layers.Minimum)
+def extreme(call: TracedCall) -> Branches:
+    """What came through is the input that won; ties go to the first."""
+    best = tf.math.argmin if isinstance(call.layer, layers.Minimum) else tf.math.argmax
+
+    def parts(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        winner = best(tf.stack(values), axis=0)
+        return [tf.cast(tf.equal(winner, i), tf.float32) for i in range(len(values))]
+
+    return Branches(parts)
+
+
+@register_rule(layers.Multiply)
+def multiply(call: TracedCall) -> Branches:
+    """Factors explain a product equally, but gates are constants.
+
+    A gate is the output of a sigmoid or soft-max, or is broadcast, as in squeeze-and-excite. Of
+    several factors the best path takes the largest. Each is asked the opposite where the product
+    of the others is negative.
+    """
+    full = call.output.shape[1:]
+    gate = [
+        is_gate(maker) or tensor.shape[1:] != full
+        for tensor, maker in zip(call.inputs, call.makers, strict=True)
+    ]
+    followed = [not g or all(gate) for g in gate]
+
+    def parts(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        return [
+            tf.abs(value) if follow else tf.zeros_like(value)
+            for value, follow in zip(values, followed, strict=True)
+        ]
+
+    def flips(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        signs = [1.0 - 2.0 * tf.cast(value < 0, tf.float32) for value in values]
+        return [tf.reduce_prod(tf.stack(signs[:i] + signs[i + 1 :]), 0) for i in range(len(signs))]
+
+    def evenly(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        return [
+            tf.fill(tf.shape(value), float(f)) for value, f in zip(values, followed, strict=True)
+        ]
+
+    return Branches(parts, flips, evenly)
 
 
 @register_rule(layers.Concatenate)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from ..compat import keras
+from ..compat import as_tuple, keras
 from ..contributions import Arrival, At, Groups, Members, Moves, Sum, TracedCall, dims, value_at
 from ..windows import Slide, Windows
 from .registry import register_rule
@@ -13,7 +13,10 @@ from .registry import register_rule
 layers = keras.layers
 
 
-@register_rule(layers.MaxPooling2D, layers.GlobalMaxPooling2D)
+@register_rule(
+    *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
+    *(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D),
+)
 def max_pooling(call: TracedCall) -> Moves:
     """Algorithm 3: what came through is the largest of the window; ties go to the first."""
     windows = _windows(call)
@@ -26,7 +29,10 @@ def max_pooling(call: TracedCall) -> Moves:
     return Moves(to, _max_back(call))
 
 
-@register_rule(layers.AveragePooling2D, layers.GlobalAveragePooling2D)
+@register_rule(
+    *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
+    *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D),
+)
 def average_pooling(call: TracedCall) -> Sum:
     """A sum with equal weights, spread like a Dense layer's."""
     return MeanSum(call.input, None, _windows(call), _slide(call.layer))
@@ -72,7 +78,7 @@ class MeanSum(Sum):
 def _max_back(call: TracedCall) -> Callable[[tf.Tensor], list[tf.Tensor]] | None:
     """The gradient of max pooling lies where its choice does."""
     slide = _slide(call.layer)
-    if slide is None:
+    if slide is None or len(slide.size) != 2:
         return None
 
     def back(mass: tf.Tensor) -> list[tf.Tensor]:
@@ -94,8 +100,8 @@ def _max_back(call: TracedCall) -> Callable[[tf.Tensor], list[tf.Tensor]] | None
 def _slide(layer) -> Slide | None:
     if not hasattr(layer, "pool_size"):
         return None
-    ones = (1,) * len(layer.pool_size)
-    return Slide(tuple(layer.pool_size), tuple(layer.strides), ones, layer.padding)
+    size, strides = as_tuple(layer.pool_size), as_tuple(layer.strides)
+    return Slide(size, strides, (1,) * len(size), layer.padding)
 
 
 def _windows(call: TracedCall) -> Windows:

@@ -98,4 +98,6 @@ def _suits_built_in(layer: Any, rule: Rule) -> tuple[Rule | None, str]:
         return None, f"its activation {activation!r} is not known to act on each unit alone"
     if getattr(layer, "data_format", None) == "channels_first":
         return None, "data_format='channels_first'"
+    if getattr(layer, "interpolation", "nearest") != "nearest":
+        return None, f"interpolation={layer.interpolation!r}"
     return rule, ""

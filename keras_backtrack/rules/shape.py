@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ..compat import keras
+from ..compat import as_tuple, keras
 from ..contributions import Arrival, At, Moves, Same, TracedCall, dims, ravel, same_place, unravel
 from .registry import register_rule
 
@@ -15,21 +15,71 @@ def reshape(call: TracedCall) -> Same:
     return same_place()
 
 
-@register_rule(layers.ZeroPadding2D)
+@register_rule(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 def zero_padding(call: TracedCall) -> Moves:
     """Back by the padding; what came from the padding ends."""
-    before = [pad[0] for pad in call.layer.padding] + [0]
+    return _shifted(call, [-before for before in _before(call.layer.padding)])
+
+
+@register_rule(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)
+def cropping(call: TracedCall) -> Moves:
+    """Forward by what was cut off."""
+    return _shifted(call, _before(call.layer.cropping))
+
+
+def _before(sides) -> list[int]:
+    """What is put before or cut off there, for each axis: (before, after), or a pair for each."""
+    pairs = [sides] if isinstance(sides[0], int) else sides
+    return [before for before, _ in pairs]
+
+
+def _shifted(call: TracedCall, shift: list[int]) -> Moves:
+    """Each unit was `shift` further on in the input; what lay outside of it ends."""
+    shift = [*shift, *[0] * (call.input.shape.rank - 1 - len(shift))]
     output, source = dims(call.output), dims(call.input)
 
     def to(at: At) -> list[Arrival]:
-        place = [c - b for c, b in zip(unravel(at.unit, output), before, strict=True)]
+        place = [c + s for c, s in zip(unravel(at.unit, output), shift, strict=True)]
         inside = [(c >= 0) & (c < size) for c, size in zip(place, source, strict=True)]
         return [Arrival(ravel(place, source), here=tf.reduce_all(inside, axis=0))]
 
     def back(mass: tf.Tensor) -> list[tf.Tensor]:
-        begin, size = [0, *before], [-1, *source]
-        return [
-            tf.slice(mass, tf.cast(tf.stack(begin), tf.int32), tf.cast(tf.stack(size), tf.int32))
-        ]
+        if min(shift) < 0:
+            begin, size = [0, *(-s for s in shift)], [-1, *source]
+            return [tf.slice(mass, begin, tf.cast(tf.stack(size), tf.int32))]
+        sizes = zip(shift, output, source, strict=True)
+        return [tf.pad(mass, [[0, 0], *([s, want - have - s] for s, have, want in sizes)])]
 
     return Moves(to, back)
+
+
+@register_rule(layers.Permute)
+def permute(call: TracedCall) -> Moves:
+    """Coordinates change places."""
+    order = [axis - 1 for axis in call.layer.dims]
+    output, source = dims(call.output), dims(call.input)
+
+    def to(at: At) -> list[Arrival]:
+        place = unravel(at.unit, output)
+        return [Arrival(ravel([place[order.index(axis)] for axis in range(len(order))], source))]
+
+    return Moves(to)
+
+
+@register_rule(layers.RepeatVector)
+def repeat_vector(call: TracedCall) -> Moves:
+    """Every copy is the same vector."""
+    return Moves(lambda at: [Arrival(at.unit % dims(call.input)[0])])
+
+
+@register_rule(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D)
+def up_sampling(call: TracedCall) -> Moves:
+    """Every copy is the same unit."""
+    times = [*as_tuple(call.layer.size), 1]
+    output, source = dims(call.output), dims(call.input)
+
+    def to(at: At) -> list[Arrival]:
+        place = unravel(at.unit, output)
+        return [Arrival(ravel([c // n for c, n in zip(place, times, strict=True)], source))]
+
+    return Moves(to)
