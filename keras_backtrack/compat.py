@@ -94,7 +94,101 @@ def recorded_calls(model: Any) -> Iterator[KerasCall]:
 
 def is_symbolic(value: Any) -> bool:
     """Whether a value is a symbolic Keras tensor."""
-    return keras.backend.is_keras_tensor(value)
+    try:
+        return keras.backend.is_keras_tensor(value)
+    except ValueError:  # Keras 2.15, for what is no tensor of any kind.
+        return False
+
+
+def operation_name(layer: Any) -> str | None:
+    """Name of a bare operation in a graph, such as `"multiply"`; None for a layer.
+
+    One name for both versions: Keras 3 has classes such as `TrueDivide`, Keras 2.15 layers that
+    call functions such as `"math.truediv"`.
+    """
+    if KERAS_3:
+        name = None if isinstance(layer, keras.layers.Layer) else type(layer).__name__
+    else:
+        name = getattr(layer, "symbol", None)
+    if name is None:
+        return None
+    name = name.split(".")[-1].lower().replace("_", "")
+    return {"truediv": "divide", "truedivide": "divide", "neg": "negative"}.get(name, name)
+
+
+def is_variable(value: Any) -> bool:
+    """Whether a value is a variable, of Keras or of TensorFlow."""
+    return isinstance(value, tf.Variable) or (KERAS_3 and isinstance(value, keras.Variable))
+
+
+_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+
+
+def opened(layer: Any, args: tuple, kwargs: dict) -> Any:
+    """A graph model of what a layer's `call` does, for one call of it.
+
+    The layer's `call` runs on symbolic tensors, as in the Functional API, and what it does with
+    them is recorded.
+
+    Args:
+        layer: The layer, built.
+        args, kwargs: Its arguments, symbolic tensors inside.
+
+    Returns:
+        A model whose inputs are those tensors in their order.
+
+    Raises:
+        Exception: Whatever `call` raises where it does something that cannot be recorded.
+    """
+    fresh = []
+
+    def renewed(value: Any) -> Any:
+        if not is_symbolic(value):
+            return value
+        fresh.append(keras.Input(batch_shape=value.shape, dtype=value.dtype))
+        return fresh[-1]
+
+    args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))
+    if takes_training(layer):
+        kwargs["training"] = False
+    if isinstance(layer, _SEPARABLE):
+        return keras.Model(fresh, _separated(layer, *args))
+    inner = list(layer._flatten_layers(include_self=False, recursive=True))
+    nodes = [(part, len(part._inbound_nodes), len(part._outbound_nodes)) for part in inner]
+    try:
+        return keras.Model(fresh, layer.call(*args, **kwargs))
+    finally:
+        # The user's layers shall not remember this call.
+        for part, inbound, outbound in nodes:
+            del part._inbound_nodes[inbound:], part._outbound_nodes[outbound:]
+
+
+def _separated(layer: Any, x: Any) -> Any:
+    """Calls the depthwise and the pointwise layer that a separable convolution is made of.
+
+    They share its variables.
+    """
+    rank = len(layer.kernel_size)
+    common = {"data_format": layer.data_format, "use_bias": False}
+    depthwise = getattr(keras.layers, f"DepthwiseConv{rank}D")(
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        depth_multiplier=layer.depth_multiplier,
+        dilation_rate=layer.dilation_rate,
+        name="depthwise",
+        **common,
+    )
+    setattr(depthwise, "kernel" if KERAS_3 else "depthwise_kernel", layer.depthwise_kernel)
+    pointwise = getattr(keras.layers, f"Conv{rank}D")(
+        layer.filters, 1, activation=layer.activation, name="pointwise", **common
+    )
+    setattr(pointwise, "_kernel" if KERAS_3 else "kernel", layer.pointwise_kernel)
+    pointwise.use_bias = layer.use_bias
+    pointwise.bias = layer.bias
+    for part in (depthwise, pointwise):
+        part.built = True
+    return pointwise(depthwise(x))
 
 
 def takes_training(layer: Any) -> bool:

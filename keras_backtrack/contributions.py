@@ -45,6 +45,7 @@ class TracedCall:
         output: The tensor it made.
         layouts: Keeps weights in another order from one call of the program to the next.
         makers: The layer that made each input; None for the model's own input.
+        operands: The arguments of a bare operation: tensors, variables, numbers.
     """
 
     layer: Any
@@ -52,6 +53,7 @@ class TracedCall:
     output: tf.Tensor
     layouts: Layouts
     makers: Sequence[Any]
+    operands: Sequence[Any] = ()
 
     @property
     def input(self) -> tf.Tensor:

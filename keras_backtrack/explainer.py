@@ -12,7 +12,7 @@ from .errors import UnsupportedModelError
 from .explanation import Explanation
 from .graph import read_graph
 from .program import Program
-from .rules import check_support
+from .rules import check_support, is_known
 from .step import Limits
 
 
@@ -81,7 +81,7 @@ class BacktrackExplainer:
         self.model = model
         self.method = method
         self._limits = limits if method == "viterbi" else None
-        self._graph = read_graph(model, output)
+        self._graph = read_graph(model, output, is_known)
         check_support(self._graph)
         if len(self._graph.output_shape) != 1 or self._graph.output_shape[0] is None:
             raise UnsupportedModelError(

@@ -2,6 +2,7 @@
 
 import difflib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,12 @@ class Call:
     kwargs: dict
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    def operands(self, tensors: dict[int, Any]) -> list[Any]:
+        """The arguments of a bare operation, tensors put in; names and missing ones left out."""
+        values = [*self.args, *self.kwargs.values()]
+        values = [tensors[v.id] if isinstance(v, TensorRef) else v for v in values]
+        return [value for value in values if value is not None and not isinstance(value, str)]
 
     def describe(self) -> str:
         """The call for an error message: name, type and the module the type is from."""
@@ -114,11 +121,17 @@ class Graph:
         return tensors
 
 
-def read_graph(model: Any, output: str | int | None = None) -> Graph:
+def read_graph(
+    model: Any,
+    output: str | int | None = None,
+    is_known: Callable[[Any], bool] = lambda layer: True,
+) -> Graph:
     """Opens a built Functional or Sequential model up into the calls its output depends on.
 
     Args:
         model: The model.
+        is_known: Whether a layer can be taken as it is. One that cannot is opened up into the
+            layers and operations that its `call` uses, as far as those can be recorded.
         output: Name or index of the output to explain; may be left out where there is only one.
 
     Returns:
@@ -129,7 +142,7 @@ def read_graph(model: Any, output: str | int | None = None) -> Graph:
         ValueError: If the model is not built, or the output is missing or ambiguous.
     """
     graph_model = _checked(model)
-    reader = _Reader()
+    reader = _Reader(is_known)
     inputs = [reader.new_tensor(tensor.name.split(":")[0]) for tensor in graph_model.inputs]
     outputs = reader.read(graph_model, inputs, path="")
     position = _output_position(graph_model, output)
@@ -153,7 +166,8 @@ def read_graph(model: Any, output: str | int | None = None) -> Graph:
 class _Reader:
     """Numbers the tensors and names the calls while models are opened, one inside the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_known: Callable[[Any], bool]) -> None:
+        self._is_known = is_known
         self.calls: list[Call] = []
         self.names: dict[int, str] = {}
         self._times_called: Counter[str] = Counter()
@@ -163,8 +177,11 @@ class _Reader:
         self.names[number] = name
         return number
 
-    def read(self, model: Any, inputs: list[int], path: str) -> list[int]:
-        """Reads one model called on the tensors `inputs`; returns the numbers of its outputs."""
+    def read(self, model: Any, inputs: list[int], path: str, is_opened: bool = False) -> list[int]:
+        """Reads one model called on the tensors `inputs`; returns the numbers of its outputs.
+
+        `path` is put before all names; `is_opened` says that the model is a layer opened up.
+        """
         known = {id(tensor): n for tensor, n in zip(model.inputs, inputs, strict=True)}
         for made in compat.recorded_calls(model):
             args, kwargs = tf.nest.map_structure(
@@ -172,10 +189,12 @@ class _Reader:
                 (made.args, made.kwargs),
             )
             read = [v.id for v in tf.nest.flatten((args, kwargs)) if isinstance(v, TensorRef)]
-            name = path + made.layer.name
-            inner = compat.as_graph_model(made.layer)
+            # Keras numbers the operations anew each time a layer is opened.
+            name = path + ((is_opened and compat.operation_name(made.layer)) or made.layer.name)
+            nested = compat.as_graph_model(made.layer)
+            inner = nested or self._opened(made)
             if inner is not None:
-                outputs = self.read(inner, read, path=name + "/")
+                outputs = self.read(inner, read, name + "/", is_opened or nested is None)
             else:
                 self._times_called[name] += 1
                 if self._times_called[name] > 1:
@@ -185,6 +204,16 @@ class _Reader:
                 self.calls.append(call)
             known.update((id(t), n) for t, n in zip(made.outputs, outputs, strict=True))
         return [known[id(tensor)] for tensor in model.outputs]
+
+    def _opened(self, made: compat.KerasCall) -> Any | None:
+        """What a layer nobody knows is made of; None where that cannot be found out."""
+        if compat.operation_name(made.layer) or self._is_known(made.layer):
+            return None
+        try:
+            return compat.opened(made.layer, made.args, made.kwargs)
+        # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
+        except Exception:
+            return None
 
 
 def _checked(model: Any) -> Any:

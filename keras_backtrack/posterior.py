@@ -15,7 +15,7 @@ from .contributions import Arrival, At, Branches, Moves, Same, Sum, TracedCall, 
 from .graph import Graph
 from .layouts import Layouts
 from .nodes import Nodes
-from .rules import contributions_of
+from .rules import contributions_of, traced_call
 from .sharing import call_shared, shared
 
 
@@ -63,8 +63,7 @@ def spread_back(
         maps = arriving.pop(number)
         if number in wanted:
             kept[number] = maps
-        read = [tensors[n] for n in call.inputs]
-        traced = TracedCall(call.layer, read, tensors[number], layouts, graph.makers(call))
+        traced = traced_call(graph, call, tensors, layouts)
         parts, ended = _spread(contributions_of(call, traced), traced, maps)
         if ended is not None:
             lost += ended

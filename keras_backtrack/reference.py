@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compat import keras
+from .compat import keras, operation_name
 from .errors import UnsupportedLayerError
 from .graph import read_graph
+from .rules import is_known
 
 Place = tuple[int, ...]
 Memory = dict[tuple[Place, int], float]
@@ -81,7 +82,7 @@ def backtrack(
     """
     limits = limits or Limits()
     _READ.clear()
-    graph = read_graph(model)
+    graph = read_graph(model, is_known=is_known)
     if activations is None:
         tensors = graph.replay(np.asarray(image, np.float32)[None])
         activations = {number: np.asarray(tensor)[0] for number, tensor in tensors.items()}
@@ -92,6 +93,8 @@ def backtrack(
         rule = _rule_for(call.layer)
         if rule is multiply:
             rule = partial(multiply, makers=graph.makers(call))
+        elif rule is operation:
+            rule = partial(operation, call=call, makers=graph.makers(call))
         inputs = [activations[number] for number in call.inputs]
         output = activations[call.outputs[0]]
         for (place, sign), mass in memory[call.outputs[0]].items():
@@ -386,11 +389,12 @@ def subtract(layer, inputs, output, place, sign, limits) -> list[Child]:
     return _join(places, values, [sign, -sign], limits)
 
 
-def extreme(layer, inputs, output, place, sign, limits) -> list[Child]:
+def extreme(layer, inputs, output, place, sign, limits, least=None) -> list[Child]:
     """The branch that won."""
+    least = isinstance(layer, keras.layers.Minimum) if least is None else least
     places = _aligned(inputs, place)
     values = [branch[p] for branch, p in zip(inputs, places, strict=True)]
-    best = min(values) if isinstance(layer, keras.layers.Minimum) else max(values)
+    best = min(values) if least else max(values)
     winner = values.index(best)
     return [Child(places[winner], sign, 1.0, winner)]
 
@@ -402,6 +406,7 @@ def multiply(layer, inputs, output, place, sign, limits, makers) -> list[Child]:
     gates = [
         isinstance(maker, keras.layers.Softmax)
         or getattr(getattr(maker, "activation", None), "__name__", "") in ("sigmoid", "softmax")
+        or (maker is not None and operation_name(maker) in ("sigmoid", "softmax"))
         or branch.shape != output.shape
         for maker, branch in zip(makers, inputs, strict=True)
     ]
@@ -414,6 +419,36 @@ def multiply(layer, inputs, output, place, sign, limits, makers) -> list[Child]:
         return [Child(places[i], signs[i], 1 / len(followed), i) for i in followed]
     winner = max(followed, key=lambda i: (abs(values[i]), -i))
     return [Child(places[winner], signs[winner], 1.0, winner)]
+
+
+def operation(layer, inputs, output, place, sign, limits, call, makers) -> list[Child]:
+    """A bare operation, on tensors or on a tensor and a constant."""
+    name = operation_name(layer)
+    if name in ("expanddims", "reshape", "squeeze"):
+        return reshape(layer, inputs, output, place, sign, limits)
+    if name not in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
+        return [Child(place, -sign if name == "negative" else sign, 1.0)]
+    arguments = (layer, inputs, output, place, sign, limits)
+    if len(inputs) == 2:
+        if name == "multiply":
+            return multiply(*arguments, makers)
+        if name == "divide":
+            source, by = _aligned(inputs, place)
+            return [Child(source, _asks(sign, inputs[1][by]), 1.0)]
+        if name in ("maximum", "minimum"):
+            return extreme(*arguments, least=name == "minimum")
+        return (add if name == "add" else subtract)(*arguments)
+    tensor = object()
+    first, second = call.operands({call.inputs[0]: tensor})[:2]
+    from_constant = first is not tensor
+    weight = 1.0
+    if name in ("multiply", "divide"):
+        constant = np.asarray(first if from_constant else second)
+        weight = np.broadcast_to(constant, (1, *output.shape))[0][place]
+    if name in ("subtract", "divide") and from_constant:
+        weight = -weight
+    (source,) = _aligned(inputs, place)
+    return [Child(source, _asks(sign, weight), 1.0)]
 
 
 def concatenate(layer, inputs, output, place, sign, limits) -> list[Child]:
@@ -466,6 +501,8 @@ _RULES: list[tuple[Callable, tuple[str, ...]]] = [
 
 
 def _rule_for(layer: Any) -> Callable:
+    if operation_name(layer):
+        return operation
     for rule, names in _RULES:
         if isinstance(layer, tuple(getattr(_layers, n) for n in names if hasattr(_layers, n))):
             return rule

@@ -22,7 +22,7 @@ from .contributions import (
 from .graph import Graph
 from .layouts import Layouts
 from .nodes import Nodes, merge
-from .rules import contributions_of
+from .rules import contributions_of, traced_call
 from .sharing import shared
 from .step import Limits, follow_sum, locate, per_explanation
 
@@ -67,8 +67,7 @@ def walk_back(
     for call in reversed(graph.calls):
         (output,) = call.outputs
         held[output] = nodes = _merged(arriving.pop(output), output in settled)
-        read = [tensors[number] for number in call.inputs]
-        traced = TracedCall(call.layer, read, tensors[output], layouts, graph.makers(call))
+        traced = traced_call(graph, call, tensors, layouts)
         # A rule may look at what the layer read or lay its weights out. It does so while the walk
         # is still at the call above: before that it would slow the network, later it is late.
         with tf.control_dependencies([last]):

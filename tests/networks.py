@@ -7,6 +7,7 @@ from keras_backtrack import reference
 from keras_backtrack.compat import keras
 from keras_backtrack.graph import read_graph
 from keras_backtrack.program import Program, Run
+from keras_backtrack.rules import is_known
 from keras_backtrack.step import Limits
 
 layers = keras.layers
@@ -44,7 +45,7 @@ def _block(draw, x):
         st.sampled_from(
             [
                 *("conv", "conv", "depthwise", "pool", "add", "join", "gate", "concatenate"),
-                *("nested", "move", "small"),
+                *("nested", "move", "small", "arithmetic", "separable"),
             ]
         )
     )
@@ -85,6 +86,17 @@ def _block(draw, x):
         return getattr(layers, join)()([y, x])
     if kind == "gate":
         return _gate(draw, x)
+    if kind == "arithmetic":
+        return _arithmetic(draw, x)
+    if kind == "separable":
+        return layers.SeparableConv2D(
+            draw(st.integers(1, 3)),
+            draw(st.sampled_from([1, 2, 3])),
+            padding="same",
+            depth_multiplier=draw(st.integers(1, 2)),
+            use_bias=draw(st.booleans()),
+            activation=draw(st.sampled_from(ACTIVATIONS)),
+        )(x)
     if kind == "move":
         return _move(draw, x)
     return _elementwise(draw, x)
@@ -98,6 +110,35 @@ def _gate(draw, x):
     else:
         y = layers.Conv2D(x.shape[-1], 3, padding="same", activation="sigmoid")(x)
     return layers.Multiply()([x, y])
+
+
+def _arithmetic(draw, x):
+    y = layers.Conv2D(x.shape[-1], 3, padding="same")(x)
+    channels = np.array([(-1.0) ** c * (c + 1) for c in range(x.shape[-1])], np.float32)
+    return draw(
+        st.sampled_from(
+            [
+                lambda: x * -0.5 + y,
+                lambda: (1.0 - x) * channels - y / 2.0,
+                lambda: Scaled()(x * y),
+                lambda: -x / (y * y + 1.0),
+                lambda: Scaled()(2.0 / (x * x + 1.0)),
+            ]
+        )
+    )()
+
+
+class Scaled(layers.Layer):
+    """A layer without a rule, to be opened up: a residual branch with a learned scale."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="ones", name="scale")
+        self.inner = layers.Conv2D(shape[-1], 1, activation="tanh")
+        self.inner.build(shape)
+        self.built = True
+
+    def call(self, x, training=None):
+        return x + self.inner(x) * self.scale
 
 
 def _move(draw, x):
@@ -229,6 +270,18 @@ def _head(draw, x):
     return layers.Dense(5, activation=draw(st.sampled_from([None, "softmax", "sigmoid"])))(x)
 
 
+def randomise(model, seed: int) -> None:
+    """Random weights that keep activations in range, with signs in play."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        name, shape = getattr(weight, "path", weight.name), tuple(weight.shape)
+        if "kernel" in name:
+            fan_in = np.prod(shape[:-2] if "depthwise" in name else shape[:-1])
+            weight.assign(rng.normal(size=shape) * np.sqrt(2 / fan_in))
+        elif "gamma" in name and "batch" in name.lower():
+            weight.assign(rng.uniform(0.5, 1.5, shape) * rng.choice([1, 1, 1, -1], shape))
+
+
 def _randomise(model, seed: int, exact: bool) -> None:
     rng = np.random.default_rng(seed)
     for weight in model.weights:
@@ -249,7 +302,7 @@ def images(model, count: int, seed: int, exact: bool) -> np.ndarray:
 
 def run(model, x: np.ndarray, targets: np.ndarray, limits: Limits | None) -> tuple[Run, dict]:
     """The fast path with all activations; targets are (N, K), limits None for all paths."""
-    graph = read_graph(model)
+    graph = read_graph(model, is_known=is_known)
     program = Program(graph, limits, list(graph.names), keep_activations=True)
     owner = np.repeat(np.arange(len(x)), targets.shape[1])
     return program(x, owner, targets.reshape(-1)), dict(program.graph.names)

@@ -1,15 +1,18 @@
 """One file per family of layers; each rule says where a layer's output comes from."""
 
-from . import elementwise, linear, merging, pooling, shape
-from .registry import check_support, contributions_of, register_rule
+from . import elementwise, linear, merging, operations, pooling, shape
+from .registry import check_support, contributions_of, is_known, register_rule, traced_call
 
 __all__ = [
     "check_support",
     "contributions_of",
     "elementwise",
+    "is_known",
     "linear",
     "merging",
+    "operations",
     "pooling",
     "register_rule",
     "shape",
+    "traced_call",
 ]

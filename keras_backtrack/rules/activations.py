@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ..compat import keras
 
-_NAMES = (
+NAMES = (
     "celu",
     "elu",
     "exponential",
@@ -52,7 +52,7 @@ ACTIVATION_LAYERS = tuple(
 _FUNCTIONS = {
     id(getattr(module, name))
     for module in (keras.activations, tf.nn, tf.math, tf)
-    for name in _NAMES
+    for name in NAMES
     if hasattr(module, name)
 }
 

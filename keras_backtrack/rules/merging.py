@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from ..compat import keras
+from ..compat import keras, operation_name
 from ..contributions import (
     Arrival,
     At,
@@ -45,7 +45,8 @@ def average(call: TracedCall) -> Branches:
 @register_rule(layers.Maximum, layers.Minimum)
 def extreme(call: TracedCall) -> Branches:
     """What came through is the input that won; ties go to the first."""
-    best = tf.math.argmin if isinstance(call.layer, layers.Minimum) else tf.math.argmax
+    least = isinstance(call.layer, layers.Minimum) or operation_name(call.layer) == "minimum"
+    best = tf.math.argmin if least else tf.math.argmax
 
     def parts(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         winner = best(tf.stack(values), axis=0)

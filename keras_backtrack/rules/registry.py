@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
+
+from ..compat import operation_name
 from ..contributions import Branches, Moves, Same, Sum, TracedCall
 from ..errors import UnsupportedLayerError
 from ..graph import Call, Graph
+from ..layouts import Layouts
 from .activations import is_elementwise
 
 Rule = Callable[[TracedCall], Same | Moves | Branches | Sum]
 
 _RULES: dict[type, Rule] = {}
+_OPERATIONS: dict[str, Rule] = {}
 
 
 def register_rule(*layer_types: type) -> Callable[[Rule], Rule]:
@@ -51,12 +56,41 @@ def register_rule(*layer_types: type) -> Callable[[Rule], Rule]:
     return register
 
 
+def register_operation(*names: str) -> Callable[[Rule], Rule]:
+    """Decorator that makes a function the rule of bare operations, such as `"multiply"`."""
+
+    def register(rule: Rule) -> Rule:
+        _OPERATIONS.update(dict.fromkeys(names, rule))
+        return rule
+
+    return register
+
+
+def traced_call(
+    graph: Graph, call: Call, tensors: dict[int, tf.Tensor], layouts: Layouts
+) -> TracedCall:
+    """A call as its rule wants to see it."""
+    return TracedCall(
+        call.layer,
+        [tensors[number] for number in call.inputs],
+        tensors[call.outputs[0]],
+        layouts,
+        graph.makers(call),
+        call.operands(tensors),
+    )
+
+
 def contributions_of(call: Call, traced: TracedCall) -> Same | Moves | Branches | Sum:
     """Asks the rule of a call's layer for its contributions."""
     rule, problem = _find(call.layer)
     if rule is None:
         raise UnsupportedLayerError(f"{call.describe()}: {problem}")
     return rule(traced)
+
+
+def is_known(layer: Any) -> bool:
+    """Whether there is a rule for a layer, or for its class with other settings."""
+    return any(cls in _RULES and type(layer).call is cls.call for cls in type(layer).__mro__)
 
 
 def check_support(graph: Graph) -> None:
@@ -79,6 +113,10 @@ def check_support(graph: Graph) -> None:
 
 def _find(layer: Any) -> tuple[Rule | None, str]:
     """The rule of a layer; or None and what stands in the way."""
+    operation = operation_name(layer)
+    if operation is not None:
+        rule = _OPERATIONS.get(operation)
+        return rule, "" if rule else f"no rule for the operation {operation!r}"
     for cls in type(layer).__mro__:
         rule = _RULES.get(cls)
         if rule is None:

@@ -1,0 +1,104 @@
+"""Bare operations in a graph: arithmetic and functions that a model's author wrote out."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from ..compat import as_tensor, is_variable
+from ..contributions import (
+    Arrival,
+    At,
+    Branches,
+    Moves,
+    Same,
+    TracedCall,
+    broadcast_back,
+    dims,
+    same_place,
+    unravel,
+    value_at,
+)
+from . import activations, merging
+from .registry import register_operation
+
+
+@register_operation(*(name.replace("_", "") for name in activations.NAMES))
+@register_operation("cast", "copy", "identity", "stopgradient")
+def unchanged(call: TracedCall) -> Same:
+    """Functions that act on each unit alone and do not fall."""
+    return same_place()
+
+
+@register_operation("expanddims", "reshape", "squeeze")
+def reshaped(call: TracedCall) -> Same:
+    """Row-major order stays as it is."""
+    return same_place()
+
+
+@register_operation("negative")
+def negative(call: TracedCall) -> Same:
+    """The opposite is asked."""
+    return same_place(tf.constant([-1.0]))
+
+
+@register_operation("add")
+def add(call: TracedCall) -> Same | Moves | Branches:
+    """A constant is no unit's doing, as a bias."""
+    return merging.add(call) if len(call.inputs) > 1 else _scaled(call, 1.0)
+
+
+@register_operation("subtract")
+def subtract(call: TracedCall) -> Same | Moves | Branches:
+    """As for `add`; a unit that is taken away from a constant is asked the opposite."""
+    if len(call.inputs) > 1:
+        return merging.subtract(call)
+    return _scaled(call, 1.0 if call.operands[0] is call.input else -1.0)
+
+
+@register_operation("multiply")
+def multiply(call: TracedCall) -> Same | Moves | Branches:
+    """By a constant, or by another tensor."""
+    return merging.multiply(call) if len(call.inputs) > 1 else _scaled(call, _constant(call))
+
+
+@register_operation("divide")
+def divide(call: TracedCall) -> Same | Moves | Branches:
+    """What is divided by is a constant factor, or the only thing that can be asked about."""
+    if len(call.inputs) > 1:
+        return Branches(
+            lambda sign, values: [tf.abs(values[0]), tf.zeros_like(values[1])],
+            lambda values: [1.0 - 2.0 * tf.cast(values[1] < 0, tf.float32)] * 2,
+        )
+    constant = _constant(call)
+    return _scaled(call, constant if call.operands[0] is call.input else -constant)
+
+
+@register_operation("maximum", "minimum")
+def extreme(call: TracedCall) -> Branches | Same | Moves:
+    """Of two tensors the one that won; a bound leaves the unit what it is."""
+    return merging.extreme(call) if len(call.inputs) > 1 else _scaled(call, 1.0)
+
+
+def _constant(call: TracedCall) -> tf.Tensor:
+    """The operand of a binary operation that is no tensor of the network."""
+    (constant,) = (value for value in call.operands[:2] if value is not call.input)
+    return as_tensor(constant) if is_variable(constant) else tf.cast(constant, tf.float32)
+
+
+def _scaled(call: TracedCall, scale: Any) -> Same | Moves:
+    """Times a constant, which may have more axes than the unit's tensor."""
+    scale = tf.convert_to_tensor(scale, tf.float32)
+    output, source = dims(call.output), dims(call.input)
+    if scale.shape.rank > len(output):
+        scale = scale[0]
+    if call.input.shape[1:] == call.output.shape[1:]:
+        last = call.output.shape[call.output.shape.rank - scale.shape.rank :]
+        return same_place(tf.broadcast_to(scale, last) if scale.shape.rank else scale[None])
+
+    def to(at: At) -> list[Arrival]:
+        place = unravel(at.unit, output)
+        sizes = scale.shape.as_list()
+        factor = value_at(scale[None], tf.zeros_like(at.unit), broadcast_back(place, sizes))
+        return [Arrival(broadcast_back(place, source), 1.0 - 2.0 * tf.cast(factor < 0, tf.float32))]
+
+    return Moves(to)
