@@ -66,6 +66,18 @@ def is_built(model: keras.Model) -> bool:
     return graph is not None and hasattr(graph, "_nodes_by_depth") and bool(graph.outputs)
 
 
+def built_shape(model: keras.Model) -> tuple[int | None, ...] | None:
+    """Shape of the one input that a subclassed model was built with; None where it was not."""
+    if KERAS_3:
+        shapes = list((getattr(model, "_build_shapes_dict", None) or {}).values())
+        shape = shapes[0] if len(shapes) == 1 else None
+    else:
+        shape = getattr(model, "_build_input_shape", None)
+    if shape is None or not all(n is None or isinstance(n, int) for n in shape):
+        return None
+    return tuple(shape)
+
+
 def recorded_calls(model: Any) -> Iterator[KerasCall]:
     """The calls of one graph model in the order they run, nested models unopened.
 
@@ -145,7 +157,8 @@ def opened(layer: Any, args: tuple, kwargs: dict) -> Any:
     def renewed(value: Any) -> Any:
         if not is_symbolic(value):
             return value
-        fresh.append(keras.Input(batch_shape=value.shape, dtype=value.dtype))
+        name = f"input_{len(fresh)}"
+        fresh.append(keras.Input(batch_shape=value.shape, dtype=value.dtype, name=name))
         return fresh[-1]
 
     args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))

@@ -12,7 +12,7 @@ from .errors import UnsupportedModelError
 from .explanation import Explanation
 from .graph import read_graph
 from .program import Program
-from .rules import check_support, is_known
+from .rules import check_support, is_known, rule_name
 from .step import Limits
 
 
@@ -26,8 +26,8 @@ class BacktrackExplainer:
     model goes on training.
 
     Args:
-        model: A built Functional or Sequential `keras.Model` with one input. Nested and shared
-            layers are opened up.
+        model: A built `keras.Model` with one input. Nested and shared layers are opened up; of a
+            subclassed model, and of layers without a rule, what their `call` does is recorded.
         top_n: How many inputs of a Dense layer's unit (and of an average pooling's window) are
             followed at most; None for all with a positive contribution, as Algorithm 1 prints.
         channels: How many channels of a convolution's input are followed at most; 1 is the
@@ -48,7 +48,8 @@ class BacktrackExplainer:
 
     Raises:
         TypeError: If `model` is no Keras model.
-        UnsupportedModelError: If it is subclassed or has several inputs.
+        UnsupportedModelError: If it is subclassed and its `call` cannot be recorded, or if it has
+            several inputs.
         UnsupportedLayerError: If layers have no rule; all of them are listed.
         ValueError: If it is not built, has no such output, a limit is no positive int, or
             there is no such method.
@@ -127,6 +128,17 @@ class BacktrackExplainer:
         return Explanation.from_runs(runs, self._graph, x, image)
 
     __call__ = explain
+
+    def summary(self) -> str:
+        """Lists the calls between input and output and the rule that serves each.
+
+        Returns:
+            A table as text, one line per call in the order they run: the name that
+            `Explanation.nodes` takes, the layer's class or the operation, the rule.
+        """
+        lines = [(c.name, c.kind, rule_name(c.layer)) for c in self._graph.calls]
+        widths = [max(len(line[column]) for line in lines) for column in range(2)]
+        return "\n".join(f"{n:{widths[0]}}  {k:{widths[1]}}  {rule}" for n, k, rule in lines)
 
     def __repr__(self) -> str:
         settings = {"method": repr(self.method), **(self._limits._asdict() if self._limits else {})}

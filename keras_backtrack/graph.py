@@ -45,6 +45,11 @@ class Call:
         values = [tensors[v.id] if isinstance(v, TensorRef) else v for v in values]
         return [value for value in values if value is not None and not isinstance(value, str)]
 
+    @property
+    def kind(self) -> str:
+        """Name of the layer's class, or of the bare operation."""
+        return compat.operation_name(self.layer) or type(self.layer).__name__
+
     def describe(self) -> str:
         """The call for an error message: name, type and the module the type is from."""
         cls = type(self.layer)
@@ -126,7 +131,7 @@ def read_graph(
     output: str | int | None = None,
     is_known: Callable[[Any], bool] = lambda layer: True,
 ) -> Graph:
-    """Opens a built Functional or Sequential model up into the calls its output depends on.
+    """Opens a built model up into the calls its output depends on.
 
     Args:
         model: The model.
@@ -138,7 +143,8 @@ def read_graph(
         The `Graph`.
 
     Raises:
-        UnsupportedModelError: If the model has no graph (subclassed), or more than one input.
+        UnsupportedModelError: If it is subclassed and its `call` cannot be recorded, or it has
+            more than one input.
         ValueError: If the model is not built, or the output is missing or ambiguous.
     """
     graph_model = _checked(model)
@@ -206,14 +212,18 @@ class _Reader:
         return [known[id(tensor)] for tensor in model.outputs]
 
     def _opened(self, made: compat.KerasCall) -> Any | None:
-        """What a layer nobody knows is made of; None where that cannot be found out."""
+        """What a layer nobody knows is made of; None where that is not known either."""
         if compat.operation_name(made.layer) or self._is_known(made.layer):
             return None
         try:
-            return compat.opened(made.layer, made.args, made.kwargs)
+            inner = compat.opened(made.layer, made.args, made.kwargs)
         # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
         except Exception:
             return None
+        operations = [c.layer for c in compat.recorded_calls(inner)]
+        operations = [layer for layer in operations if compat.operation_name(layer)]
+        # Rather than an operation somewhere inside, the layer is what a user can give a rule.
+        return inner if all(map(self._is_known, operations)) else None
 
 
 def _checked(model: Any) -> Any:
@@ -230,18 +240,34 @@ def _checked(model: Any) -> Any:
             f"first, or call it once on a batch of data. Received: unbuilt {_title(model)}."
         )
     if graph_model is None:
-        raise UnsupportedModelError(
-            "A subclassed model has no graph of layers to walk back through. Rebuild it with the "
-            "Functional API: `x = keras.Input(shape); keras.Model(x, outputs)`, where `outputs` "
-            "is computed from `x` by the model's layers (they keep their weights). "
-            f"Received: {_title(model)}."
-        )
+        graph_model = _recorded(model)
     if len(graph_model.inputs) != 1:
         raise UnsupportedModelError(
             "Models with one input are supported. "
             f"Received: {_title(model)} with {len(graph_model.inputs)} inputs."
         )
     return graph_model
+
+
+def _recorded(model: Any) -> Any:
+    """A graph model of what a subclassed model's `call` does."""
+    shape = compat.built_shape(model)
+    if shape is None:
+        raise ValueError(
+            "The model is not built yet, so it has no weights to explain. Call it once on a batch "
+            f"of data. Received: unbuilt {_title(model)}."
+        )
+    try:
+        return compat.opened(model, (compat.keras.Input(shape[1:]),), {})
+    # A model's `call` may do anything, and fail with anything, on symbolic tensors.
+    except Exception as error:
+        raise UnsupportedModelError(
+            "A subclassed model is explained by recording what its `call` does with one symbolic "
+            f"tensor, and that failed ({type(error).__name__}: {error}). Let `call` use layers and "
+            "keras.ops only, or rebuild the model with the Functional API: `x = keras.Input(shape);"
+            " keras.Model(x, outputs)`, where `outputs` is computed from `x` by the model's layers "
+            f"(they keep their weights). Received: {_title(model)}."
+        ) from error
 
 
 def _output_position(model: Any, output: str | int | None) -> int:

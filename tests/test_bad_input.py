@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from networks import layers
 
 from keras_backtrack import BacktrackExplainer, UnsupportedLayerError, UnsupportedModelError
@@ -99,13 +100,20 @@ def test_unbuilt_model():
         BacktrackExplainer(keras.Sequential([layers.Dense(2)]))
 
 
-def test_subclassed_model():
-    class Mine(keras.Model):
-        def call(self, x):
-            return x
+class Choosy(keras.Model):
+    """What its `call` does depends on numbers that are not known beforehand."""
 
+    def call(self, x):
+        return x if float(x[0, 0]) > 0 else -x
+
+
+def test_subclassed_model_that_cannot_be_recorded():
+    model = Choosy()
+    with pytest.raises(ValueError, match="Call it once.*Received: unbuilt model"):
+        BacktrackExplainer(model)
+    model(np.ones((1, 3), np.float32))
     with pytest.raises(UnsupportedModelError, match="Functional API.*Received: model"):
-        BacktrackExplainer(Mine())
+        BacktrackExplainer(model)
 
 
 def test_no_model():
@@ -116,7 +124,7 @@ def test_no_model():
 def test_all_unsupported_layers_are_listed():
     class Odd(layers.Layer):
         def call(self, x):
-            return x * x
+            return tf.math.cumsum(x, axis=1)
 
     class Overriding(layers.Dense):
         def call(self, x):

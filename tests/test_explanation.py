@@ -42,6 +42,17 @@ def test_shapes_and_dtypes(e):
         assert boxes.dtype == np.int32 and boxes.shape[1] == 4 and len(boxes) > 0
 
 
+def test_summary():
+    image = keras.Input((12, 10, 3))
+    x = layers.SeparableConv2D(5, 3, activation="relu", name="separable")(image)
+    model = keras.Model(image, layers.Dense(4, name="head")(layers.Flatten()(x * 2.0)))
+    lines = [line.split() for line in BacktrackExplainer(model).summary().splitlines()]
+    assert lines[0] == ["separable/depthwise", "DepthwiseConv2D", "linear.depthwise_convolution"]
+    assert lines[1] == ["separable/pointwise", "Conv2D", "linear.convolution"]
+    assert lines[2][1:] == ["multiply", "operations.multiply"]
+    assert lines[-1] == ["head", "Dense", "linear.dense"] and len(lines) == 5
+
+
 def test_layers_of_a_posterior():
     image = keras.Input((12, 10, 3))
     x = layers.Conv2D(5, 3, activation="relu", name="conv")(image)

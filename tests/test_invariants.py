@@ -154,6 +154,34 @@ def test_a_relu_network_only_asks_why_units_are_high(rng):
     assert all((sign == 1).all() for name in e.layers for sign in e.nodes(name).sign)
 
 
+class Subclassed(keras.Model):
+    """A network written out in `call`, with a block of layers inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = keras.Sequential([layers.Conv2D(5, 3, activation="swish", padding="same")])
+        self.flatten = layers.Flatten()
+        self.head = layers.Dense(4)
+
+    def call(self, x, training=None):
+        x = self.block(x)
+        return self.head(self.flatten(x * 2.0 + x))
+
+
+@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+def test_subclassed_equals_functional(method, rng):
+    model = Subclassed()
+    x = rng.normal(size=(2, 9, 8, 3)).astype(np.float32)
+    model(x)
+    image = keras.Input((9, 8, 3))
+    y = model.block(image)
+    functional = keras.Model(image, model.head(model.flatten(y * 2.0 + y)))
+    nodes = len(model.head._inbound_nodes)
+    e = BacktrackExplainer(model, method=method).explain(x, 1)
+    assert_same(e, BacktrackExplainer(functional, method=method).explain(x, 1))
+    assert len(model.head._inbound_nodes) == nodes
+
+
 def assign(model):
     for weight in model.trainable_weights:
         weight.assign(weight * -0.5)

@@ -90,7 +90,16 @@ def contributions_of(call: Call, traced: TracedCall) -> Same | Moves | Branches 
 
 def is_known(layer: Any) -> bool:
     """Whether there is a rule for a layer, or for its class with other settings."""
+    operation = operation_name(layer)
+    if operation is not None:
+        return operation in _OPERATIONS
     return any(cls in _RULES and type(layer).call is cls.call for cls in type(layer).__mro__)
+
+
+def rule_name(layer: Any) -> str:
+    """Name of the function that is a layer's rule."""
+    rule, _ = _find(layer)
+    return "none" if rule is None else f"{rule.__module__.split('.')[-1]}.{rule.__name__}"
 
 
 def check_support(graph: Graph) -> None:
