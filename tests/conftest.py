@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import HealthCheck, settings
 
 from keras_backtrack.compat import keras
@@ -42,3 +43,11 @@ def shared() -> Path:
     if not _SHARED.is_dir():
         pytest.skip("needs ../shared with real models and pictures")
     return _SHARED
+
+
+@pytest.fixture
+def plain_graphs():
+    """Optimising a graph takes TensorFlow longer than all the rest."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})

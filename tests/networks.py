@@ -147,6 +147,7 @@ def _move(draw, x):
             [
                 layers.ZeroPadding2D(1),
                 layers.ZeroPadding2D(((0, 1), (2, 0))),
+                layers.ZeroPadding2D(((0, 1), (0, 1))),
                 layers.Permute((2, 1, 3)),
                 layers.Permute((3, 1, 2)),
                 layers.UpSampling2D((1, 2)),

@@ -28,7 +28,7 @@ FAMILIES = {
 
 
 @pytest.fixture(params=FAMILIES)
-def network(request):
+def network(request, plain_graphs):
     """The network, and pictures for it."""
     size = FAMILIES[request.param]
     build = getattr(keras.applications, request.param)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from networks import assert_equals_reference, images, layers, networks, other_rank_networks
@@ -43,14 +42,6 @@ def traced_anew():
     sharing._traced_form.cache_clear()
     yield
     sharing._traced_form.cache_clear()
-
-
-@pytest.fixture
-def plain_graphs():
-    """Optimising a graph takes TensorFlow longer than all the rest."""
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 # Parts of 75 networks, so that they run side by side.

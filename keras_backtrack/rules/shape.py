@@ -1,5 +1,7 @@
 """Layers that only move units about: index arithmetic."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from ..compat import as_tuple, keras
@@ -18,24 +20,36 @@ def reshape(call: TracedCall) -> Same:
 @register_rule(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 def zero_padding(call: TracedCall) -> Moves:
     """Back by the padding; what came from the padding ends."""
-    return _shifted(call, [-before for before in _before(call.layer.padding)])
+    before = _before(call, call.layer.padding)
+    source = dims(call.input)
+
+    def back(mass: tf.Tensor) -> list[tf.Tensor]:
+        return [tf.slice(mass, [0, *before], tf.cast(tf.stack([-1, *source]), tf.int32))]
+
+    return Moves(_shifted(call, [-b for b in before]), back)
 
 
 @register_rule(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)
 def cropping(call: TracedCall) -> Moves:
     """Forward by what was cut off."""
-    return _shifted(call, _before(call.layer.cropping))
+    before = _before(call, call.layer.cropping)
+    sizes = list(zip(before, dims(call.output), dims(call.input), strict=True))
+
+    def back(mass: tf.Tensor) -> list[tf.Tensor]:
+        return [tf.pad(mass, [[0, 0], *([b, want - have - b] for b, have, want in sizes)])]
+
+    return Moves(_shifted(call, before), back)
 
 
-def _before(sides) -> list[int]:
-    """What is put before or cut off there, for each axis: (before, after), or a pair for each."""
+def _before(call: TracedCall, sides: tuple) -> list[int]:
+    """What is put before or cut off there, for each axis: `sides` has (before, after) for each."""
     pairs = [sides] if isinstance(sides[0], int) else sides
-    return [before for before, _ in pairs]
+    before = [pair[0] for pair in pairs]
+    return [*before, *[0] * (call.input.shape.rank - 1 - len(before))]
 
 
-def _shifted(call: TracedCall, shift: list[int]) -> Moves:
+def _shifted(call: TracedCall, shift: list[int]) -> Callable[[At], list[Arrival]]:
     """Each unit was `shift` further on in the input; what lay outside of it ends."""
-    shift = [*shift, *[0] * (call.input.shape.rank - 1 - len(shift))]
     output, source = dims(call.output), dims(call.input)
 
     def to(at: At) -> list[Arrival]:
@@ -43,14 +57,7 @@ def _shifted(call: TracedCall, shift: list[int]) -> Moves:
         inside = [(c >= 0) & (c < size) for c, size in zip(place, source, strict=True)]
         return [Arrival(ravel(place, source), here=tf.reduce_all(inside, axis=0))]
 
-    def back(mass: tf.Tensor) -> list[tf.Tensor]:
-        if min(shift) < 0:
-            begin, size = [0, *(-s for s in shift)], [-1, *source]
-            return [tf.slice(mass, begin, tf.cast(tf.stack(size), tf.int32))]
-        sizes = zip(shift, output, source, strict=True)
-        return [tf.pad(mass, [[0, 0], *([s, want - have - s] for s, have, want in sizes)])]
-
-    return Moves(to, back)
+    return to
 
 
 @register_rule(layers.Permute)
