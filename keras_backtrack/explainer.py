@@ -36,7 +36,7 @@ class BacktrackExplainer:
             convolution's window; 1 is the paper's.
         method: `"viterbi"` follows the best contributions, as the paper does. `"posterior"` follows
             all of them at once, each unit's mass split in proportion over every positive
-            contribution, and leaves the limits above unused. It costs about three forward passes
+            contribution, and leaves the limits above unused. It costs three to four forward passes
             and shows whole objects where the best paths leave a few points. In a network of ReLUs
             it is Excitation Backprop (Zhang et al., 2016).
         include_bias: Whether the bias is added to every product before the test for a positive

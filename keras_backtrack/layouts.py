@@ -64,4 +64,4 @@ class _Kept:
 
 
 def _address(tensor: tf.Tensor) -> int:
-    return np.asarray(memoryview(tensor)).__array_interface__["data"][0]
+    return np.asarray(tensor).__array_interface__["data"][0]

@@ -14,18 +14,21 @@ import tensorflow as tf
 from .contributions import Arrival, At, Branches, Moves, Same, Sum, TracedCall, dims, product
 from .graph import Graph
 from .layouts import Layouts
+from .mass import (
+    Maps,
+    add,
+    all_mass,
+    as_nodes,
+    ended_where,
+    full,
+    is_empty,
+    nothing,
+    portion_of,
+    swap,
+)
 from .nodes import Nodes
 from .rules import contributions_of, traced_call
-from .sharing import call_shared, shared
-
-
-class Maps(NamedTuple):
-    """The mass in every unit of a tensor, (E, units) float32, for units that are asked why they are
-    high and why they are low. A map has no rows at all where it would hold zeros only.
-    """
-
-    high: tf.Tensor
-    low: tf.Tensor
+from .sharing import call_shared
 
 
 class Spread(NamedTuple):
@@ -68,27 +71,21 @@ def spread_back(
         if ended is not None:
             lost += ended
         for read, part in zip(call.inputs, parts, strict=True):
-            arriving[read] = Maps(*map(_add, arriving[read], part)) if read in arriving else part
+            arriving[read] = Maps(*map(add, arriving[read], part)) if read in arriving else part
     kept.update((n, arriving[n]) for n in graph.inputs if n in arriving)
-    return Spread({number: _as_nodes(maps) for number, maps in kept.items()}, lost)
-
-
-def _as_nodes(maps: Maps) -> Nodes:
-    def of(mass: tf.Tensor, sign: float) -> Nodes:
-        mass = tf.reshape(mass, [-1])
-        index = tf.where(mass > 0)[:, 0]
-        return Nodes(index, tf.fill(tf.shape(index), sign), tf.gather(mass, index))
-
-    fields = zip(of(maps.high, 1.0), of(maps.low, -1.0), strict=True)
-    return Nodes(*(tf.concat(field, 0) for field in fields))
+    return Spread({number: as_nodes(maps) for number, maps in kept.items()}, lost)
 
 
 def _a_row_each(tensors: dict[int, tf.Tensor], owner: tf.Tensor) -> dict[int, tf.Tensor]:
     """From tensors of a batch to tensors with a row for each explanation."""
-    images = tf.shape(next(iter(tensors.values())), tf.int64)[0]
+    images = tf.range(tf.shape(next(iter(tensors.values())), tf.int64)[0])
     rows = tf.cond(
         # With one explanation for each image nothing need be copied.
-        tf.equal(images, tf.size(owner, tf.int64)),
+        tf.cond(
+            tf.equal(tf.size(images), tf.size(owner)),
+            lambda: tf.reduce_all(tf.equal(images, owner)),
+            lambda: False,
+        ),
         lambda: [tf.identity(t) for t in tensors.values()],
         lambda: [tf.gather(t, owner) for t in tensors.values()],
     )
@@ -96,56 +93,6 @@ def _a_row_each(tensors: dict[int, tf.Tensor], owner: tf.Tensor) -> dict[int, tf
         number: tf.ensure_shape(row, [None, *tensor.shape[1:]])
         for (number, tensor), row in zip(tensors.items(), rows, strict=True)
     }
-
-
-def _nothing(tensor: tf.Tensor) -> tf.Tensor:
-    """A map of a tensor's units without rows."""
-    return tf.zeros([0, product(dims(tensor))])
-
-
-def _is_empty(mass: tf.Tensor) -> tf.Tensor:
-    return tf.equal(tf.shape(mass)[0], 0)
-
-
-_map = [None, None], tf.float32
-
-
-@shared(_map, _map)
-def _add(x, y):
-    """Adds two maps, either of which may be without rows."""
-    return tf.cond(
-        _is_empty(x),
-        lambda: tf.identity(y),
-        lambda: tf.cond(_is_empty(y), lambda: tf.identity(x), lambda: x + y),
-    )
-
-
-@shared(_map, _map)
-def _full(low, high):
-    """The map `low` with all rows, of which `high` has as many."""
-    return tf.cond(_is_empty(low), lambda: tf.zeros_like(high), lambda: tf.identity(low))
-
-
-@shared(_map, ([None, None], tf.bool))
-def _ended(mass, here):
-    """The (E,) mass where nothing is followed; zeros for a map without rows."""
-    return tf.cond(
-        _is_empty(mass),
-        lambda: tf.zeros(tf.shape(here)[:1]),
-        lambda: tf.reduce_sum(tf.where(here, mass, 0.0), axis=1),
-    )
-
-
-@shared(([None, None], tf.bool), _map, _map)
-def _swap(turned, high, low):
-    """Turns the question round where `turned`, which is broadcast over rows."""
-    return tf.where(turned, low, high), tf.where(turned, high, low)
-
-
-def _portion(mass: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
-    """What a unit gives for each unit of contribution; `total` is their sum, 0 but for rounding
-    where there are none."""
-    return tf.math.divide_no_nan(mass, tf.nn.relu(total))
 
 
 def _spread(
@@ -169,7 +116,7 @@ def _through_same(same: Same, call: TracedCall, maps: Maps) -> Maps:
     def turn() -> tuple[tf.Tensor, tf.Tensor]:
         copies = product(dims(call.output)) // tf.size(turned, tf.int64)
         everywhere = tf.tile(turned, [copies])[None]
-        return _swap(everywhere, maps.high, _full(maps.low, maps.high))
+        return swap(everywhere, maps.high, full(maps.low, maps.high))
 
     return Maps(*tf.cond(tf.reduce_any(turned), turn, lambda: (maps.high, maps.low)))
 
@@ -183,10 +130,10 @@ def _through_moves(
             found = moves.back(tf.reshape(mass, [-1, *dims(call.output)]))
             return [_flat(part, tensor) for part, tensor in zip(found, call.inputs, strict=True)]
 
-        nothing = [_nothing(tensor) for tensor in call.inputs]
-        lows = tf.cond(_is_empty(maps.low), lambda: nothing, lambda: back(maps.low))
+        empty = [nothing(tensor) for tensor in call.inputs]
+        lows = tf.cond(is_empty(maps.low), lambda: empty, lambda: back(maps.low))
         parts = [Maps(*pair) for pair in zip(back(maps.high), lows, strict=True)]
-        ended = _all_of(maps) - sum(_all_of(part) for part in parts)
+        ended = all_mass(maps) - sum(all_mass(part) for part in parts)
         return parts, tf.nn.relu(ended)
     explanations, size = tf.shape(maps.high, tf.int64)[0], tf.size(call.output[0], tf.int64)
     explanation = tf.repeat(tf.range(explanations), size)
@@ -195,7 +142,7 @@ def _through_moves(
     arrivals = moves.to(at)
     high, low = maps
     if any(arrival.flip is not None for arrival in arrivals):
-        low = _full(low, high)
+        low = full(low, high)
     parts = [
         _scatter(arrival, explanation, tensor, high, low)
         for arrival, tensor in zip(arrivals, call.inputs, strict=True)
@@ -204,14 +151,7 @@ def _through_moves(
         return parts, None
     nowhere = ~tf.reduce_any([arrival.here for arrival in arrivals], axis=0)
     nowhere = tf.reshape(nowhere, [-1, size])
-    return parts, _ended(high, nowhere) + _ended(low, nowhere)
-
-
-def _all_of(maps: Maps) -> tf.Tensor:
-    """The (E,) mass in both maps."""
-    high = tf.reduce_sum(maps.high, axis=1)
-    low = tf.reduce_sum(maps.low, axis=1)
-    return high + tf.cond(_is_empty(maps.low), lambda: tf.zeros_like(high), lambda: low)
+    return parts, ended_where(high, nowhere) + ended_where(low, nowhere)
 
 
 def _scatter(
@@ -220,7 +160,7 @@ def _scatter(
     """Puts the mass of all units where they arrive in one input."""
     if arrival.flip is not None:
         turned = tf.reshape(arrival.flip < 0, tf.shape(high))
-        high, low = _swap(turned, high, low)
+        high, low = swap(turned, high, low)
     size = tf.size(tensor[0], tf.int64)
     place = explanation * size + arrival.unit
     if arrival.here is not None:
@@ -232,8 +172,8 @@ def _scatter(
         found = tf.math.unsorted_segment_sum(tf.reshape(mass, [-1]), place, rows * size)
         return tf.reshape(found, [-1, size])
 
-    nothing = _nothing(tensor)
-    return Maps(put(high), tf.cond(_is_empty(low), lambda: nothing, lambda: put(low)))
+    empty = nothing(tensor)
+    return Maps(put(high), tf.cond(is_empty(low), lambda: empty, lambda: put(low)))
 
 
 def _flat(mass: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
@@ -255,21 +195,21 @@ def _through_branches(
         parts = (branches.shares or branches.parts)(tf.constant(sign), values)
         parts = [tf.maximum(part, 0.0) for part in parts]
         total = tf.add_n(parts)
-        portion = _portion(mass, total)
-        return [part * portion for part in parts], _ended(mass, total <= 0)
+        portion = portion_of(mass, total)
+        return [part * portion for part in parts], ended_where(mass, total <= 0)
 
     highs, ended = split(maps.high, 1.0)
     if branches.flips is None:
-        nothing = [maps.low[:0]] * len(values)
+        empty = [maps.low[:0]] * len(values)
         lows, more = tf.cond(
-            _is_empty(maps.low),
-            lambda: (nothing, tf.zeros_like(ended)),
+            is_empty(maps.low),
+            lambda: (empty, tf.zeros_like(ended)),
             lambda: split(maps.low, -1.0),
         )
     else:
-        lows, more = split(_full(maps.low, maps.high), -1.0)
+        lows, more = split(full(maps.low, maps.high), -1.0)
         pairs = zip(branches.flips(values), highs, lows, strict=True)
-        highs, lows = zip(*(_swap(flip < 0, h, low) for flip, h, low in pairs), strict=True)
+        highs, lows = zip(*(swap(flip < 0, h, low) for flip, h, low in pairs), strict=True)
     parts = [
         Maps(*(_unbroadcast(mass, call.output, tensor) for mass in pair))
         for *pair, tensor in zip(highs, lows, call.inputs, strict=True)
@@ -319,12 +259,12 @@ def _spread_sum(_, layer: Sum, asked_high: tf.Tensor, asked_low: tf.Tensor) -> t
                 totals.append(layer.apply(active, weights))
             tapes.append(tape)
         total = tf.reshape(tf.add_n(totals), tf.shape(asked))
-        portion = tf.reshape(_portion(asked, total), tf.shape(totals[0]))
+        portion = tf.reshape(portion_of(asked, total), tf.shape(totals[0]))
         found = [
             active * tape.gradient(own, active, portion)
             for (active, _), own, tape in zip(terms, totals, tapes, strict=True)
         ]
-        return *found, _ended(asked, total <= 0)
+        return *found, ended_where(asked, total <= 0)
 
     def positive():
         high, ended = spread(asked_high, (source, rises()))
@@ -347,8 +287,8 @@ def _spread_sum(_, layer: Sum, asked_high: tf.Tensor, asked_low: tf.Tensor) -> t
 
     high, low, ended = tf.cond(
         tf.reduce_any(source < 0),
-        lambda: tf.cond(_is_empty(asked_low), signed, signed_with_low),
-        lambda: tf.cond(_is_empty(asked_low), positive, positive_with_low),
+        lambda: tf.cond(is_empty(asked_low), signed, signed_with_low),
+        lambda: tf.cond(is_empty(asked_low), positive, positive_with_low),
     )
     units = tf.size(source) // tf.shape(source)[0]
     return tf.reshape(high, [-1, units]), tf.reshape(low, [-1, units]), ended

@@ -154,6 +154,32 @@ def test_a_relu_network_only_asks_why_units_are_high(rng):
     assert all((sign == 1).all() for name in e.layers for sign in e.nodes(name).sign)
 
 
+def relu_network(between=lambda x: x):
+    keras.utils.set_random_seed(3)
+    image = keras.Input((12, 11, 3))
+    x = layers.Conv2D(6, 3, activation="relu", name="conv")(image)
+    x = between(x)
+    x = layers.MaxPooling2D(2, name="pool")(layers.Conv2D(6, 3, activation="relu")(x))
+    return keras.Model(image, layers.Dense(4)(layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+def test_signs_of_a_relu_network_are_positive(method, rng):
+    model = relu_network()
+    e = BacktrackExplainer(model, method=method, layers=["conv", "pool"])
+    e = e.explain(rng.uniform(size=(3, 12, 11, 3)))
+    for name in ("conv", "pool", model.inputs[0].name.split(":")[0]):
+        assert all((sign == 1).all() for sign in e.nodes(name).sign)
+
+
+@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+def test_turning_twice_changes_nothing(method, rng):
+    turned = relu_network(lambda x: layers.Rescaling(-1.0)(x * -1.0))
+    x = rng.normal(size=(3, 12, 11, 3))
+    e, other = (BacktrackExplainer(m, method=method).explain(x) for m in (relu_network(), turned))
+    assert_same(e, other)
+
+
 class Subclassed(keras.Model):
     """A network written out in `call`, with a block of layers inside."""
 

@@ -1,0 +1,88 @@
+"""Mass in every unit of a tensor, and the arithmetic that spreading it takes."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from .contributions import dims, product
+from .nodes import Nodes
+from .sharing import shared
+
+
+class Maps(NamedTuple):
+    """The mass in every unit of a tensor, (E, units) float32, for units that are asked why they are
+    high and why they are low. A map has no rows at all where it would hold zeros only.
+    """
+
+    high: tf.Tensor
+    low: tf.Tensor
+
+
+def as_nodes(maps: Maps) -> Nodes:
+    """All units with mass, those asked why they are high before the others."""
+
+    def of(mass: tf.Tensor, sign: float) -> Nodes:
+        mass = tf.reshape(mass, [-1])
+        index = tf.where(mass > 0)[:, 0]
+        return Nodes(index, tf.fill(tf.shape(index), sign), tf.gather(mass, index))
+
+    fields = zip(of(maps.high, 1.0), of(maps.low, -1.0), strict=True)
+    return Nodes(*(tf.concat(field, 0) for field in fields))
+
+
+def nothing(tensor: tf.Tensor) -> tf.Tensor:
+    """A map of a tensor's units without rows."""
+    return tf.zeros([0, product(dims(tensor))])
+
+
+def is_empty(mass: tf.Tensor) -> tf.Tensor:
+    """Whether a map is without rows."""
+    return tf.equal(tf.shape(mass)[0], 0)
+
+
+_map = [None, None], tf.float32
+
+
+@shared(_map, _map)
+def add(x, y):
+    """Adds two maps, either of which may be without rows."""
+    return tf.cond(
+        is_empty(x),
+        lambda: tf.identity(y),
+        lambda: tf.cond(is_empty(y), lambda: tf.identity(x), lambda: x + y),
+    )
+
+
+@shared(_map, _map)
+def full(low, high):
+    """The map `low` with all rows, of which `high` has as many."""
+    return tf.cond(is_empty(low), lambda: tf.zeros_like(high), lambda: tf.identity(low))
+
+
+@shared(_map, ([None, None], tf.bool))
+def ended_where(mass, here):
+    """The (E,) mass where nothing is followed; zeros for a map without rows."""
+    return tf.cond(
+        is_empty(mass),
+        lambda: tf.zeros(tf.shape(here)[:1]),
+        lambda: tf.reduce_sum(tf.where(here, mass, 0.0), axis=1),
+    )
+
+
+@shared(([None, None], tf.bool), _map, _map)
+def swap(turned, high, low):
+    """Turns the question round where `turned`, which is broadcast over rows."""
+    return tf.where(turned, low, high), tf.where(turned, high, low)
+
+
+def portion_of(mass: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
+    """What a unit gives for each unit of contribution; `total` is their sum, 0 but for rounding
+    where there are none."""
+    return tf.math.divide_no_nan(mass, tf.nn.relu(total))
+
+
+def all_mass(maps: Maps) -> tf.Tensor:
+    """The (E,) mass in both maps."""
+    high = tf.reduce_sum(maps.high, axis=1)
+    low = tf.reduce_sum(maps.low, axis=1)
+    return high + tf.cond(is_empty(maps.low), lambda: tf.zeros_like(high), lambda: low)
