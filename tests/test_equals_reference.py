@@ -118,11 +118,12 @@ def rows():
     ],
     ids=["chunks of nodes", "compiled kernel", "compiled kernel in many calls"],
 )
-def test_dense_in_pieces(network, constants, monkeypatch, traced_anew, rng):
+@pytest.mark.parametrize("top_n", [7, 1000])
+def test_dense_in_pieces(top_n, network, constants, monkeypatch, traced_anew, rng):
     for name, value in constants.items():
         monkeypatch.setattr(f"keras_backtrack.{name}", value)
     model = network()
     # Quarters and whole numbers, so that there are ties.
     model.set_weights([np.round(4 * weight) / 4 for weight in model.get_weights()])
     x = np.round(2 * rng.normal(size=(2, *model.input_shape[1:]))).astype(np.float32)
-    assert_equals_reference(model, x, np.array([[0, 1], [2, 3]]), Limits(7, 1, 1, False))
+    assert_equals_reference(model, x, np.array([[0, 1], [2, 3]]), Limits(top_n, 1, 1, False))

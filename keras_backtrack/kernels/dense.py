@@ -48,6 +48,7 @@ def best_products(nodes: DenseNodes, limit: int) -> tuple[tf.Tensor, tf.Tensor]:
         G. Equal products come in the order of their inputs.
     """
     rows, inputs = tf.unstack(tf.shape(nodes.source))
+    limit = tf.minimum(limit, inputs)
     # Nodes are not in the order of rows where one image has several rows and several explanations.
     in_order = tf.reduce_all(nodes.row[1:] >= nodes.row[:-1])
     return tf.cond(
@@ -59,7 +60,7 @@ def best_products(nodes: DenseNodes, limit: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _best_at_once(nodes, limit):
     products = all_products(nodes)
-    number, place = tf.math.top_k(products, tf.minimum(limit, tf.shape(products)[1]))
+    number, place = tf.math.top_k(products, limit)
     return number, tf.cast(place, tf.int64)
 
 
@@ -75,7 +76,7 @@ def _compiled_best(nodes, limit):
         place = _in_best_blocks(maxima, limit)
         number, best = tf.math.top_k(
             _products_at(nodes.weight_rows, source, unit, sign, place),
-            tf.minimum(limit, tf.shape(place)[1]),
+            limit,
         )
         place = tf.gather(place, best, batch_dims=1)
         count = calls.size[call]
