@@ -4,6 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
@@ -79,8 +80,11 @@ class Graph:
 
     def makers(self, call: Call) -> list[Any]:
         """The layer that made each input of a call; None for the model's own input."""
-        made = {output: other.layer for other in self.calls for output in other.outputs}
-        return [made.get(number) for number in call.inputs]
+        return [self._maker.get(number) for number in call.inputs]
+
+    @cached_property
+    def _maker(self) -> dict[int, Any]:
+        return {output: call.layer for call in self.calls for output in call.outputs}
 
     def resolve(self, layer: str) -> str:
         """Full name of a tensor's layer that may have been named by its last part.

@@ -28,6 +28,18 @@ class Nodes(NamedTuple):
         return Nodes(*(tf.boolean_mask(field, mask) for field in self))
 
 
+class Walked(NamedTuple):
+    """Where decisions lead back to.
+
+    Attributes:
+        nodes: By tensor number, the nodes there; absent where there are none, or none are wanted.
+        lost: (E,) float32, mass of the paths of each explanation that ended on the way.
+    """
+
+    nodes: dict[int, Nodes]
+    lost: tf.Tensor
+
+
 def merge(parts: Sequence[Nodes]) -> Nodes:
     """Makes a set of the nodes, as the paper's M is one: those that coincide add their masses up.
 

@@ -7,7 +7,6 @@ Backprop (Zhang et al., "Top-down Neural Attention by Excitation Backprop", 2016
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -26,21 +25,9 @@ from .mass import (
     portion_of,
     swap,
 )
-from .nodes import Nodes
+from .nodes import Walked
 from .rules import contributions_of, traced_call
 from .sharing import call_shared
-
-
-class Spread(NamedTuple):
-    """Result.
-
-    Attributes:
-        nodes: By tensor number, all units with mass; absent where nobody wants them.
-        lost: (E,) float32, mass of the paths of each explanation that ended on the way.
-    """
-
-    nodes: dict[int, Nodes]
-    lost: tf.Tensor
 
 
 def spread_back(
@@ -50,7 +37,7 @@ def spread_back(
     target: tf.Tensor,
     layouts: Layouts,
     wanted: Sequence[int],
-) -> Spread:
+) -> Walked:
     """Spreads decisions over all paths back through the graph.
 
     Args:
@@ -73,7 +60,7 @@ def spread_back(
         for read, part in zip(call.inputs, parts, strict=True):
             arriving[read] = Maps(*map(add, arriving[read], part)) if read in arriving else part
     kept.update((n, arriving[n]) for n in graph.inputs if n in arriving)
-    return Spread({number: as_nodes(maps) for number, maps in kept.items()}, lost)
+    return Walked({number: as_nodes(maps) for number, maps in kept.items()}, lost)
 
 
 def _a_row_each(tensors: dict[int, tf.Tensor], owner: tf.Tensor) -> dict[int, tf.Tensor]:

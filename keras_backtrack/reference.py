@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compat import keras, operation_name
+from .compat import as_tuple, keras, operation_name
 from .errors import UnsupportedLayerError
 from .graph import read_graph
 from .rules import is_known
@@ -152,16 +152,12 @@ def dense(layer, inputs, output, place, sign, limits) -> list[Child]:
     ]
 
 
-def _tuple(setting) -> tuple[int, ...]:
-    return (setting,) if isinstance(setting, int) else tuple(setting)
-
-
 def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple[Place, Place]]:
     """Algorithm 3's rf(n): the taps of a node's window and the positions they read.
 
     Taps in the padding are left out.
     """
-    taps, strides = [], _tuple(layer.strides)
+    taps, strides = [], as_tuple(layer.strides)
     for tap in product(*(range(extent) for extent in size)):
         position = []
         for axis, step in enumerate(tap):
@@ -245,7 +241,7 @@ def _pool(layer, source, output, place) -> list[Place]:
     """The positions a pooling window reads, in row-major order."""
     if not hasattr(layer, "pool_size"):
         return list(np.ndindex(source.shape[:-1]))
-    size = _tuple(layer.pool_size)
+    size = as_tuple(layer.pool_size)
     field = _receptive_field(layer, size, [1] * len(size), source, output, place[:-1])
     return [position for _, position in field]
 
@@ -339,7 +335,7 @@ def repeat_vector(layer, inputs, output, place, sign, limits) -> list[Child]:
 
 def up_sampling(layer, inputs, output, place, sign, limits) -> list[Child]:
     """Nearest neighbour: each unit is copied `size` times along each axis."""
-    source = [p // n for p, n in zip(place[:-1], _tuple(layer.size), strict=True)]
+    source = [p // n for p, n in zip(place[:-1], as_tuple(layer.size), strict=True)]
     return [Child((*source, place[-1]), sign, 1.0)]
 
 

@@ -1,7 +1,6 @@
 """The walk from the output back to the input: which contributions are followed, for all rules."""
 
 from collections import defaultdict
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -21,22 +20,10 @@ from .contributions import (
 )
 from .graph import Graph
 from .layouts import Layouts
-from .nodes import Nodes, merge
+from .nodes import Nodes, Walked, merge
 from .rules import contributions_of, traced_call
 from .sharing import shared
 from .step import Limits, follow_sum, locate, per_explanation
-
-
-class Walked(NamedTuple):
-    """Result of a walk.
-
-    Attributes:
-        nodes: By tensor number, the nodes that were held there; absent where there were none.
-        lost: (E,) float32, mass of the paths of each explanation that ended on the way.
-    """
-
-    nodes: dict[int, Nodes]
-    lost: tf.Tensor
 
 
 def walk_back(

@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from ..compat import as_tensor, keras
 from ..contributions import Arrival, At, Moves, Same, TracedCall, same_place, value_at
-from .activations import ACTIVATION_LAYERS
-from .registry import register_rule
+from .activations import ACTIVATION_LAYERS, NAMES
+from .registry import register_operation, register_rule
 
 layers = keras.layers
 
@@ -27,8 +27,10 @@ _NOTHING_IN_INFERENCE = tuple(
 
 
 @register_rule(layers.Activation, *ACTIVATION_LAYERS, *_NOTHING_IN_INFERENCE)
+@register_operation(*(name.replace("_", "") for name in NAMES))
+@register_operation("cast", "copy", "identity", "stopgradient")
 def unchanged(call: TracedCall) -> Same:
-    """Activations, and layers that only act in training."""
+    """Activations, and what only acts in training or not on values at all."""
     return same_place()
 
 

@@ -18,21 +18,8 @@ from ..contributions import (
     unravel,
     value_at,
 )
-from . import activations, merging
+from . import merging
 from .registry import register_operation
-
-
-@register_operation(*(name.replace("_", "") for name in activations.NAMES))
-@register_operation("cast", "copy", "identity", "stopgradient")
-def unchanged(call: TracedCall) -> Same:
-    """Functions that act on each unit alone and do not fall."""
-    return same_place()
-
-
-@register_operation("expanddims", "reshape", "squeeze")
-def reshaped(call: TracedCall) -> Same:
-    """Row-major order stays as it is."""
-    return same_place()
 
 
 @register_operation("negative")

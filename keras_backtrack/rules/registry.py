@@ -90,10 +90,7 @@ def contributions_of(call: Call, traced: TracedCall) -> Same | Moves | Branches 
 
 def is_known(layer: Any) -> bool:
     """Whether there is a rule for a layer, or for its class with other settings."""
-    operation = operation_name(layer)
-    if operation is not None:
-        return operation in _OPERATIONS
-    return any(cls in _RULES and type(layer).call is cls.call for cls in type(layer).__mro__)
+    return _rule_of(layer)[0] is not None
 
 
 def rule_name(layer: Any) -> str:
@@ -122,19 +119,23 @@ def check_support(graph: Graph) -> None:
 
 def _find(layer: Any) -> tuple[Rule | None, str]:
     """The rule of a layer; or None and what stands in the way."""
+    rule, problem = _rule_of(layer)
+    if rule is not None and rule.__module__.startswith(__package__):
+        return _suits_built_in(layer, rule)
+    return rule, problem
+
+
+def _rule_of(layer: Any) -> tuple[Rule | None, str]:
+    """The rule of an operation or of a layer's class; or None and what stands in the way."""
     operation = operation_name(layer)
     if operation is not None:
         rule = _OPERATIONS.get(operation)
         return rule, "" if rule else f"no rule for the operation {operation!r}"
     for cls in type(layer).__mro__:
-        rule = _RULES.get(cls)
-        if rule is None:
-            continue
-        if type(layer).call is not cls.call:
-            return None, f"overrides `call` of {cls.__name__}"
-        if rule.__module__.startswith(__package__):
-            return _suits_built_in(layer, rule)
-        return rule, ""
+        if cls in _RULES:
+            if type(layer).call is not cls.call:
+                return None, f"overrides `call` of {cls.__name__}"
+            return _RULES[cls], ""
     return None, "no rule for this class"
 
 

@@ -6,12 +6,13 @@ import tensorflow as tf
 
 from ..compat import as_tuple, keras
 from ..contributions import Arrival, At, Moves, Same, TracedCall, dims, ravel, same_place, unravel
-from .registry import register_rule
+from .registry import register_operation, register_rule
 
 layers = keras.layers
 
 
 @register_rule(layers.Flatten, layers.Reshape)
+@register_operation("expanddims", "reshape", "squeeze")
 def reshape(call: TracedCall) -> Same:
     """Row-major order stays as it is."""
     return same_place()
