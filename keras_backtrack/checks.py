@@ -1,8 +1,10 @@
 """What is asked of a user's input before anything runs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 
 def check_limit(name: str, value: Any) -> int | None:
@@ -28,6 +30,47 @@ def check_method(method: Any, include_bias: bool) -> None:
             "`include_bias` follows the print of Algorithms 1 and 2, so it needs "
             f"method='viterbi'. Received: method={method!r}."
         )
+
+
+def check_inputs(x: Any, names: Sequence[str], specs: Sequence[Any]) -> list[np.ndarray]:
+    """Makes a batch for each of a model's inputs of what a user gave.
+
+    Args:
+        x: For a model with one input, that input; else a list or tuple of all in their order, or a
+            dict of all by name.
+        names: Names of the model's inputs.
+        specs: Shape and dtype of each, batch axis first.
+
+    Raises:
+        TypeError, ValueError: As `check_images`; or if there are too many or too few inputs.
+    """
+    if isinstance(x, dict):
+        if sorted(x) != sorted(names):
+            raise ValueError(
+                f"`x` must have an entry for each input of the model, {list(names)}. "
+                f"Received: a dict of {list(x)}."
+            )
+        x = [x[name] for name in names]
+    elif len(names) == 1:
+        x = [x]
+    if not isinstance(x, (list, tuple)) or len(x) != len(names):
+        received = f"{len(x)} of them" if isinstance(x, (list, tuple)) else f"a {type(x).__name__}"
+        raise ValueError(
+            f"`x` must be a list of the model's {len(names)} inputs, in the order {list(names)}, "
+            f"or a dict of them by name. Received: {received}."
+        )
+    batches = [
+        check_images(values, tuple(spec.shape[1:]), tf.as_dtype(spec.dtype).name)
+        for values, spec in zip(x, specs, strict=True)
+    ]
+    lengths = [len(batch) for batch in batches]
+    if len(set(lengths)) > 1:
+        raise ValueError(
+            "The inputs of a model must have equally many rows. Received: "
+            + ", ".join(f"{n} for {name!r}" for n, name in zip(lengths, names, strict=True))
+            + "."
+        )
+    return batches
 
 
 def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarray:
@@ -103,67 +146,3 @@ def check_scores(scores: np.ndarray, image: np.ndarray) -> None:
 
 def _some(numbers: np.ndarray) -> str:
     return ", ".join(map(str, numbers[:10])) + ", …" * (len(numbers) > 10)
-
-
-def check_targets(targets: Any, images: int, classes: int) -> np.ndarray:
-    """Makes an (images, K) int64 array of what a user gave as targets; -1 is the predicted class.
-
-    Raises:
-        TypeError: If the targets are neither class indices nor one-hot rows.
-        ValueError: If there are too many or too few, or a class does not exist.
-    """
-    wanted = (
-        f"an int from 0 to {classes - 1}, ({images},) or ({images}, K) ints, or one-hot rows "
-        f"({images}, {classes}) as floats or bools"
-    )
-    if targets is None:
-        return np.full((images, 1), -1, np.int64)
-    try:
-        array = np.asarray(targets)
-    except ValueError:
-        raise ValueError(
-            f"`targets` must be {wanted}: every image the same number K. Received: {targets!r}."
-        ) from None
-    if array.dtype.kind in "fb" and array.ndim > 0:
-        return _from_one_hot(array, images, classes, wanted)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"`targets` must be {wanted}. Received: {targets!r}.")
-    if array.ndim == 2 and array.shape == (images, classes) and _is_one_hot(array):
-        if classes > 2:
-            return _from_one_hot(array, images, classes, wanted)
-        raise ValueError(
-            "For a model of two classes, rows of 0 and 1 could be one-hot or class indices: give "
-            f"one-hot rows as floats or bools, or (N,) class indices. Received: {targets!r}."
-        )
-    if array.ndim == 0:
-        array = np.full((images, 1), array)
-    elif array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2 or len(array) != images or array.shape[1] == 0:
-        raise ValueError(f"`targets` must be {wanted}. Received: shape {np.shape(targets)}.")
-    if array.min() < 0 or array.max() >= classes:
-        wrong = sorted(set(array[(array < 0) | (array >= classes)].tolist()))
-        raise ValueError(
-            f"`targets` must be classes from 0 to {classes - 1}. "
-            f"Received: {', '.join(map(str, wrong[:10]))}."
-        )
-    if any(len(set(row)) < len(row) for row in array.tolist()):
-        raise ValueError(
-            f"The targets of one image must differ from one another. Received: {targets!r}."
-        )
-    return array.astype(np.int64)
-
-
-def _is_one_hot(array: np.ndarray) -> bool:
-    return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
-
-
-def _from_one_hot(array, images: int, classes: int, wanted: str) -> np.ndarray:
-    if array.shape != (images, classes):
-        raise ValueError(f"`targets` must be {wanted}. Received: shape {array.shape}.")
-    if not _is_one_hot(array):
-        raise ValueError(
-            "One-hot `targets` must hold a single 1 in each row and 0 elsewhere. "
-            f"Received: {array!r}."
-        )
-    return array.argmax(axis=1)[:, None]

@@ -1,7 +1,7 @@
 """Every difference between Keras 2.15 and Keras 3, and only that."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 # TensorFlow comes first: with Intel Extension for TensorFlow installed, the other order
@@ -125,7 +125,37 @@ def operation_name(layer: Any) -> str | None:
     if name is None:
         return None
     name = name.split(".")[-1].lower().replace("_", "")
-    return {"truediv": "divide", "truedivide": "divide", "neg": "negative"}.get(name, name)
+    return _SAME_OPERATION.get(name, name)
+
+
+_SAME_OPERATION = {
+    "absolute": "abs",
+    "amax": "max",
+    "amin": "min",
+    "biasadd": "add",
+    "clipbyvalue": "clip",
+    "concat": "concatenate",
+    "l2normalize": "normalize",
+    "neg": "negative",
+    "reducemax": "max",
+    "reducemean": "mean",
+    "reducemin": "min",
+    "reducesum": "sum",
+    "reverse": "flip",
+    "selectv2": "where",
+    "truediv": "divide",
+    "truedivide": "divide",
+}
+
+
+def arguments(layer: Any, args: tuple, kwargs: dict) -> dict[str, Any]:
+    """All arguments of a bare operation by name, those in Keras 3 that it holds itself included."""
+    function = layer.call if KERAS_3 else layer.function
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        bound = kwargs
+    return {**vars(layer), **bound} if KERAS_3 else dict(bound)
 
 
 def is_variable(value: Any) -> bool:
@@ -133,75 +163,61 @@ def is_variable(value: Any) -> bool:
     return isinstance(value, tf.Variable) or (KERAS_3 and isinstance(value, keras.Variable))
 
 
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+def mask_of(tensor: Any) -> Any | None:
+    """The mask that Keras hung on a tensor, symbolic or not: which time steps count."""
+    return getattr(tensor, "_keras_mask", None)
 
 
-def opened(layer: Any, args: tuple, kwargs: dict) -> Any:
-    """A graph model of what a layer's `call` does, for one call of it.
+class Mask:
+    """An operation that reads `mask_of` a tensor while a graph runs."""
 
-    The layer's `call` runs on symbolic tensors, as in the Functional API, and what it does with
-    them is recorded.
+    name = symbol = "mask"
 
-    Args:
-        layer: The layer, built.
-        args, kwargs: Its arguments, symbolic tensors inside.
+    def call(self, tensor: tf.Tensor) -> tf.Tensor:
+        return mask_of(tensor)
 
-    Returns:
-        A model whose inputs are those tensors in their order.
+    __call__ = call
 
-    Raises:
-        Exception: Whatever `call` raises where it does something that cannot be recorded.
-    """
-    fresh = []
 
-    def renewed(value: Any) -> Any:
-        if not is_symbolic(value):
-            return value
-        name = f"input_{len(fresh)}"
-        fresh.append(keras.Input(batch_shape=value.shape, dtype=value.dtype, name=name))
-        return fresh[-1]
-
-    args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))
-    if takes_training(layer):
-        kwargs["training"] = False
-    if isinstance(layer, _SEPARABLE):
-        return keras.Model(fresh, _separated(layer, *args))
-    inner = list(layer._flatten_layers(include_self=False, recursive=True))
-    nodes = [(part, len(part._inbound_nodes), len(part._outbound_nodes)) for part in inner]
+def keeping_nodes(layers: list[Any], record: Callable[[], Any]) -> Any:
+    """What `record` returns; layers it calls shall not remember that."""
+    nodes = [(part, len(part._inbound_nodes), len(part._outbound_nodes)) for part in layers]
     try:
-        return keras.Model(fresh, layer.call(*args, **kwargs))
+        return record()
     finally:
-        # The user's layers shall not remember this call.
         for part, inbound, outbound in nodes:
             del part._inbound_nodes[inbound:], part._outbound_nodes[outbound:]
 
 
-def _separated(layer: Any, x: Any) -> Any:
-    """Calls the depthwise and the pointwise layer that a separable convolution is made of.
+def layers_in(layer: Any) -> list[Any]:
+    """A layer and all layers inside of it."""
+    return list(layer._flatten_layers(include_self=True, recursive=True))
 
-    They share its variables.
-    """
-    rank = len(layer.kernel_size)
-    common = {"data_format": layer.data_format, "use_bias": False}
-    depthwise = getattr(keras.layers, f"DepthwiseConv{rank}D")(
-        layer.kernel_size,
-        strides=layer.strides,
-        padding=layer.padding,
-        depth_multiplier=layer.depth_multiplier,
-        dilation_rate=layer.dilation_rate,
-        name="depthwise",
-        **common,
-    )
-    setattr(depthwise, "kernel" if KERAS_3 else "depthwise_kernel", layer.depthwise_kernel)
-    pointwise = getattr(keras.layers, f"Conv{rank}D")(
-        layer.filters, 1, activation=layer.activation, name="pointwise", **common
-    )
-    setattr(pointwise, "_kernel" if KERAS_3 else "kernel", layer.pointwise_kernel)
-    pointwise.use_bias = layer.use_bias
-    pointwise.bias = layer.bias
-    for part in (depthwise, pointwise):
-        part.built = True
-    return pointwise(depthwise(x))
+
+def twin(layer: Any, **settings: Any) -> Any:
+    """A layer with other settings that shares a built layer's variables."""
+    other = type(layer).from_config({**layer.get_config(), **settings})
+    shared = {name: value for name, value in vars(layer).items() if is_variable(value)}
+    for name, value in {**shared, "activation": getattr(layer, "activation", None)}.items():
+        if value is not None:
+            setattr(other, name, value)
+    other.built = True
+    return other
+
+
+def give_kernel(layer: Any, kernel: Any, bias: Any = None) -> None:
+    """Builds a convolution around another's variables."""
+    if isinstance(layer, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)):
+        name = "kernel" if KERAS_3 else "depthwise_kernel"
+    else:
+        name = "_kernel" if KERAS_3 else "kernel"
+    setattr(layer, name, kernel)
+    layer.use_bias, layer.bias, layer.built = bias is not None, bias, True
+
+
+def reverse_time(sequence: Any) -> Any:
+    """A symbolic sequence (N, T, ...) read from its end."""
+    return keras.ops.flip(sequence, 1) if KERAS_3 else tf.reverse(sequence, [1])
 
 
 def takes_training(layer: Any) -> bool:

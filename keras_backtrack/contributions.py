@@ -1,10 +1,11 @@
 """What a rule can say about a layer: where each unit of its output comes from.
 
-A rule returns one of four kinds. `Same`: a unit of the output is the unit at the same place of
+A rule returns one of these kinds. `Same`: a unit of the output is the unit at the same place of
 the input. `Moves`: it is one unit of some input. `Branches`: it is made of one unit of each input.
-`Sum`: it is a weighted sum over many units of one input. None of them says which contributions are
-followed: that is decided once for all rules, in `walk.py` for the best paths and in `posterior.py`
-for all paths.
+`Sum`: it is a weighted sum over many units of the input. `Product`: it is such a sum in two ways,
+over either of two inputs. `Loop`: it is made step by step along a sequence. None of them says which
+contributions are followed: that is decided once for all rules, in `walk.py` for the best paths and
+in `posterior.py` for all paths.
 """
 
 from abc import ABC, abstractmethod
@@ -14,6 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
+from . import compat
+from .graph import Call, Graph
 from .layouts import Layouts
 
 Dim = int | tf.Tensor
@@ -40,26 +43,52 @@ class TracedCall:
     """A call with its tensors, as a rule sees it.
 
     Attributes:
-        layer: The Keras layer.
+        call: The call.
+        position: Which of its outputs the rule is asked about.
         inputs: The tensors it read, batch axis first.
         output: The tensor it made.
+        followed: For each input, whether decisions are followed into it; others are constants.
         layouts: Keeps weights in another order from one call of the program to the next.
-        makers: The layer that made each input; None for the model's own input.
-        operands: The arguments of a bare operation: tensors, variables, numbers.
     """
 
-    layer: Any
+    call: Call
+    position: int
     inputs: Sequence[tf.Tensor]
     output: tf.Tensor
+    followed: Sequence[bool]
     layouts: Layouts
-    makers: Sequence[Any]
-    operands: Sequence[Any] = ()
+
+    @property
+    def layer(self) -> Any:
+        """The Keras layer."""
+        return self.call.layer
+
+    @property
+    def of(self) -> int:
+        """Which input is followed, where there is one."""
+        return self.followed.index(True)
 
     @property
     def input(self) -> tf.Tensor:
-        """The input of a layer that has one."""
-        (tensor,) = self.inputs
-        return tensor
+        """The input that is followed, where there is one."""
+        return self.inputs[self.of]
+
+    @property
+    def operands(self) -> list[Any]:
+        """The arguments of a bare operation: tensors, variables, numbers."""
+        return self.call.operands(self._tensors(self.inputs))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of a bare operation that are no tensors of the network, by name."""
+        return compat.arguments(self.layer, self.call.args, self.call.kwargs)
+
+    def run(self, inputs: Sequence[tf.Tensor], **changed: Any) -> tf.Tensor:
+        """The output for other inputs, or with some of the arguments changed."""
+        return self.call.run(self._tensors(inputs), **changed)[self.position]
+
+    def _tensors(self, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
+        return dict(zip(self.call.inputs, inputs, strict=True))
 
 
 class Arrival(NamedTuple):
@@ -167,6 +196,8 @@ class Groups(NamedTuple):
 class Sum(ABC):
     """Each unit of the output is y = sum of W·A over units of the input, plus a bias.
 
+    Where a call has several inputs that are followed, they are one input, one behind another.
+
     Its contributions are sign·W·A. They come in groups (for a convolution: the channels), and a
     group has members (the positions in the window), so that groups can be chosen by their sums
     before anybody looks inside.
@@ -178,6 +209,8 @@ class Sum(ABC):
         group_limit: Which of the explainer's limits says how many groups are kept.
         member_limit: Which says how many members of each; None where groups have one.
         compiled: Whether there is so much to compute for each node that compiling pays.
+        is_dense: Whether there are `weights` and `apply`; without them all paths are followed node
+            by node, and the step is traced for each layer anew.
         source: What the layer read, batch axis first.
         bias: (output channels,) float32 or None.
     """
@@ -185,6 +218,7 @@ class Sum(ABC):
     group_limit: ClassVar[str]
     member_limit: ClassVar[str | None] = None
     compiled = False
+    is_dense = True
 
     source: tf.Tensor
     bias: tf.Tensor | None
@@ -213,6 +247,50 @@ class Sum(ABC):
             limit: How many groups will be kept at most; None for all. Groups that cannot be among
                 them may be left out, as long as the rest stay in order where they are equal.
         """
+
+
+@dataclass(frozen=True)
+class Product:
+    """Each unit of the output is y = sum of A·B over units of two inputs.
+
+    It is a sum over either, weighted with the other, and both explain it equally.
+
+    Attributes:
+        sums: One for each input that is followed, in their order.
+    """
+
+    sums: Sequence[Sum]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The output is made step by step along a sequence, as by a recurrent layer.
+
+    A cell reads one time step and the states, and makes an output and the next states.
+
+    Attributes:
+        cell: What is done at each step. Its inputs are a time step and the states, its outputs
+            the output and the new states.
+        sequence: (N, T, ...) what is read.
+        states: The states before the first step, batch axis first.
+        mask: (N, T) bool, false at steps that are skipped: output and states stay; None for none.
+        is_reversed: Whether the sequence is read from its end.
+        position: What the nodes are in: 0 for the output, i for the i-th state after the last step.
+        is_whole: Whether the output is that of all steps, (N, T, ...), or of the last one only.
+        skips_to_zero: Whether outputs of skipped steps are 0 and not that of the step before.
+    """
+
+    cell: Graph
+    sequence: tf.Tensor
+    states: Sequence[tf.Tensor]
+    mask: tf.Tensor | None
+    is_reversed: bool
+    position: int
+    is_whole: bool
+    skips_to_zero: bool
+
+
+Contributions = Same | Moves | Branches | Sum | Product | Loop
 
 
 def dims(tensor: tf.Tensor) -> list[Dim]:

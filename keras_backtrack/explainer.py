@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .checks import check_images, check_limit, check_method, check_scores, check_targets
+from .checks import check_inputs, check_limit, check_method, check_scores
 from .compat import keras
-from .errors import UnsupportedModelError
 from .explanation import Explanation
-from .graph import read_graph
+from .layouts import Watch
 from .program import Program
-from .rules import check_support, is_known, rule_name
+from .reading import read_graph
+from .rules import Rules
 from .step import Limits
+from .targets import check_targets
 
 
 class BacktrackExplainer:
@@ -26,8 +27,8 @@ class BacktrackExplainer:
     model goes on training.
 
     Args:
-        model: A built `keras.Model` with one input. Nested and shared layers are opened up; of a
-            subclassed model, and of layers without a rule, what their `call` does is recorded.
+        model: A built `keras.Model`. Nested and shared layers are opened up; of a subclassed
+            model, and of layers without a rule, what their `call` does is recorded.
         top_n: How many inputs of a Dense layer's unit (and of an average pooling's window) are
             followed at most; None for all with a positive contribution, as Algorithm 1 prints.
         channels: How many channels of a convolution's input are followed at most; 1 is the
@@ -45,11 +46,14 @@ class BacktrackExplainer:
         layers: Names of the layers that `Explanation.nodes` is wanted for, besides the input and
             the last layer with a spatial output. Default: all for `"viterbi"`; none for
             `"posterior"`, which puts mass on nearly every unit of a network.
+        fallback: `"gradient"` takes a layer without a rule as the linear function it is near its
+            input: its contributions are its local gradient times its input, the `top_n` largest of
+            them. That is exact for every linear layer, and slow, since it takes a gradient for each
+            node. None refuses such layers.
 
     Raises:
         TypeError: If `model` is no Keras model.
-        UnsupportedModelError: If it is subclassed and its `call` cannot be recorded, or if it has
-            several inputs.
+        UnsupportedModelError: If it is subclassed and its `call` cannot be recorded.
         UnsupportedLayerError: If layers have no rule; all of them are listed.
         ValueError: If it is not built, has no such output, a limit is no positive int, or
             there is no such method.
@@ -71,6 +75,7 @@ class BacktrackExplainer:
         include_bias: bool = False,
         output: str | int | None = None,
         layers: Sequence[str] | None = None,
+        fallback: str | None = None,
     ) -> None:
         limits = Limits(
             check_limit("top_n", top_n),
@@ -82,26 +87,39 @@ class BacktrackExplainer:
         self.model = model
         self.method = method
         self._limits = limits if method == "viterbi" else None
-        self._graph = read_graph(model, output, is_known)
-        check_support(self._graph)
-        if len(self._graph.output_shape) != 1 or self._graph.output_shape[0] is None:
-            raise UnsupportedModelError(
-                "The output must have the shape (batch, classes). "
-                f"Received: output shape {(None, *self._graph.output_shape)}."
-            )
-        numbers = {name: number for number, name in self._graph.names.items()}
-        wanted = None if layers is None else [numbers[self._graph.resolve(n)] for n in layers]
-        self._program = Program(self._graph, self._limits, wanted)
+        if fallback not in (None, "gradient"):
+            raise ValueError(f"`fallback` must be 'gradient' or None. Received: {fallback!r}.")
+        self._fallback = fallback
+        self._output = output
+        self._layers = layers
+        self._read()
+
+    def _read(self) -> None:
+        self._graph = graph = read_graph(self.model, self._output)
+        rules = Rules(self._fallback)
+        rules.check(graph)
+        self._watch = Watch(graph.derived_from)
+        numbers = {name: number for number, name in graph.names.items()}
+        wanted = self._layers
+        if wanted is not None:
+            wanted = [numbers[graph.resolve(name)] for name in wanted]
+        self._rules = rules
+        self._program = Program(graph, rules, self._limits, wanted)
 
     def explain(self, x: Any, targets: Any = None, *, batch_size: int = 32) -> Explanation:
-        """Explains the network's decisions about images.
+        """Explains the network's decisions.
 
         Args:
-            x: Images as `model.predict` takes them (preprocessed as the model wants): array or
-                tensor of shape (N, H, W, C), or (H, W, C) for one. Finite numbers.
+            x: Input as `model.predict` takes it (preprocessed as the model wants), finite numbers:
+                an array or tensor (N, ...), such as (N, H, W, C) images; for one alone the batch
+                axis may be left out. For a model with several inputs a list of these, or a dict by
+                the inputs' names.
             targets: What to explain: None for each image's predicted class, an int for the same
                 class in all, (N,) ints, (N, K) ints for K classes of each image, or one-hot rows
-                (N, classes) as floats or bools. The K classes share one forward pass.
+                (N, classes) as floats or bools. The K classes share one forward pass. Where the
+                output has more axes than classes, such as (N, H, W, classes), ints are row-major
+                units of one row (`np.ravel_multi_index`), and a bool array (N, ...) or (...) of
+                the output's shape is a mask of units that are explained together.
             batch_size: How many images go through the network at once. It bounds the memory and
                 does not change the result.
 
@@ -113,21 +131,32 @@ class BacktrackExplainer:
             ValueError: If `x` is empty, of the wrong shape or not finite, a class does not exist,
                 or the network's own output is not finite.
         """
-        batch_size = check_limit("batch_size", batch_size) or len(x)
-        x = check_images(x, self._graph.input_shape, self._graph.input_dtype)
-        targets = check_targets(targets, len(x), self._graph.output_shape[0])
+        graph = self._graph
+        names = [graph.names[number] for number in graph.inputs]
+        x = check_inputs(x, names, [graph.specs[number] for number in graph.inputs])
+        count = len(x[0])
+        batch_size = check_limit("batch_size", batch_size) or count
+        roots = check_targets(targets, count, self._shape_of_output(x))
+        if self._watch.changed():
+            self._read()
         runs = []
-        for start in range(0, len(x), batch_size):
-            batch = x[start : start + batch_size]
-            asked = targets[start : start + batch_size]
-            owner = np.repeat(np.arange(len(batch)), asked.shape[1])
-            run = self._program(tf.convert_to_tensor(batch), owner, asked.reshape(-1))
+        for start in range(0, count, batch_size):
+            batch = [values[start : start + batch_size] for values in x]
+            owner, asked = roots.of_images(start, start + batch_size)
+            run = self._program(batch, owner, asked)
             check_scores(run.scores, start + owner)
             runs.append(run)
-        image = np.repeat(np.arange(len(x)), targets.shape[1])
-        return Explanation.from_runs(runs, self._graph, x, image)
+        return Explanation.from_runs(runs, graph, x, roots.image)
 
     __call__ = explain
+
+    def _shape_of_output(self, x: list[np.ndarray]) -> tuple[int, ...]:
+        """Without the batch axis, for this input."""
+        shape = tuple(self._graph.specs[self._graph.output].shape[1:])
+        if None not in shape:
+            return shape
+        tensors = self._graph.replay([tf.convert_to_tensor(values[:1]) for values in x])
+        return tuple(tensors[self._graph.output].shape[1:])
 
     def summary(self) -> str:
         """Lists the calls between input and output and the rule that serves each.
@@ -136,7 +165,7 @@ class BacktrackExplainer:
             A table as text, one line per call in the order they run: the name that
             `Explanation.nodes` takes, the layer's class or the operation, the rule.
         """
-        lines = [(c.name, c.kind, rule_name(c.layer)) for c in self._graph.calls]
+        lines = [(c.name, c.kind, self._rules.name(c)) for c in self._graph.calls]
         widths = [max(len(line[column]) for line in lines) for column in range(2)]
         return "\n".join(f"{n:{widths[0]}}  {k:{widths[1]}}  {rule}" for n, k, rule in lines)
 

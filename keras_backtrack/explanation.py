@@ -24,7 +24,8 @@ class Explanation:
         scores: (N,) float32, the output there.
         lost: (N,) float32, the mass of paths that ended before they reached the input.
         image_index: (N,) int64, the row of `x` each decision is about.
-        shape: Sizes of the input after the batch axis, such as (224, 224, 3).
+        input: Name of the input that `pixels`, `mass` and all maps are about; `of` shows another.
+        shape: Sizes of that input after the batch axis, such as (224, 224, 3).
     """
 
     def __init__(
@@ -33,35 +34,42 @@ class Explanation:
         scores: np.ndarray,
         lost: np.ndarray,
         image_index: np.ndarray,
-        images: np.ndarray,
+        images: Sequence[np.ndarray],
         layers: HeldNodes,
         rows: np.ndarray,
+        shown: int,
     ) -> None:
         self.targets = targets
         self.scores = scores
         self.lost = lost
         self.image_index = image_index
-        self.shape = tuple(images.shape[1:])
+        self.input = layers.inputs[shown]
+        self.shape = tuple(images[shown].shape[1:])
         self._images = images
         self._layers = layers
         self._rows = rows
+        self._shown = shown
 
     @classmethod
     def from_runs(
-        cls, runs: Sequence[Run], graph: Graph, images: np.ndarray, image_index: np.ndarray
+        cls,
+        runs: Sequence[Run],
+        graph: Graph,
+        images: Sequence[np.ndarray],
+        image_index: np.ndarray,
     ) -> "Explanation":
         """Joins the runs of an input's batches.
 
         Args:
             runs: In the order of the input.
             graph: The graph they ran.
-            images: The whole input.
+            images: The whole of each input; the first that holds images is shown.
             image_index: (N,) which row of it each decision is about.
         """
         joined = [np.concatenate([getattr(r, f) for r in runs]) for f in _PER_EXPLANATION]
-        return cls(
-            *joined, image_index, images, HeldNodes(runs, graph), np.arange(len(image_index))
-        )
+        shown = next((i for i, values in enumerate(images) if values.ndim == 4), 0)
+        held, rows = HeldNodes(runs, graph), np.arange(len(image_index))
+        return cls(*joined, image_index, images, held, rows, shown)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -71,17 +79,43 @@ class Explanation:
             if not -len(self) <= key < len(self):
                 raise IndexError(f"There are {len(self)} explanations. Received: index {key}.")
             key = [int(key)]
+        return self._view(key, self._shown)
+
+    def _view(self, rows: Any, shown: int) -> "Explanation":
         fields = (self.targets, self.scores, self.lost, self.image_index)
-        return Explanation(
-            *(field[key] for field in fields), self._images, self._layers, self._rows[key]
-        )
+        fields = [field[rows] for field in fields]
+        return Explanation(*fields, self._images, self._layers, self._rows[rows], shown)
+
+    def of(self, name: str) -> "Explanation":
+        """The same explanation, its pixels and maps those of another of the model's inputs.
+
+        Args:
+            name: One of `inputs`.
+        """
+        if name not in self.inputs:
+            raise ValueError(f"The model's inputs are {self.inputs}. Received: {name!r}.")
+        return self._view(slice(None), self.inputs.index(name))
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the model's inputs."""
+        return self._layers.inputs
+
+    @property
+    def input_mass(self) -> np.ndarray:
+        """How much of each decision ended in each of the model's inputs: (N, inputs) float32.
+
+        With `lost`, each row adds up to 1.
+        """
+        masses = [[m.sum() for m in self._nodes_at(name).mass] for name in self.inputs]
+        return np.array(masses, np.float32).T
 
     def __iter__(self) -> Iterator["Explanation"]:
         return (self[i] for i in range(len(self)))
 
     @cached_property
     def _points(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        nodes = self._nodes_at(self._layers.input_name)
+        nodes = self._nodes_at(self.input)
         # The last axis holds the channels of a pixel; an input without one has single units.
         axes = max(len(self.shape) - 1, 1)
         return [
@@ -91,14 +125,17 @@ class Explanation:
 
     @property
     def pixels(self) -> list[np.ndarray]:
-        """The important pixels: for each decision (P, 2) int32 rows (row, column), sorted."""
+        """The important pixels: for each decision (P, 2) int32 rows (row, column), sorted.
+
+        Of a signal or of tokens (P, 1) positions, of a volume (P, 3), of a vector (P, 1) units.
+        """
         return [points for points, _ in self._points]
 
     @property
     def mass(self) -> list[np.ndarray]:
         """How much of each decision ended in each pixel: (P,) float32.
 
-        `mass[i].sum() + lost[i]` is 1.
+        `mass[i].sum() + lost[i]` is 1, for a model with one input.
         """
         return [mass for _, mass in self._points]
 
@@ -203,12 +240,13 @@ class Explanation:
         """
         from . import plotting
 
-        pictures = self._images if images is None else np.asarray(images)
+        explained = self._images[self._shown]
+        pictures = explained if images is None else np.asarray(images)
         pictures = pictures[None] if pictures.ndim == len(self.shape) else pictures
         height, width = self._image_size()
-        if pictures.shape[1:3] != (height, width) or len(pictures) != len(self._images):
+        if pictures.shape[1:3] != (height, width) or len(pictures) != len(explained):
             raise ValueError(
-                f"`images` must be the {len(self._images)} explained images of size "
+                f"`images` must be the {len(explained)} explained images of size "
                 f"{height} × {width}. Received: shape {np.shape(images)}."
             )
         attention, regions, boxes = self.attention(), self.saliency(), self.boxes()
@@ -254,19 +292,21 @@ class Explanation:
             )
 
     def _records(self) -> list[dict]:
+        shares = self.input_mass
+        nothing = [np.zeros((0, 4), np.int32)] * len(self)
+        all_boxes = self.boxes() if len(self.shape) == 3 else nothing
         return [
             {
                 "image": int(self.image_index[i]),
                 "target": int(self.targets[i]),
                 "score": float(self.scores[i]),
                 "lost": float(self.lost[i]),
+                "input_mass": shares[i].tolist(),
                 "pixels": points.tolist(),
                 "mass": [round(float(m), 7) for m in mass],
                 "boxes": boxes.tolist(),
             }
-            for i, ((points, mass), boxes) in enumerate(
-                zip(self._points, self.boxes(), strict=True)
-            )
+            for i, ((points, mass), boxes) in enumerate(zip(self._points, all_boxes, strict=True))
         ]
 
     def _image_size(self) -> tuple[int, int]:

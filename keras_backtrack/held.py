@@ -62,8 +62,8 @@ class HeldNodes:
         self._runs = runs
         self._graph = graph
         self._numbers = {name: number for number, name in graph.names.items()}
-        self.input_name = graph.names[graph.inputs[0]]
-        self.names = [graph.names[call.outputs[0]] for call in graph.calls]
+        self.inputs = [graph.names[number] for number in graph.inputs]
+        self.names = [graph.names[number] for call in graph.calls for number in call.outputs]
         self._cache: dict[str, _Tensor] = {}
 
     def held(self, name: str) -> _Tensor:

@@ -1,6 +1,6 @@
 """Weights laid out for the walk, kept for as long as they are what the model has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -61,6 +61,20 @@ class _Kept:
         if _address(now) != _address(self._held):
             self._held = now
             self.copy.assign(self._layout(as_tensor(self._variable)))
+
+
+class Watch:
+    """Tells whether any of some variables has changed since it last said so."""
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        self._variables = variables
+        self._held = [raw_tensor(variable) for variable in variables]
+
+    def changed(self) -> bool:
+        now = [raw_tensor(variable) for variable in self._variables]
+        moved = any(_address(a) != _address(b) for a, b in zip(now, self._held, strict=True))
+        self._held = now
+        return moved
 
 
 def _address(tensor: tf.Tensor) -> int:

@@ -69,6 +69,16 @@ def ended_where(mass, here):
     )
 
 
+@shared(_map, ([None], tf.bool))
+def rows_where(mass, mask):
+    """The rows for which the (E,) mask is true, zeros in place of others."""
+    return tf.cond(
+        is_empty(mass),
+        lambda: tf.identity(mass),
+        lambda: tf.where(mask[:, None], mass, 0.0),
+    )
+
+
 @shared(([None, None], tf.bool), _map, _map)
 def swap(turned, high, low):
     """Turns the question round where `turned`, which is broadcast over rows."""

@@ -7,12 +7,26 @@ Backprop (Zhang et al., "Top-down Neural Attention by Excitation Backprop", 2016
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
-from .contributions import Arrival, At, Branches, Moves, Same, Sum, TracedCall, dims, product
+from .contributions import (
+    Arrival,
+    At,
+    Branches,
+    Contributions,
+    Loop,
+    Moves,
+    Product,
+    Same,
+    Sum,
+    TracedCall,
+    dims,
+    product,
+)
 from .graph import Graph
-from .layouts import Layouts
+from .loops import spread_loop
 from .mass import (
     Maps,
     add,
@@ -25,47 +39,43 @@ from .mass import (
     portion_of,
     swap,
 )
-from .nodes import Walked
-from .rules import contributions_of, traced_call
+from .nodes import Nodes, Walked, merge
+from .rules import Rules, reached
 from .sharing import call_shared
+from .step import NO_LIMITS, follow_sum
 
 
 def spread_back(
     graph: Graph,
     tensors: dict[int, tf.Tensor],
     owner: tf.Tensor,
-    target: tf.Tensor,
-    layouts: Layouts,
+    roots: Nodes,
+    rules: Rules,
     wanted: Sequence[int],
 ) -> Walked:
     """Spreads decisions over all paths back through the graph.
 
     Args:
-        graph, tensors, owner, target, layouts: As for `walk_back`.
+        graph, tensors, owner, roots, rules: As for `walk_back`.
         wanted: Numbers of the tensors whose maps are kept.
     """
-    tensors = _a_row_each(tensors, owner)
-    high = tf.one_hot(target, tf.cast(product(dims(tensors[graph.output])), tf.int32))
-    arriving = {graph.output: Maps(high, high[:0])}
-    kept, lost = {}, tf.zeros_like(owner, tf.float32)
-    for call in reversed(graph.calls):
-        (number,) = call.outputs
-        maps = arriving.pop(number)
-        if number in wanted:
-            kept[number] = maps
-        traced = traced_call(graph, call, tensors, layouts)
-        parts, ended = _spread(contributions_of(call, traced), traced, maps)
-        if ended is not None:
-            lost += ended
-        for read, part in zip(call.inputs, parts, strict=True):
-            arriving[read] = Maps(*map(add, arriving[read], part)) if read in arriving else part
-    kept.update((n, arriving[n]) for n in graph.inputs if n in arriving)
+    tensors = _a_row_each(graph, tensors, owner)
+    units = tf.cast(product(dims(tensors[graph.output])), tf.int64)
+    size = tf.size(owner, tf.int64) * units
+    high = tf.reshape(tf.scatter_nd(roots.index[:, None], roots.mass, size[None]), [-1, units])
+    spread = _Spread(tensors, rules, wanted)
+    kept, lost = spread.back(graph, {graph.output: Maps(high, high[:0])})
     return Walked({number: as_nodes(maps) for number, maps in kept.items()}, lost)
 
 
-def _a_row_each(tensors: dict[int, tf.Tensor], owner: tf.Tensor) -> dict[int, tf.Tensor]:
+def _a_row_each(
+    graph: Graph, tensors: dict[int, tf.Tensor], owner: tf.Tensor
+) -> dict[int, tf.Tensor]:
     """From tensors of a batch to tensors with a row for each explanation."""
-    images = tf.range(tf.shape(next(iter(tensors.values())), tf.int64)[0])
+    read = {graph.output}.union(*([*call.inputs, *call.outputs] for call in reached(graph)))
+    # What has no row for each image, such as a causal mask, stays as it is.
+    read = [n for n in sorted(read) if tensors[n].shape.rank and tensors[n].shape[0] != 1]
+    images = tf.range(tf.shape(tensors[graph.output], tf.int64)[0])
     rows = tf.cond(
         # With one explanation for each image nothing need be copied.
         tf.cond(
@@ -73,26 +83,89 @@ def _a_row_each(tensors: dict[int, tf.Tensor], owner: tf.Tensor) -> dict[int, tf
             lambda: tf.reduce_all(tf.equal(images, owner)),
             lambda: False,
         ),
-        lambda: [tf.identity(t) for t in tensors.values()],
-        lambda: [tf.gather(t, owner) for t in tensors.values()],
+        lambda: [tf.identity(tensors[n]) for n in read],
+        lambda: [tf.gather(tensors[n], owner) for n in read],
     )
-    return {
-        number: tf.ensure_shape(row, [None, *tensor.shape[1:]])
-        for (number, tensor), row in zip(tensors.items(), rows, strict=True)
-    }
+    shaped = [
+        tf.ensure_shape(row, [None, *tensors[n].shape[1:]])
+        for n, row in zip(read, rows, strict=True)
+    ]
+    return {**tensors, **dict(zip(read, shaped, strict=True))}
 
 
-def _spread(
-    contributions: Same | Moves | Branches | Sum, call: TracedCall, maps: Maps
-) -> tuple[list[Maps], tf.Tensor | None]:
-    """One step: maps at each input of the call, and the (E,) mass that ended, if any can."""
-    if isinstance(contributions, Same):
-        return [_through_same(contributions, call, maps)], None
-    if isinstance(contributions, Moves):
-        return _through_moves(contributions, call, maps)
-    if isinstance(contributions, Branches):
-        return _through_branches(contributions, call, maps)
-    return _through_sum(contributions, maps)
+@dataclass(frozen=True)
+class _Spread:
+    """What stays the same on all paths: the arguments of `spread_back`."""
+
+    tensors: dict[int, tf.Tensor]
+    rules: Rules
+    wanted: Sequence[int]
+
+    def back(self, graph: Graph, roots: dict[int, Maps]) -> tuple[dict[int, Maps], tf.Tensor]:
+        """Spreads from some tensors to the graph's inputs.
+
+        Returns:
+            The maps of the wanted tensors and of the inputs, by number, and the (E,) mass that
+            ended.
+        """
+        arriving, kept = dict(roots), {}
+        lost = tf.zeros(tf.shape(next(iter(roots.values())).high)[:1])
+        for call in reversed(graph.calls):
+            for position, output in enumerate(call.outputs):
+                if output not in arriving:
+                    continue
+                maps = arriving.pop(output)
+                if output in self.wanted:
+                    kept[output] = maps
+                traced = self.rules.trace(graph, call, position, self.tensors)
+                parts, ended = self._spread(self.rules.ask(traced), traced, maps)
+                if ended is not None:
+                    lost += ended
+                for read, follow, part in zip(call.inputs, traced.followed, parts, strict=True):
+                    if follow:
+                        both = read in arriving
+                        arriving[read] = Maps(*map(add, arriving[read], part)) if both else part
+        kept.update((n, arriving[n]) for n in graph.inputs if n in arriving)
+        return kept, lost
+
+    def _spread(
+        self, contributions: Contributions, call: TracedCall, maps: Maps
+    ) -> tuple[list[Maps | None], tf.Tensor | None]:
+        """One step: maps at each input of the call, and the (E,) mass that ended, if any can."""
+        if isinstance(contributions, Same):
+            return _in_place(call, [_through_same(contributions, call, maps)]), None
+        if isinstance(contributions, Moves):
+            return _through_moves(contributions, call, maps)
+        if isinstance(contributions, Branches):
+            return _through_branches(contributions, call, maps)
+        if isinstance(contributions, Loop):
+            return spread_loop(contributions, call, maps, self._at_step)
+        if isinstance(contributions, Product):
+            maps = Maps(*(mass / len(contributions.sums) for mass in maps))
+            steps = [_through_sum(factor, maps) for factor in contributions.sums]
+            return _in_place(call, [part for part, _ in steps]), sum(ended for _, ended in steps)
+        part, ended = _through_sum(contributions, maps)
+        return _in_place(call, _cut(part, call)), ended
+
+    def _at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> tuple:
+        """The same through a cell of a recurrent layer."""
+        return _Spread(tensors, self.rules, ()).back(cell, roots)
+
+
+def _in_place(call: TracedCall, parts: list[Maps]) -> list[Maps | None]:
+    """Maps of the followed inputs, put where these are among all inputs."""
+    found = iter(parts)
+    return [next(found) if follow else None for follow in call.followed]
+
+
+def _cut(maps: Maps, call: TracedCall) -> list[Maps]:
+    """A map of several inputs one behind another, as a map of each."""
+    tensors = [t for t, follow in zip(call.inputs, call.followed, strict=True) if follow]
+    if len(tensors) == 1:
+        return [maps]
+    sizes = [tf.cast(product(dims(tensor)), tf.int32) for tensor in tensors]
+    pairs = zip(*(tf.split(mass, sizes, axis=1) for mass in maps), strict=True)
+    return [Maps(*pair) for pair in pairs]
 
 
 def _through_same(same: Same, call: TracedCall, maps: Maps) -> Maps:
@@ -110,7 +183,7 @@ def _through_same(same: Same, call: TracedCall, maps: Maps) -> Maps:
 
 def _through_moves(
     moves: Moves, call: TracedCall, maps: Maps
-) -> tuple[list[Maps], tf.Tensor | None]:
+) -> tuple[list[Maps | None], tf.Tensor | None]:
     if moves.back is not None:
 
         def back(mass: tf.Tensor) -> list[tf.Tensor]:
@@ -128,12 +201,13 @@ def _through_moves(
     at = At(explanation, explanation, unit, tf.ones_like(unit, tf.float32))
     arrivals = moves.to(at)
     high, low = maps
-    if any(arrival.flip is not None for arrival in arrivals):
+    if any(arrival is not None and arrival.flip is not None for arrival in arrivals):
         low = full(low, high)
     parts = [
-        _scatter(arrival, explanation, tensor, high, low)
+        None if arrival is None else _scatter(arrival, explanation, tensor, high, low)
         for arrival, tensor in zip(arrivals, call.inputs, strict=True)
     ]
+    arrivals = [arrival for arrival in arrivals if arrival is not None]
     if any(arrival.here is None for arrival in arrivals):
         return parts, None
     nowhere = ~tf.reduce_any([arrival.here for arrival in arrivals], axis=0)
@@ -215,9 +289,26 @@ def _unbroadcast(mass: tf.Tensor, output: tf.Tensor, tensor: tf.Tensor) -> tf.Te
     return _flat(tf.reduce_sum(tf.reshape(mass, [-1, *sizes]), axis=spread), tensor)
 
 
-def _through_sum(layer: Sum, maps: Maps) -> tuple[list[Maps], tf.Tensor]:
+def _through_sum(layer: Sum, maps: Maps) -> tuple[Maps, tf.Tensor]:
+    if not layer.is_dense:
+        return _node_by_node(layer, maps)
     high, low, ended = call_shared(_spread_sum, None, layer, *maps)
-    return [Maps(high, low)], ended
+    return Maps(high, low), ended
+
+
+def _node_by_node(layer: Sum, maps: Maps) -> tuple[Maps, tf.Tensor]:
+    nodes = merge([as_nodes(maps)])
+    explanations, size = tf.unstack(tf.shape(maps.high, tf.int64))
+    nodes, ended = follow_sum(NO_LIMITS, layer, nodes, size, tf.range(explanations))
+    units = tf.size(layer.source, tf.int64) // tf.shape(layer.source, tf.int64)[0]
+
+    def put(sign: float) -> tf.Tensor:
+        own = nodes.where(nodes.sign == sign)
+        found = tf.math.unsorted_segment_sum(own.mass, own.index, explanations * units)
+        return tf.reshape(found, [-1, units])
+
+    low = put(-1.0)
+    return Maps(put(1.0), tf.cond(tf.reduce_any(low > 0), lambda: low, lambda: low[:0])), ended
 
 
 def _spread_sum(_, layer: Sum, asked_high: tf.Tensor, asked_low: tf.Tensor) -> tuple:

@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from .contributions import dims, product
+from .errors import UnsupportedModelError
 from .graph import Graph
-from .layouts import Layouts
 from .nodes import Nodes
 from .posterior import spread_back
+from .rules import Rules, reached
 from .step import Limits
 from .walk import walk_back
 
@@ -19,8 +20,8 @@ class Run(NamedTuple):
     """What one batch's run brings back, as NumPy arrays.
 
     Attributes:
-        targets: (E,) int64, the explained unit of the output.
-        scores: (E,) float32, its value.
+        targets: (E,) int64, the explained unit of the output, -1 where there are several.
+        scores: (E,) float32, its value, or the mean of their values.
         lost: (E,) float32, mass of the paths that ended before the input.
         nodes: By tensor number, the nodes held there; absent where there were none.
         sizes: By tensor number, the sizes of its axes after the batch axis.
@@ -35,6 +36,20 @@ class Run(NamedTuple):
     activations: dict[int, np.ndarray]
 
 
+class Roots(NamedTuple):
+    """The units of the output that explanations start from, with equal shares of the mass.
+
+    In ascending order of explanation and unit.
+
+    Attributes:
+        explanation: (R,) int64, whose root it is.
+        unit: (R,) int64, its row-major place; -1 for the unit with the largest value.
+    """
+
+    explanation: np.ndarray
+    unit: np.ndarray
+
+
 class Program:
     """Runs the network once on a batch and walks each asked decision back to the input.
 
@@ -42,6 +57,7 @@ class Program:
 
     Args:
         graph: The model's calls.
+        rules: Which rule serves which of them.
         limits: How many contributions the walk follows; None to follow all paths at once.
         wanted: Numbers of the tensors whose nodes are brought back. By default all of a walk's;
             of all paths, for which every unit is a node, the input's and the last map's.
@@ -51,6 +67,7 @@ class Program:
     def __init__(
         self,
         graph: Graph,
+        rules: Rules,
         limits: Limits | None,
         wanted: Sequence[int] | None = None,
         keep_activations: bool = False,
@@ -58,13 +75,15 @@ class Program:
         self.graph = graph
         self._limits = limits
         self._wanted = wanted
-        self._layouts = Layouts()
+        self._rules = rules
         self._keep_activations = keep_activations
-        images = tf.TensorSpec([None, *graph.input_shape], graph.input_dtype)
+        outputs = [number for call in reached(graph) for number in call.outputs]
+        self._reached = [*graph.inputs, *outputs]
+        inputs = [_any_batch(graph.specs[number]) for number in graph.inputs]
         vector = tf.TensorSpec([None], tf.int64)
         # AutoGraph would rewrite every function the trace goes through, which takes seconds.
         self._function = tf.function(
-            self._trace, input_signature=[images, vector, vector], autograph=False
+            self._trace, input_signature=[inputs, vector, vector, vector], autograph=False
         )
 
     @property
@@ -72,37 +91,65 @@ class Program:
         """How often TensorFlow has traced the program: 1 after the first run, and for good."""
         return self._function.experimental_get_tracing_count()
 
-    def __call__(self, images: tf.Tensor, owner: np.ndarray, targets: np.ndarray) -> Run:
+    def __call__(self, inputs: Sequence[tf.Tensor], owner: np.ndarray, roots: Roots) -> Run:
         """Explains one batch.
 
         Args:
-            images: The batch.
+            inputs: The batch of each of the model's inputs.
             owner: (E,) which image each explanation is about.
-            targets: (E,) which unit of the output it explains; -1 for the largest.
-        """
-        self._layouts.refresh()
-        result = self._function(
-            images, tf.constant(owner, tf.int64), tf.constant(targets, tf.int64)
-        )
-        return Run(**_to_numpy(result))
+            roots: Which units of the output each explains.
 
-    def _trace(self, images: tf.Tensor, owner: tf.Tensor, targets: tf.Tensor) -> dict:
-        tensors = self.graph.replay(images)
+        Raises:
+            UnsupportedModelError: If the model mixes the images of a batch.
+        """
+        self._rules.layouts.refresh()
+        result = self._function(
+            [tf.convert_to_tensor(values) for values in inputs],
+            tf.constant(owner, tf.int64),
+            tf.constant(roots.explanation, tf.int64),
+            tf.constant(roots.unit, tf.int64),
+        )
+        run = Run(**_to_numpy(result))
+        for number in self._reached:
+            if run.sizes[number][0] != len(inputs[0]):
+                raise UnsupportedModelError(
+                    f"{self.graph.names[number]!r} must have one row for each image of the batch: "
+                    "a model that mixes images cannot be explained. Received: shape "
+                    f"{run.sizes[number]} for a batch of {len(inputs[0])}."
+                )
+        return run._replace(sizes={number: sizes[1:] for number, sizes in run.sizes.items()})
+
+    def _trace(
+        self,
+        inputs: list[tf.Tensor],
+        owner: tf.Tensor,
+        explanation: tf.Tensor,
+        unit: tf.Tensor,
+    ) -> dict:
+        tensors = self.graph.replay(inputs)
         output = tf.cast(tensors[self.graph.output], tf.float32)
         output = tf.reshape(output, [-1, product(dims(output))])
+        image = tf.gather(owner, explanation)
         predicted = tf.cast(tf.math.top_k(output, 1).indices[:, 0], tf.int64)
-        targets = tf.where(targets < 0, tf.gather(predicted, owner), targets)
+        unit = tf.where(unit < 0, tf.gather(predicted, image), unit)
+        explanations = tf.size(owner)
+        count = tf.math.unsorted_segment_sum(tf.ones_like(unit), explanation, explanations)
+        mass = 1.0 / tf.cast(tf.gather(count, explanation), tf.float32)
+        index = explanation * tf.shape(output, tf.int64)[1] + unit
+        roots = Nodes(index, tf.ones_like(mass), mass)
+        scores = tf.gather_nd(output, tf.stack([image, unit], axis=1))
+        first = tf.math.unsorted_segment_max(unit, explanation, explanations)
         wanted = self._brought(tensors)
         if self._limits is None:
-            found = spread_back(self.graph, tensors, owner, targets, self._layouts, wanted)
+            found = spread_back(self.graph, tensors, owner, roots, self._rules, wanted)
         else:
-            found = walk_back(self.graph, tensors, owner, targets, self._limits, self._layouts)
+            found = walk_back(self.graph, tensors, owner, roots, self._limits, self._rules)
         return {
-            "targets": targets,
-            "scores": tf.gather_nd(output, tf.stack([owner, targets], axis=1)),
+            "targets": tf.where(count == 1, first, -1),
+            "scores": tf.math.unsorted_segment_sum(scores * mass, explanation, explanations),
             "lost": found.lost,
             "nodes": {n: nodes for n, nodes in found.nodes.items() if n in wanted},
-            "sizes": {number: tf.shape(tensors[number])[1:] for number in self.graph.names},
+            "sizes": {number: tf.shape(tensors[number]) for number in self.graph.names},
             "activations": dict(tensors) if self._keep_activations else {},
         }
 
@@ -112,10 +159,14 @@ class Program:
             return list(self.graph.names)
         maps = [
             number
-            for number in self.graph.names
+            for number in self._reached
             if len(dims(tensors[number])) == 3 and tensors[number].shape[1:3] != [1, 1]
         ]
         return [*self.graph.inputs, *maps[-1:], *(self._wanted or ())]
+
+
+def _any_batch(spec: tf.TensorSpec) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
 
 
 def _to_numpy(result: dict) -> dict:

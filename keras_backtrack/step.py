@@ -31,6 +31,9 @@ class Limits(NamedTuple):
     include_bias: bool
 
 
+NO_LIMITS = Limits(None, None, None, False)
+
+
 def follow_sum(
     limits: Limits, layer: Sum, nodes: Nodes, size: tf.Tensor, owner: tf.Tensor
 ) -> tuple[Nodes, tf.Tensor]:
@@ -46,7 +49,10 @@ def follow_sum(
     Returns:
         The nodes at the input, not merged, and the (E,) float32 mass that ended.
     """
-    index, sign, mass, ended = call_shared(_follow, limits, layer, *nodes, size, owner)
+    if layer.is_dense:
+        index, sign, mass, ended = call_shared(_follow, limits, layer, *nodes, size, owner)
+    else:
+        index, sign, mass, ended = _follow(limits, layer, *nodes, size, owner)
     return Nodes(index, sign, mass), ended
 
 

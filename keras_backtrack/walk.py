@@ -1,6 +1,7 @@
 """The walk from the output back to the input: which contributions are followed, for all rules."""
 
 from collections import defaultdict
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
@@ -8,7 +9,10 @@ from .contributions import (
     Arrival,
     At,
     Branches,
+    Contributions,
+    Loop,
     Moves,
+    Product,
     Same,
     Sum,
     TracedCall,
@@ -19,9 +23,9 @@ from .contributions import (
     value_at,
 )
 from .graph import Graph
-from .layouts import Layouts
+from .loops import walk_loop
 from .nodes import Nodes, Walked, merge
-from .rules import contributions_of, traced_call
+from .rules import Rules
 from .sharing import shared
 from .step import Limits, follow_sum, locate, per_explanation
 
@@ -30,86 +34,146 @@ def walk_back(
     graph: Graph,
     tensors: dict[int, tf.Tensor],
     owner: tf.Tensor,
-    target: tf.Tensor,
+    roots: Nodes,
     limits: Limits,
-    layouts: Layouts,
+    rules: Rules,
 ) -> Walked:
-    """Walks decisions back through the graph to its input.
+    """Walks decisions back through the graph to its inputs.
 
     Args:
         graph: The calls.
         tensors: Activation of every tensor of the graph, by number.
         owner: (E,) int64, which row of the batch each explanation is about.
-        target: (E,) int64, which unit of the output it explains.
+        roots: The nodes at the output to start from, in ascending order of index.
         limits: How many contributions are kept.
-        layouts: Keeps weights in the order the rules want them.
+        rules: Which rule serves which call.
     """
-    explanations = tf.range(tf.size(owner, tf.int64))
-    root = explanations * product(dims(tensors[graph.output])) + target
-    one = tf.ones_like(root, tf.float32)
-    arriving = defaultdict(list, {graph.output: [Nodes(root, one, one)]})
-    # Tensors where nodes arrived as they were, so that they need no merging if they are the only.
-    settled = {graph.output}
-    held, lost, last = {}, tf.zeros_like(one), root
-    for call in reversed(graph.calls):
-        (output,) = call.outputs
-        held[output] = nodes = _merged(arriving.pop(output), output in settled)
-        traced = traced_call(graph, call, tensors, layouts)
-        # A rule may look at what the layer read or lay its weights out. It does so while the walk
-        # is still at the call above: before that it would slow the network, later it is late.
-        with tf.control_dependencies([last]):
-            contributions = contributions_of(call, traced)
-        last = nodes.index
+    return _Walk(tensors, owner, limits, rules).back(graph, {graph.output: roots})
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """What stays the same along a walk: the arguments of `walk_back`."""
+
+    tensors: dict[int, tf.Tensor]
+    owner: tf.Tensor
+    limits: Limits
+    rules: Rules
+
+    def back(self, graph: Graph, roots: dict[int, Nodes]) -> Walked:
+        """Walks from nodes at some tensors to the graph's inputs."""
+        arriving = defaultdict(list, {number: [nodes] for number, nodes in roots.items()})
+        # Tensors where nodes arrived as they were, so that they need no merging if they are the
+        # only.
+        settled = set(roots)
+        held, lost = {}, tf.zeros_like(self.owner, tf.float32)
+        last = next(iter(roots.values())).index
+        for call in reversed(graph.calls):
+            for position, output in enumerate(call.outputs):
+                if output not in arriving:
+                    continue
+                held[output] = nodes = _merged(arriving.pop(output), output in settled)
+                traced = self.rules.trace(graph, call, position, self.tensors)
+                # A rule may look at what the layer read or lay its weights out. It does so while
+                # the walk is still at the call above: before that it would slow the network, later
+                # it is late.
+                with tf.control_dependencies([last]):
+                    contributions = self.rules.ask(traced)
+                last = nodes.index
+                if isinstance(contributions, Same):
+                    settled.add(call.inputs[traced.of])
+                parts, ended = self._follow(contributions, traced, nodes)
+                if ended is not None:
+                    lost += ended
+                for number, follow, part in zip(call.inputs, traced.followed, parts, strict=True):
+                    if follow:
+                        arriving[number].append(part)
+        for number in graph.inputs:
+            if number in arriving:
+                held[number] = _merged(arriving[number], number in settled)
+        return Walked(held, lost)
+
+    def _follow(
+        self, contributions: Contributions, call: TracedCall, nodes: Nodes
+    ) -> tuple[list[Nodes | None], tf.Tensor | None]:
+        """One step: the nodes in each input of the call, and the (E,) mass that ended, if any can.
+
+        None for inputs that are not followed.
+        """
+        size = tf.cast(product(dims(call.output)), tf.int64)
         if isinstance(contributions, Same):
-            settled.update(call.inputs)
-        parts, ended = _follow(contributions, traced, nodes, owner, limits)
-        if ended is not None:
-            lost += ended
-        for number, part in zip(call.inputs, parts, strict=True):
-            arriving[number].append(part)
-    for number in graph.inputs:
-        if number in arriving:
-            held[number] = _merged(arriving[number], number in settled)
-    return Walked(held, lost)
+            return _in_place(call, [_follow_same(contributions, nodes)]), None
+        if isinstance(contributions, Sum):
+            part, ended = follow_sum(self.limits, contributions, nodes, size, self.owner)
+            return _in_place(call, _cut(part, call)), ended
+        if isinstance(contributions, Product):
+            nodes = nodes._replace(mass=nodes.mass / len(contributions.sums))
+            steps = [
+                follow_sum(self.limits, factor, nodes, size, self.owner)
+                for factor in contributions.sums
+            ]
+            return _in_place(call, [part for part, _ in steps]), sum(ended for _, ended in steps)
+        if isinstance(contributions, Loop):
+            return walk_loop(contributions, call, nodes, self.owner, self._at_step)
+        if isinstance(contributions, (Moves, Branches)):
+            return self._move(contributions, call, locate(nodes, size, self.owner), nodes.mass)
+        raise TypeError(
+            "A rule must return Same, Moves, Branches, a Sum, Product or Loop. "
+            f"Received: {contributions!r} for layer {call.layer.name!r}."
+        )
+
+    def _move(
+        self, contributions: Moves | Branches, call: TracedCall, at: At, mass: tf.Tensor
+    ) -> tuple[list[Nodes | None], tf.Tensor | None]:
+        if isinstance(contributions, Branches):
+            arrivals = _best_branch(contributions, call, at)
+        else:
+            arrivals = contributions.to(at)
+        parts: list[Nodes | None] = []
+        somewhere = tf.zeros_like(mass, tf.bool)
+        for tensor, arrival in zip(call.inputs, arrivals, strict=True):
+            if arrival is None:
+                parts.append(None)
+                continue
+            sign = at.sign if arrival.flip is None else at.sign * arrival.flip
+            part = Nodes(at.explanation * product(dims(tensor)) + arrival.unit, sign, mass)
+            if arrival.here is None:
+                return [part], None
+            parts.append(part.where(arrival.here))
+            somewhere |= arrival.here
+        return parts, per_explanation(tf.where(somewhere, 0.0, mass), at, self.owner)
+
+    def _at_step(
+        self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict[int, Nodes]
+    ) -> tuple[dict[int, Nodes], tf.Tensor]:
+        """The same walk through a cell of a recurrent layer."""
+        walked = replace(self, tensors=tensors).back(cell, roots)
+        return walked.nodes, walked.lost
+
+
+def _in_place(call: TracedCall, parts: list[Nodes]) -> list[Nodes | None]:
+    """Nodes in the followed inputs, put where these are among all inputs."""
+    found = iter(parts)
+    return [next(found) if follow else None for follow in call.followed]
+
+
+def _cut(nodes: Nodes, call: TracedCall) -> list[Nodes]:
+    """Nodes in several inputs one behind another, as nodes in each."""
+    tensors = [t for t, follow in zip(call.inputs, call.followed, strict=True) if follow]
+    if len(tensors) == 1:
+        return [nodes]
+    sizes = [tf.cast(product(dims(tensor)), tf.int64) for tensor in tensors]
+    explanation, unit = nodes.index // tf.add_n(sizes), nodes.index % tf.add_n(sizes)
+    parts, first = [], tf.constant(0, tf.int64)
+    for size in sizes:
+        inside = (unit >= first) & (unit < first + size)
+        parts.append(nodes._replace(index=explanation * size + unit - first).where(inside))
+        first += size
+    return parts
 
 
 def _merged(parts: list[Nodes], settled: bool) -> Nodes:
     return parts[0] if settled and len(parts) == 1 else merge(parts)
-
-
-def _follow(
-    contributions: Same | Moves | Branches | Sum,
-    call: TracedCall,
-    nodes: Nodes,
-    owner: tf.Tensor,
-    limits: Limits,
-) -> tuple[list[Nodes], tf.Tensor | None]:
-    """One step: the nodes in each input of the call, and the (E,) mass that ended, if any can."""
-    if isinstance(contributions, Same):
-        return [_follow_same(contributions, nodes)], None
-    size = tf.cast(product(dims(call.output)), tf.int64)
-    if isinstance(contributions, Sum):
-        part, ended = follow_sum(limits, contributions, nodes, size, owner)
-        return [part], ended
-    if not isinstance(contributions, (Moves, Branches)):
-        raise TypeError(
-            "A rule must return Same, Moves, Branches or a Sum. "
-            f"Received: {contributions!r} for layer {call.layer.name!r}."
-        )
-    at = locate(nodes, size, owner)
-    if isinstance(contributions, Branches):
-        arrivals = _best_branch(contributions, call, at)
-    else:
-        arrivals = contributions.to(at)
-    parts, nowhere = [], tf.ones_like(nodes.index, tf.bool)
-    for tensor, arrival in zip(call.inputs, arrivals, strict=True):
-        sign = at.sign if arrival.flip is None else at.sign * arrival.flip
-        part = Nodes(at.explanation * product(dims(tensor)) + arrival.unit, sign, nodes.mass)
-        if arrival.here is None:
-            return [part], None
-        parts.append(part.where(arrival.here))
-        nowhere &= ~arrival.here
-    return parts, per_explanation(tf.where(nowhere, nodes.mass, 0.0), at, owner)
 
 
 def _best_branch(contributions: Branches, call: TracedCall, at: At) -> list[Arrival]:

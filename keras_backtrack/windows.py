@@ -18,6 +18,7 @@ class Slide(NamedTuple):
         padding: `"valid"`; `"same"`, placed as TensorFlow does: the odd one at the end; or
             `"causal"`, all of it at the start.
         groups: Into how many parts the channels are cut that do not mix.
+        transposed: Whether input and output change places.
     """
 
     size: tuple[int, ...]
@@ -25,6 +26,7 @@ class Slide(NamedTuple):
     dilation: tuple[int, ...]
     padding: str
     groups: int = 1
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Windows:
         offsets: For each axis (k,) int32, where the taps lie from the window's start; the start
             of window 0 is 0 or, with padding, before it.
         input_dims, output_dims, strides: (axes,) int32.
+        transposed: Whether the window of output o has input i at tap t where the window of an
+            ordinary layer's output i would have its input o.
     """
 
     taps: int | None
@@ -43,6 +47,7 @@ class Windows:
     input_dims: tf.Tensor
     output_dims: tf.Tensor
     strides: tf.Tensor
+    transposed: bool = False
 
     @classmethod
     def sliding(
@@ -52,20 +57,22 @@ class Windows:
         slide: Slide,
     ) -> "Windows":
         """Windows of a layer, from its input's and its output's spatial sizes."""
-        size, strides, dilation, padding, _ = slide
+        size, strides, dilation, padding, _, transposed = slide
+        slid, over = (input_dims, output_dims) if transposed else (output_dims, input_dims)
         offsets = []
         for axis, extent in enumerate(size):
             before = 0
             if padding == "same":
                 reach = (extent - 1) * dilation[axis] + 1
-                span = (output_dims[axis] - 1) * strides[axis] + reach
-                missing = span - input_dims[axis]
+                span = (slid[axis] - 1) * strides[axis] + reach
+                missing = span - over[axis]
                 before = (tf.maximum(missing, 0) if tf.is_tensor(missing) else max(missing, 0)) // 2
             elif padding == "causal":
                 before = (extent - 1) * dilation[axis]
             offsets.append(_int32(np.arange(extent) * dilation[axis] - before))
         taps = int(np.prod(size))
-        return cls(taps, tuple(offsets), *map(_int32, (input_dims, output_dims, strides)))
+        sizes = map(_int32, (input_dims, output_dims, strides))
+        return cls(taps, tuple(offsets), *sizes, transposed)
 
     @classmethod
     def whole(cls, input_dims: Sequence[Dim]) -> "Windows":
@@ -91,7 +98,12 @@ class Windows:
         coordinates = unravel(position, tf.unstack(self.output_dims, len(self.offsets)))
         for axis, offsets in enumerate(self.offsets):
             extent = self.input_dims[axis]
-            along = (coordinates[axis] * self.strides[axis])[:, None] + offsets
+            if self.transposed:
+                along = coordinates[axis][:, None] - offsets
+                starts = along % self.strides[axis] == 0
+                along = tf.where(starts, along // self.strides[axis], -1)
+            else:
+                along = (coordinates[axis] * self.strides[axis])[:, None] + offsets
             valid = (along >= 0) & (along < extent)
             along = tf.clip_by_value(along, 0, extent - 1)
             place = tf.reshape(place[:, :, None] * extent + along[:, None, :], [count, -1])

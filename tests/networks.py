@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 
 from keras_backtrack import reference
 from keras_backtrack.compat import keras
-from keras_backtrack.graph import read_graph
-from keras_backtrack.program import Program, Run
-from keras_backtrack.rules import is_known
+from keras_backtrack.program import Program, Roots, Run
+from keras_backtrack.reading import read_graph
+from keras_backtrack.rules import Rules
 from keras_backtrack.step import Limits
 
 layers = keras.layers
+TOKENS = 12
 ACTIVATIONS = ["relu", "swish", "tanh", "linear", "elu", "sigmoid", "gelu"]
 
 
@@ -293,31 +294,41 @@ def _randomise(model, seed: int, exact: bool) -> None:
         weight.assign(values.astype(np.float32))
 
 
-def images(model, count: int, seed: int, exact: bool) -> np.ndarray:
-    """Inputs for a model, with ties and zeros where exact."""
+def images(model, count: int, seed: int, exact: bool) -> list[np.ndarray]:
+    """Inputs for a model, with ties and zeros where exact; tokens where it wants integers."""
     rng = np.random.default_rng(seed)
-    shape = (count, *model.input_shape[1:])
-    values = rng.integers(-2, 3, shape) / 2 if exact else rng.normal(size=shape)
-    return values.astype(np.float32)
+    found = []
+    for tensor in model.inputs:
+        shape = (count, *tensor.shape[1:])
+        if "int" in tensor.dtype if isinstance(tensor.dtype, str) else tensor.dtype.is_integer:
+            found.append(rng.integers(0, TOKENS, shape).astype(np.int32))
+        elif exact:
+            found.append((rng.integers(-2, 3, shape) / 2).astype(np.float32))
+        else:
+            found.append(rng.normal(size=shape).astype(np.float32))
+    return found
 
 
-def run(model, x: np.ndarray, targets: np.ndarray, limits: Limits | None) -> tuple[Run, dict]:
+def run(model, x: list[np.ndarray], targets: np.ndarray, limits: Limits | None) -> tuple[Run, dict]:
     """The fast path with all activations; targets are (N, K), limits None for all paths."""
-    graph = read_graph(model, is_known=is_known)
-    program = Program(graph, limits, list(graph.names), keep_activations=True)
-    owner = np.repeat(np.arange(len(x)), targets.shape[1])
-    return program(x, owner, targets.reshape(-1)), dict(program.graph.names)
+    graph = read_graph(model)
+    program = Program(graph, Rules(), limits, list(graph.names), keep_activations=True)
+    owner = np.repeat(np.arange(len(x[0])), targets.shape[1])
+    return program(x, owner, Roots(np.arange(len(owner)), targets.reshape(-1))), graph
 
 
 def assert_equals_reference(model, x, targets: np.ndarray, limits: Limits | None) -> None:
     """Node for node at every layer, masses within 1e-5, on the activations the fast path had."""
     settings = reference.ALL_PATHS if limits is None else reference.Limits(*limits)
-    result, names = run(model, x, targets, limits)
-    for row, image in enumerate(np.repeat(np.arange(len(x)), targets.shape[1])):
-        activations = {number: a[image] for number, a in result.activations.items()}
-        want = reference.backtrack(model, x[image], int(result.targets[row]), settings, activations)
+    x = x if isinstance(x, list) else [x]
+    result, graph = run(model, x, targets, limits)
+    for row, image in enumerate(np.repeat(np.arange(len(x[0])), targets.shape[1])):
+        # What has no row for each image is the same for all.
+        activations = {n: a[image if len(a) > 1 else 0] for n, a in result.activations.items()}
+        target = int(result.targets[row])
+        want = reference.backtrack(model, [v[image] for v in x], target, settings, activations)
         reached = 0.0
-        for number, name in names.items():
+        for number, name in graph.names.items():
             got = memory(result, number, row)
             expected = want.nodes.get(name, {})
             if limits is None:
@@ -327,8 +338,8 @@ def assert_equals_reference(model, x, targets: np.ndarray, limits: Limits | None
             assert not differ, f"nodes at {name}, (got, expected): {differ}"
             for node, mass in expected.items():
                 assert abs(got[node] - mass) <= 1e-5, f"mass at {name}, {node}"
-            if number == min(names):
-                reached = sum(got.values())
+            if number in graph.inputs:
+                reached += sum(got.values())
         assert abs(result.lost[row] - want.lost) <= 1e-5
         assert abs(reached + result.lost[row] - 1) <= 1e-4
 

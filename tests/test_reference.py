@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_backtrack import reference
 from keras_backtrack.compat import keras
-from keras_backtrack.graph import read_graph
+from keras_backtrack.reading import read_graph
 from keras_backtrack.reference import Limits
 
 layers = keras.layers

@@ -1,26 +1,31 @@
 """One file per family of layers; each rule says where a layer's output comes from."""
 
-from . import elementwise, linear, merging, operations, pooling, shape
-from .registry import (
-    check_support,
-    contributions_of,
-    is_known,
-    register_rule,
-    rule_name,
-    traced_call,
+from . import (
+    contraction,
+    elementwise,
+    linear,
+    merging,
+    operations,
+    pooling,
+    recurrent,
+    resizing,
+    shape,
 )
+from .gates import reached
+from .registry import Rules, is_known, register_rule
 
 __all__ = [
-    "check_support",
-    "contributions_of",
+    "Rules",
+    "contraction",
     "elementwise",
     "is_known",
     "linear",
     "merging",
     "operations",
     "pooling",
+    "reached",
+    "recurrent",
     "register_rule",
-    "rule_name",
+    "resizing",
     "shape",
-    "traced_call",
 ]

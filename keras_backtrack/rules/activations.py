@@ -68,6 +68,8 @@ def is_elementwise(activation: Any) -> bool:
     )
 
 
+GATES = ("hardsigmoid", "sigmoid", "softmax")
+
 _GATES = {
     id(getattr(module, name))
     for module in (keras.activations, tf.nn, tf.math, tf)
@@ -81,3 +83,20 @@ def is_gate(layer: Any) -> bool:
     return (
         isinstance(layer, keras.layers.Softmax) or id(getattr(layer, "activation", None)) in _GATES
     )
+
+
+NOTHING_IN_INFERENCE = tuple(
+    getattr(keras.layers, name)
+    for name in (
+        "ActivityRegularization",
+        "AlphaDropout",
+        "Dropout",
+        "GaussianDropout",
+        "GaussianNoise",
+        "Identity",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+    )
+    if hasattr(keras.layers, name)
+)

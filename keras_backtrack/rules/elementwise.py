@@ -4,31 +4,16 @@ import tensorflow as tf
 
 from ..compat import as_tensor, keras
 from ..contributions import Arrival, At, Moves, Same, TracedCall, same_place, value_at
-from .activations import ACTIVATION_LAYERS, NAMES
+from .activations import ACTIVATION_LAYERS, NAMES, NOTHING_IN_INFERENCE
 from .registry import register_operation, register_rule
 
 layers = keras.layers
 
-_NOTHING_IN_INFERENCE = tuple(
-    getattr(layers, name)
-    for name in (
-        "ActivityRegularization",
-        "AlphaDropout",
-        "Dropout",
-        "GaussianDropout",
-        "GaussianNoise",
-        "Identity",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-    )
-    if hasattr(layers, name)
-)
 
-
-@register_rule(layers.Activation, *ACTIVATION_LAYERS, *_NOTHING_IN_INFERENCE)
+@register_rule(layers.Activation, *ACTIVATION_LAYERS, *NOTHING_IN_INFERENCE, layers.Masking)
 @register_operation(*(name.replace("_", "") for name in NAMES))
-@register_operation("cast", "copy", "identity", "stopgradient")
+@register_operation("cast", "clip", "copy", "exp", "expm1", "identity", "log", "log1p", "normalize")
+@register_operation("round", "sqrt", "stopgradient")
 def unchanged(call: TracedCall) -> Same:
     """Activations, and what only acts in training or not on values at all."""
     return same_place()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from ..compat import as_tensor, depthwise_kernel, keras
+from ..compat import as_tensor, as_tuple, depthwise_kernel, keras
 from ..contributions import At, Groups, Members, Sum, TracedCall, dims, value_at
 from ..kernels import DenseNodes, all_products, best_products, window_sums
 from ..windows import Slide, Windows
@@ -43,7 +43,26 @@ def _by_filter(kernel: tf.Tensor) -> tf.Tensor:
     return tf.reshape(rows, [-1, channels])
 
 
-@register_rule(layers.DepthwiseConv2D)
+_TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+
+
+@register_rule(*_TRANSPOSED)
+def transposed_convolution(call: TracedCall) -> Sum:
+    """Algorithm 2 with the windows of a convolution that goes the other way."""
+    *window, _, channels = call.layer.kernel.shape
+    weight_rows = call.layouts.of(call.layer.kernel, _by_filter_transposed)
+    compiled = math.prod(window) * channels >= _WORTH_COMPILING
+    return TransposedSum(
+        call.input, _bias(call.layer), weight_rows, _windows(call), _slide(call.layer), compiled
+    )
+
+
+def _by_filter_transposed(kernel: tf.Tensor) -> tf.Tensor:
+    """(*window, filters, C) to (filters · P, C)."""
+    return _by_filter(tf.linalg.matrix_transpose(kernel))
+
+
+@register_rule(layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 def depthwise_convolution(call: TracedCall) -> Sum:
     """Each window has one channel, so there is none to choose: positions compete alone."""
     kernel = depthwise_kernel(call.layer)
@@ -124,7 +143,7 @@ class ConvolutionSum(Sum):
         return self.weight_rows
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        size, strides, dilation, padding, groups = self.slide
+        size, strides, dilation, padding, groups, _ = self.slide
         by_filter = tf.reshape(weights, [-1, *size, tf.shape(weights)[1]])
         kernel = tf.transpose(by_filter, [*range(1, len(size) + 2), 0])
         kernel = _spread_taps(kernel, size, dilation)
@@ -169,6 +188,20 @@ class ConvolutionSum(Sum):
 
 
 @dataclass(frozen=True)
+class TransposedSum(ConvolutionSum):
+    """As `ConvolutionSum`: only the windows differ."""
+
+    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        size, strides, dilation, padding, *_ = self.slide
+        by_filter = tf.reshape(weights, [-1, *size, tf.shape(weights)[1]])
+        kernel = tf.transpose(by_filter, [*range(1, len(size) + 1), 0, len(size) + 1])
+        kernel = _spread_taps(kernel, size, dilation)
+        spatial = tf.unstack(self.windows.output_dims, len(size))
+        shape = tf.stack([tf.shape(source)[0], *spatial, tf.shape(by_filter)[0]])
+        return tf.nn.conv_transpose(source, kernel, shape, strides, padding.upper())
+
+
+@dataclass(frozen=True)
 class DepthwiseSum(Sum):
     """Every position in the window is a group of its own.
 
@@ -189,8 +222,11 @@ class DepthwiseSum(Sum):
         return self.kernel
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        size, strides, dilation, padding, _ = self.slide
+        size, strides, dilation, padding, *_ = self.slide
         weights = _spread_taps(weights, size, dilation)
+        if len(size) == 1:
+            # TensorFlow knows two dimensions only, with equal strides.
+            source, weights, strides = source[:, None], weights[None], strides * 2
         return tf.raw_ops.DepthwiseConv2dNative(
             input=source, filter=weights, strides=[1, *strides, 1], padding=padding.upper()
         )
@@ -234,8 +270,10 @@ def _spread_taps(weights: tf.Tensor, size: Sequence[int], dilation: Sequence[int
 
 
 def _slide(layer) -> Slide:
-    size, groups = tuple(layer.kernel_size), getattr(layer, "groups", 1)
-    return Slide(size, tuple(layer.strides), tuple(layer.dilation_rate), layer.padding, groups)
+    size, groups = as_tuple(layer.kernel_size), getattr(layer, "groups", 1)
+    strides, dilation = as_tuple(layer.strides), as_tuple(layer.dilation_rate)
+    transposed = isinstance(layer, _TRANSPOSED)
+    return Slide(size, strides, dilation, layer.padding, groups, transposed)
 
 
 def _products(source, at: At, unit, weight, bias) -> tf.Tensor:

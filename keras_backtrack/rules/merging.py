@@ -15,7 +15,6 @@ from ..contributions import (
     ravel,
     unravel,
 )
-from .activations import is_gate
 from .registry import register_rule
 
 layers = keras.layers
@@ -57,23 +56,16 @@ def extreme(call: TracedCall) -> Branches:
 
 @register_rule(layers.Multiply)
 def multiply(call: TracedCall) -> Branches:
-    """Factors explain a product equally, but gates are constants.
+    """Factors explain a product equally, but gates are constants (`gates.py`).
 
-    A gate is the output of a sigmoid or soft-max, or is broadcast, as in squeeze-and-excite. Of
-    several factors the best path takes the largest. Each is asked the opposite where the product
+    Of several factors the best path takes the largest. Each is asked the opposite where the product
     of the others is negative.
     """
-    full = call.output.shape[1:]
-    gate = [
-        is_gate(maker) or tensor.shape[1:] != full
-        for tensor, maker in zip(call.inputs, call.makers, strict=True)
-    ]
-    followed = [not g or all(gate) for g in gate]
 
     def parts(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [
             tf.abs(value) if follow else tf.zeros_like(value)
-            for value, follow in zip(values, followed, strict=True)
+            for value, follow in zip(values, call.followed, strict=True)
         ]
 
     def flips(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -82,7 +74,8 @@ def multiply(call: TracedCall) -> Branches:
 
     def evenly(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [
-            tf.fill(tf.shape(value), float(f)) for value, f in zip(values, followed, strict=True)
+            tf.fill(tf.shape(value), float(follow))
+            for value, follow in zip(values, call.followed, strict=True)
         ]
 
     return Branches(parts, flips, evenly)

@@ -60,6 +60,45 @@ def divide(call: TracedCall) -> Same | Moves | Branches:
     return _scaled(call, constant if call.operands[0] is call.input else -constant)
 
 
+@register_operation("reciprocal", "rsqrt")
+def falling(call: TracedCall) -> Same:
+    """As what is divided by: the larger, the smaller."""
+    return same_place(tf.constant([-1.0]))
+
+
+@register_operation("abs", "square")
+def even(call: TracedCall) -> Moves:
+    """Falls below zero."""
+
+    def to(at: At) -> list[Arrival]:
+        negative = value_at(call.input, at.image, at.unit) < 0
+        return [Arrival(at.unit, 1.0 - 2.0 * tf.cast(negative, tf.float32))]
+
+    return Moves(to)
+
+
+@register_operation("where")
+def where(call: TracedCall) -> Moves:
+    """What was chosen; where that is a constant, the path ends."""
+    condition, *branches = call.operands
+    place_of = {id(tensor): place for place, tensor in enumerate(call.inputs)}
+
+    def to(at: At) -> list[Arrival | None]:
+        place = unravel(at.unit, dims(call.output))
+        own = broadcast_back(place, dims(condition))
+        # A condition without a row for each image has one for all.
+        image = at.image % tf.shape(condition, tf.int64)[0]
+        chosen = value_at(tf.cast(condition, tf.float32), image, own) > 0
+        arrivals: list[Arrival | None] = [None] * len(call.inputs)
+        for branch, here in zip(branches, (chosen, ~chosen), strict=True):
+            if id(branch) in place_of:
+                unit = broadcast_back(place, dims(branch))
+                arrivals[place_of[id(branch)]] = Arrival(unit, here=here)
+        return arrivals
+
+    return Moves(to)
+
+
 @register_operation("maximum", "minimum")
 def extreme(call: TracedCall) -> Branches | Same | Moves:
     """Of two tensors the one that won; a bound leaves the unit what it is."""

@@ -5,10 +5,22 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from ..compat import as_tuple, keras
-from ..contributions import Arrival, At, Groups, Members, Moves, Sum, TracedCall, dims, value_at
+from ..compat import as_tuple, keras, operation_name
+from ..contributions import (
+    Arrival,
+    At,
+    Groups,
+    Members,
+    Moves,
+    Sum,
+    TracedCall,
+    dims,
+    product,
+    unravel,
+    value_at,
+)
 from ..windows import Slide, Windows
-from .registry import register_rule
+from .registry import register_operation, register_rule
 
 layers = keras.layers
 
@@ -36,6 +48,34 @@ def max_pooling(call: TracedCall) -> Moves:
 def average_pooling(call: TracedCall) -> Sum:
     """A sum with equal weights, spread like a Dense layer's."""
     return MeanSum(call.input, None, _windows(call), _slide(call.layer))
+
+
+@register_operation("max", "min")
+def extreme_along_axes(call: TracedCall) -> Moves:
+    """Along some axes, as a pooling window."""
+    least = operation_name(call.layer) == "min"
+    axis = call.arguments.get("axis")
+    rank = call.input.shape.rank
+    axes = range(rank) if axis is None else [axis] if isinstance(axis, int) else axis
+    along = sorted(int(a) % rank - 1 for a in axes)
+    sizes = dims(call.input)
+    inside = unravel(
+        tf.range(tf.cast(product([sizes[a] for a in along]), tf.int64)), [sizes[a] for a in along]
+    )
+    kept = [a for a in range(rank - 1) if a not in along]
+
+    def to(at: At) -> list[Arrival]:
+        place = dict(zip(along, (c[None] for c in inside), strict=True))
+        outside = unravel(at.unit, [sizes[a] for a in kept])
+        place.update(zip(kept, (c[:, None] for c in outside), strict=True))
+        unit = tf.zeros(tf.stack([tf.size(at.unit), tf.size(inside[0])]), tf.int64)
+        for a, size in enumerate(sizes):
+            unit = unit * size + place[a]
+        value = value_at(call.input, at.image[:, None], unit)
+        winner = tf.math.top_k(-value if least else value, 1).indices
+        return [Arrival(tf.gather(unit, winner, batch_dims=1)[:, 0])]
+
+    return Moves(to)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,16 @@ from typing import Any
 import tensorflow as tf
 
 from ..compat import operation_name
-from ..contributions import Branches, Moves, Same, Sum, TracedCall
+from ..contributions import Contributions, TracedCall
 from ..errors import UnsupportedLayerError
 from ..graph import Call, Graph
 from ..layouts import Layouts
+from ..opening import is_recurrent
 from .activations import is_elementwise
+from .gates import followed, reached
+from .gradient import gradient
 
-Rule = Callable[[TracedCall], Same | Moves | Branches | Sum]
+Rule = Callable[[TracedCall], Contributions]
 
 _RULES: dict[type, Rule] = {}
 _OPERATIONS: dict[str, Rule] = {}
@@ -66,63 +69,73 @@ def register_operation(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def traced_call(
-    graph: Graph, call: Call, tensors: dict[int, tf.Tensor], layouts: Layouts
-) -> TracedCall:
-    """A call as its rule wants to see it."""
-    return TracedCall(
-        call.layer,
-        [tensors[number] for number in call.inputs],
-        tensors[call.outputs[0]],
-        layouts,
-        graph.makers(call),
-        call.operands(tensors),
-    )
-
-
-def contributions_of(call: Call, traced: TracedCall) -> Same | Moves | Branches | Sum:
-    """Asks the rule of a call's layer for its contributions."""
-    rule, problem = _find(call.layer)
-    if rule is None:
-        raise UnsupportedLayerError(f"{call.describe()}: {problem}")
-    return rule(traced)
-
-
 def is_known(layer: Any) -> bool:
     """Whether there is a rule for a layer, or for its class with other settings."""
     return _rule_of(layer)[0] is not None
 
 
-def rule_name(layer: Any) -> str:
-    """Name of the function that is a layer's rule."""
-    rule, _ = _find(layer)
-    return "none" if rule is None else f"{rule.__module__.split('.')[-1]}.{rule.__name__}"
+class Rules:
+    """The rule of each call of a graph.
 
+    Args:
+        fallback: `"gradient"` to serve calls without a rule by their gradient; None to refuse them.
+    """
 
-def check_support(graph: Graph) -> None:
-    """Raises `UnsupportedLayerError` that lists every call without a rule, if there is one."""
-    problems = []
-    for place, call in enumerate(graph.calls):
-        rule, problem = _find(call.layer)
-        if rule is None:
-            problems.append(
-                f"  call {place + 1} of {len(graph.calls)}: {call.describe()}: {problem}"
+    def __init__(self, fallback: str | None = None) -> None:
+        self._fallback = fallback
+        self.layouts = Layouts()
+
+    def check(self, graph: Graph) -> None:
+        """Raises `UnsupportedLayerError` that lists every call without a rule, if there is one."""
+        problems = self._problems(graph)
+        if problems:
+            raise UnsupportedLayerError(
+                "These layers between the input and the output have no rule. Each can be given "
+                "one: `@keras_backtrack.register_rule(TheLayerClass)` above a function that says "
+                "what the layer's output is made of (its docstring has an example). Or let "
+                "`fallback='gradient'` serve them by their local gradient. Received:\n"
+                + "\n".join(problems)
             )
-    if problems:
-        raise UnsupportedLayerError(
-            "These layers between the input and the output have no rule. Each can be given one: "
-            "`@keras_backtrack.register_rule(TheLayerClass)` above a function that returns what "
-            "the layer's output is made of (its docstring has an example). Received:\n"
-            + "\n".join(problems)
-        )
 
+    def trace(
+        self, graph: Graph, call: Call, position: int, tensors: dict[int, tf.Tensor]
+    ) -> TracedCall:
+        """A call as its rule wants to see it, asked about one of its outputs."""
+        inputs = [tensors[number] for number in call.inputs]
+        output = tensors[call.outputs[position]]
+        return TracedCall(call, position, inputs, output, followed(graph, call), self.layouts)
 
-def _find(layer: Any) -> tuple[Rule | None, str]:
-    """The rule of a layer; or None and what stands in the way."""
-    rule, problem = _rule_of(layer)
-    if rule is not None and rule.__module__.startswith(__package__):
-        return _suits_built_in(layer, rule)
-    return rule, problem
+    def ask(self, call: TracedCall) -> Contributions:
+        """Asks the rule of a call for its contributions."""
+        rule, problem = self._find(call.call)
+        if rule is None:
+            raise UnsupportedLayerError(f"{call.call.describe()}: {problem}")
+        return rule(call)
+
+    def name(self, call: Call) -> str:
+        """Name of the function that is a call's rule."""
+        rule, _ = self._find(call)
+        return "none" if rule is None else f"{rule.__module__.split('.')[-1]}.{rule.__name__}"
+
+    def _problems(self, graph: Graph) -> list[str]:
+        problems = []
+        for call in reached(graph):
+            rule, problem = self._find(call)
+            if rule is None:
+                place = f"call {graph.calls.index(call) + 1} of {len(graph.calls)}"
+                problems.append(f"  {place}: {call.describe()}: {problem}")
+            elif call.cell is not None and rule is not gradient:
+                problems.extend(self._problems(call.cell))
+        return problems
+
+    def _find(self, call: Call) -> tuple[Rule | None, str]:
+        """The rule of a call's layer; or None and what stands in the way."""
+        rule, problem = _rule_of(call.layer)
+        if rule is not None and rule.__module__.startswith(__package__):
+            rule, problem = _suits_built_in(call, rule)
+        if rule is None and self._fallback == "gradient":
+            return gradient, ""
+        return rule, problem
 
 
 def _rule_of(layer: Any) -> tuple[Rule | None, str]:
@@ -139,13 +152,19 @@ def _rule_of(layer: Any) -> tuple[Rule | None, str]:
     return None, "no rule for this class"
 
 
-def _suits_built_in(layer: Any, rule: Rule) -> tuple[Rule | None, str]:
+def _suits_built_in(call: Call, rule: Rule) -> tuple[Rule | None, str]:
     """What our own rules take for granted about a layer's settings."""
+    layer = call.layer
     activation = getattr(layer, "activation", None)
     if not is_elementwise(activation):
         return None, f"its activation {activation!r} is not known to act on each unit alone"
-    if getattr(layer, "data_format", None) == "channels_first":
-        return None, "data_format='channels_first'"
-    if getattr(layer, "interpolation", "nearest") != "nearest":
-        return None, f"interpolation={layer.interpolation!r}"
+    if getattr(layer, "interpolation", "nearest") not in ("area", "bilinear", "nearest"):
+        return None, f"interpolation={layer.interpolation!r} weighs some neighbours negatively"
+    if any(getattr(layer, name, False) for name in ("crop_to_aspect_ratio", "pad_to_aspect_ratio")):
+        return None, "cuts or pads to keep the picture's proportions"
+    if is_recurrent(layer):
+        if call.cell is None:
+            return None, "what its cell does cannot be recorded"
+        if getattr(layer, "stateful", False) or getattr(layer, "time_major", False):
+            return None, "stateful=True or time_major=True"
     return rule, ""

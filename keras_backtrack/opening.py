@@ -1,0 +1,191 @@
+"""What layers are made of: their `call` recorded on symbolic tensors, as in the Functional API."""
+
+import inspect
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from .compat import (
+    KerasCall,
+    give_kernel,
+    is_symbolic,
+    is_variable,
+    keeping_nodes,
+    keras,
+    layers_in,
+    mask_of,
+    recorded_calls,
+    reverse_time,
+    takes_training,
+    twin,
+)
+
+layers = keras.layers
+
+
+class Opened(NamedTuple):
+    """A layer opened up.
+
+    Attributes:
+        model: What it does. Its inputs are the tensors of the layer's arguments in their order,
+            and behind them the masks of some.
+        masked: Which of those tensors have their masks among the inputs.
+    """
+
+    model: keras.Model
+    masked: list[int]
+
+
+def opened(layer: Any, args: tuple, kwargs: dict) -> Opened:
+    """Records what a layer's `call` does, for one call of it.
+
+    Args:
+        layer: The layer, built.
+        args, kwargs: Its arguments, symbolic tensors inside.
+
+    Raises:
+        Exception: Whatever `call` raises where it does something that cannot be recorded.
+    """
+    fresh, masks = [], {}
+
+    def renewed(value: Any) -> Any:
+        if not is_symbolic(value):
+            return value
+        tensor = _like(value)
+        if mask_of(value) is not None:
+            masks[len(fresh)] = tensor._keras_mask = _like(mask_of(value))
+        fresh.append(tensor)
+        return tensor
+
+    args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))
+
+    def record() -> keras.Model:
+        return keras.Model([*fresh, *masks.values()], _record(layer, args, kwargs))
+
+    return Opened(keeping_nodes(layers_in(layer), record), list(masks))
+
+
+def _record(layer: Any, args: tuple, kwargs: dict) -> Any:
+    if is_channels_first(layer):
+        return _channels_last(layer, *args)
+    if isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
+        return _separated(layer, *args)
+    if isinstance(layer, layers.Bidirectional):
+        return _both_ways(layer, *args)
+    given = _with_masks(layer, args, kwargs)
+    if takes_training(layer):
+        given["training"] = False
+    return layer.call(**given)
+
+
+def opened_cell(made: KerasCall) -> keras.Model:
+    """Records what a recurrent layer does at one time step.
+
+    Returns:
+        A model from one time step of the sequence, and the states, to the output and new states.
+    """
+    layer = made.layer
+    sequence = next(value for value in tf.nest.flatten(made.args) if is_symbolic(value))
+    step = keras.Input(batch_shape=(None, *sequence.shape[2:]), dtype=sequence.dtype)
+    if isinstance(layer, layers.TimeDistributed):
+        return keeping_nodes(layers_in(layer), lambda: keras.Model(step, layer.layer(step)))
+    cell = layer.cell
+    states = [keras.Input((n,), dtype=step.dtype) for n in tf.nest.flatten(cell.state_size)]
+    packed = tf.nest.pack_sequence_as(cell.state_size, states)
+    packed = packed if tf.nest.is_nested(packed) else [packed]
+
+    def record() -> keras.Model:
+        training = {"training": False} if takes_training(cell) else {}
+        outputs = tf.nest.flatten(cell.call(step, packed, **training))
+        return keras.Model([step, *states], outputs)
+
+    return keeping_nodes(layers_in(cell), record)
+
+
+def is_channels_first(layer: Any) -> bool:
+    """Whether a layer has the channels of its tensors before all other axes."""
+    return getattr(layer, "data_format", None) == "channels_first"
+
+
+def is_recurrent(layer: Any) -> bool:
+    """Whether a layer does the same at every time step of a sequence."""
+    return isinstance(layer, (layers.RNN, layers.TimeDistributed))
+
+
+def holds_derived_numbers(model: keras.Model) -> bool:
+    """Whether numbers were worked out while a layer was recorded, from its variables perhaps."""
+    values = tf.nest.flatten([[call.args, call.kwargs] for call in recorded_calls(model)])
+    return any(
+        tf.is_tensor(v) and not is_variable(v) and v.dtype.is_floating and v.shape.rank > 0
+        for v in values
+        if not is_symbolic(v)
+    )
+
+
+def _like(value: Any) -> Any:
+    return keras.Input(batch_shape=value.shape, dtype=value.dtype)
+
+
+def _with_masks(layer: Any, args: tuple, kwargs: dict) -> dict:
+    """The arguments by name, with the masks that Keras puts in when it calls a layer."""
+    signature = inspect.signature(layer.call)
+    given = dict(signature.bind_partial(*args, **kwargs).arguments)
+    first = next(iter(given))
+    for name, value in list(given.items()):
+        masks = tf.nest.map_structure(mask_of, value)
+        key = "mask" if name == first and "mask" in signature.parameters else f"{name}_mask"
+        is_masked = any(mask is not None for mask in tf.nest.flatten(masks))
+        if is_masked and key in signature.parameters and given.get(key) is None:
+            given[key] = masks
+    return given
+
+
+def _channels_last(layer: Any, x: Any) -> Any:
+    """Brings the channels to the end first, and back after."""
+    rank = len(x.shape)
+    last = layers.Permute((*range(2, rank), 1), name="channels_last")(x)
+    y = twin(layer, data_format="channels_last")(last)
+    if len(y.shape) < rank:
+        return y
+    return layers.Permute((rank - 1, *range(1, rank - 1)), name="channels_first")(y)
+
+
+def _separated(layer: Any, x: Any) -> Any:
+    """Calls the depthwise and the pointwise layer that a separable convolution is made of."""
+    rank = len(layer.kernel_size)
+    depthwise = getattr(layers, f"DepthwiseConv{rank}D")(
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        depth_multiplier=layer.depth_multiplier,
+        dilation_rate=layer.dilation_rate,
+        name="depthwise",
+    )
+    pointwise = getattr(layers, f"Conv{rank}D")(
+        layer.filters, 1, activation=layer.activation, name="pointwise"
+    )
+    give_kernel(depthwise, layer.depthwise_kernel)
+    give_kernel(pointwise, layer.pointwise_kernel, layer.bias)
+    return pointwise(depthwise(x))
+
+
+_MERGED = {
+    "concat": layers.Concatenate,
+    "sum": layers.Add,
+    "ave": layers.Average,
+    "mul": layers.Multiply,
+}
+
+
+def _both_ways(layer: Any, x: Any) -> Any:
+    """Calls the two recurrent layers that a bidirectional one is made of."""
+    forward, backward = (
+        tf.nest.flatten(way(x)) for way in (layer.forward_layer, layer.backward_layer)
+    )
+    last = reverse_time(backward[0]) if layer.return_sequences else backward[0]
+    if layer.merge_mode is None:
+        merged = [forward[0], last]
+    else:
+        merged = [_MERGED[layer.merge_mode](name="merged")([forward[0], last])]
+    outputs = [*merged, *forward[1:], *backward[1:]]
+    return outputs[0] if len(outputs) == 1 else outputs

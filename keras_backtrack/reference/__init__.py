@@ -1,0 +1,69 @@
+"""The paper's algorithms as plain loops over NumPy arrays: the oracle and the baseline.
+
+Nothing here is shared with the fast path but the list of calls and which of their inputs decisions
+are followed into. M is a dictionary: a node is `(place, sign)`, the place a tuple of coordinates,
+and its value is its mass. Each rule takes one node and returns its children with their shares,
+which add up to 1, or to less where paths end.
+
+All arithmetic on contributions is in float32, and a window's products are added up position by
+position in row-major order, so that ties and near ties fall as they do on the fast path.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ..compat import keras
+from ..reading import read_graph
+from .step import READ, Limits, Memory
+from .walk import walk
+
+__all__ = ["ALL_PATHS", "Limits", "Memory", "Reference", "backtrack"]
+
+# The posterior: every positive contribution of every unit.
+ALL_PATHS = Limits(None, None, None, all_paths=True)
+
+
+class Reference(NamedTuple):
+    """What `backtrack` returns.
+
+    Attributes:
+        nodes: By name of the tensor, the paper's memory vector M there.
+        lost: Mass of the paths that ended on the way.
+    """
+
+    nodes: dict[str, Memory]
+    lost: float
+
+
+def backtrack(
+    model: keras.Model,
+    image: np.ndarray | Sequence[np.ndarray],
+    target: int,
+    limits: Limits | None = None,
+    activations: dict[int, np.ndarray] | None = None,
+) -> Reference:
+    """Walks one decision about one image back to its pixels.
+
+    Args:
+        model: A built model with one output.
+        image: The image, without a batch axis; for several inputs one for each.
+        target: Which unit of the output to explain, row-major.
+        limits: How many contributions are kept; None for the defaults.
+        activations: Every tensor's activation for this image, without a batch axis, by its number
+            in the model's graph. By default the model is run.
+    """
+    READ.clear()
+    graph = read_graph(model)
+    if activations is None:
+        images = image if isinstance(image, (list, tuple)) else [image]
+        specs = [graph.specs[number] for number in graph.inputs]
+        pairs = zip(images, specs, strict=True)
+        tensors = graph.replay([tf.cast(values, spec.dtype)[None] for values, spec in pairs])
+        activations = {number: np.asarray(tensor)[0] for number, tensor in tensors.items()}
+    place = np.unravel_index(target, activations[graph.output].shape)
+    roots = {graph.output: {(tuple(map(int, place)), 1): 1.0}}
+    memory, lost = walk(graph, activations, roots, limits or Limits())
+    return Reference({graph.names[n]: dict(m) for n, m in memory.items() if m}, lost)

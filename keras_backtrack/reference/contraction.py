@@ -1,0 +1,115 @@
+"""Products summed over axes that two tensors have in common, as plain loops."""
+
+from itertools import product
+
+import numpy as np
+
+from .step import Child, Place, Step, asks, best_of, shares_of, weights_of
+
+Operand = tuple[str, np.ndarray]
+
+
+def einsum_dense(call: Step, place: Place, sign: int) -> list[Child]:
+    """What the equation says; its first letter is the batch."""
+    source, kernel, output = _letters(call.layer.equation)
+    weights = kernel, weights_of(call.layer, "kernel")
+    return _products(call, 0, (source[1:], call.inputs[0]), weights, output[1:], place, sign)
+
+
+def einsum(call: Step, place: Place, sign: int) -> list[Child]:
+    """What the equation says."""
+    texts = [*call.call.args, *call.arguments.values()]
+    return _of_two(call, *_letters(next(t for t in texts if "->" in str(t))), place, sign)
+
+
+def matmul(call: Step, place: Place, sign: int) -> list[Child]:
+    """Rows with columns, matrix by matrix."""
+    first, second = (len(np.shape(value)) for value in _operands(call))
+    # Those of the network lack their batch axis here.
+    ranks = [r + (p in _places_of_tensors(call)) for p, r in enumerate((first, second))]
+    before = "abcdef"[: max(ranks) - 2]
+    left, right = (before[len(before) - r + 2 :] for r in ranks)
+    rows = "im" if not call.arguments.get("transpose_a") else "mi"
+    columns = "mj" if not call.arguments.get("transpose_b") else "jm"
+    return _of_two(call, left + rows, right + columns, before + "ij", place, sign)
+
+
+def attention(call: Step, place: Place, sign: int) -> list[Child]:
+    """softmax(Q·K) is a constant that weighs the values."""
+    query, key, value, *masks = call.inputs
+    scale = call.call.kwargs.get("scale") or 1 / np.sqrt(query.shape[-1])
+    scores = np.einsum("tnh,snh->nts", query, key) * scale
+    allowed = np.ones(scores.shape, bool)
+    if masks:
+        allowed &= masks[0]
+    if call.arguments.get("is_causal"):
+        allowed &= np.tril(allowed[0])
+    scores = np.where(allowed, scores, np.float32(-1e30))
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = ("nts", weights / weights.sum(axis=-1, keepdims=True))
+    return _products(call, 2, ("snh", value), weights, "tnh", place, sign)
+
+
+def reduced(call: Step, place: Place, sign: int) -> list[Child]:
+    """A sum or mean over axes: all weights are equal."""
+    (source,) = call.inputs
+    axis = call.arguments["axis"]
+    axes = {a % (source.ndim + 1) - 1 for a in ([axis] if isinstance(axis, int) else axis)}
+    letters = "abcdef"[: source.ndim]
+    kept = "".join(c for i, c in enumerate(letters) if i not in axes)
+    sizes = [n for i, n in enumerate(source.shape) if i not in axes]
+    if sizes:
+        place = np.unravel_index(np.ravel_multi_index(place, call.output.shape), sizes)
+    ones = "", np.ones((), np.float32)
+    return _products(call, 0, (letters, source), ones, kept, tuple(place)[: len(sizes)], sign)
+
+
+def _letters(equation: str) -> list[str]:
+    return equation.replace("->", ",").replace(" ", "").split(",")
+
+
+def _operands(call: Step) -> list:
+    tensors = dict(zip(call.call.inputs, call.inputs, strict=True))
+    values = call.call.operands(tensors)
+    return [v for item in values for v in (item if isinstance(item, list) else [item])]
+
+
+def _places_of_tensors(call: Step) -> list[int]:
+    """Which of the two operands are tensors of the network."""
+    return [
+        place
+        for place, value in enumerate(_operands(call)[:2])
+        if any(value is tensor for tensor in call.inputs)
+    ]
+
+
+def _of_two(call: Step, first: str, second: str, output: str, place, sign) -> list[Child]:
+    operands, names, children = _operands(call), (first, second), []
+    places = _places_of_tensors(call)
+    pairs = [(names[p][1:] if p in places else names[p], np.asarray(operands[p])) for p in range(2)]
+    for branch in call.followed:
+        own = places[branch]
+        found = _products(call, branch, pairs[own], pairs[1 - own], output[1:], place, sign)
+        children += [c._replace(share=c.share / len(call.followed)) for c in found]
+    return children
+
+
+def _products(
+    call: Step, branch: int, own: Operand, other: Operand, output: str, place: Place, sign: int
+) -> list[Child]:
+    """The best products for one unit of the output."""
+    (letters, source), (kernel_letters, kernel) = own, other
+    at = dict(zip(output, place, strict=True))
+    sizes = dict(zip(letters, source.shape, strict=True))
+    summed = [c for c in letters if c not in output]
+    places, values, weights = [], [], []
+    for inside in product(*(range(sizes[c]) for c in summed)):
+        at.update(zip(summed, inside, strict=True))
+        places.append(tuple(at[c] for c in letters))
+        weights.append(kernel[tuple(at[c] for c in kernel_letters)])
+        values.append(np.float32(sign) * (source[places[-1]] * np.float32(weights[-1])))
+    best = best_of(values, call.limits.top_n)
+    return [
+        Child(tuple(map(int, places[i])), asks(sign, weights[i]), share, branch)
+        for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
+    ]

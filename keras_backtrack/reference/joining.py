@@ -1,0 +1,109 @@
+"""Several branches brought together, and bare arithmetic, as plain loops."""
+
+import numpy as np
+
+from .step import Child, Place, Step, asks, best_of, shares_of
+
+
+def _aligned(inputs, place) -> list[Place]:
+    """The place in each input that broadcasting brings to a place of the output."""
+    return [
+        tuple(
+            0 if size == 1 else p
+            for p, size in zip(place[len(place) - branch.ndim :], branch.shape, strict=True)
+        )
+        for branch in inputs
+    ]
+
+
+def _join(places, values, signs, limits) -> list[Child]:
+    """The largest value takes all; on all paths, each positive one its share."""
+    if limits.all_paths:
+        chosen = best_of(values, None)
+        shares = shares_of([values[i] for i in chosen])
+        return [Child(places[i], signs[i], s, i) for i, s in zip(chosen, shares, strict=True)]
+    winner = values.index(max(values))
+    return [Child(places[winner], signs[winner], 1.0, winner)]
+
+
+def add(call: Step, place: Place, sign: int) -> list[Child]:
+    """Sums, and means."""
+    places = _aligned(call.inputs, place)
+    values = [sign * branch[p] for branch, p in zip(call.inputs, places, strict=True)]
+    return _join(places, values, [sign] * len(values), call.limits)
+
+
+def subtract(call: Step, place: Place, sign: int) -> list[Child]:
+    """a - b is a + (-1)·b."""
+    places = _aligned(call.inputs, place)
+    values = [sign * call.inputs[0][places[0]], -sign * call.inputs[1][places[1]]]
+    return _join(places, values, [sign, -sign], call.limits)
+
+
+def extreme(call: Step, place: Place, sign: int) -> list[Child]:
+    """The branch that won."""
+    least = call.call.kind.lower() == "minimum"
+    places = _aligned(call.inputs, place)
+    values = [branch[p] for branch, p in zip(call.inputs, places, strict=True)]
+    best = min(values) if least else max(values)
+    winner = values.index(best)
+    return [Child(places[winner], sign, 1.0, winner)]
+
+
+def multiply(call: Step, place: Place, sign: int) -> list[Child]:
+    """Factors share equally, or the largest takes all."""
+    places = _aligned(call.inputs, place)
+    values = [branch[p] for branch, p in zip(call.inputs, places, strict=True)]
+    signs = [
+        int(np.prod([asks(1, v) for j, v in enumerate(values) if j != i])) * sign
+        for i in range(len(values))
+    ]
+    if call.limits.all_paths:
+        share = 1 / len(call.followed)
+        return [Child(places[i], signs[i], share, i) for i in call.followed]
+    winner = max(call.followed, key=lambda i: (abs(values[i]), -i))
+    return [Child(places[winner], signs[winner], 1.0, winner)]
+
+
+def arithmetic(call: Step, place: Place, sign: int) -> list[Child]:
+    """A bare operation on two tensors, or on a tensor and a constant."""
+    name = call.call.kind
+    if len(call.inputs) == 2:
+        if name == "divide":
+            source, by = _aligned(call.inputs, place)
+            return [Child(source, asks(sign, call.inputs[1][by]), 1.0)]
+        rules = {"add": add, "subtract": subtract, "multiply": multiply}
+        return rules.get(name, extreme)(call, place, sign)
+    tensor = object()
+    first, second = call.call.operands({call.call.inputs[0]: tensor})[:2]
+    from_constant = first is not tensor
+    weight = 1.0
+    if name in ("multiply", "divide"):
+        constant = np.asarray(first if from_constant else second)
+        weight = np.broadcast_to(constant, (1, *call.output.shape))[0][place]
+    if name in ("subtract", "divide") and from_constant:
+        weight = -weight
+    (source,) = _aligned(call.inputs, place)
+    return [Child(source, asks(sign, weight), 1.0)]
+
+
+def where(call: Step, place: Place, sign: int) -> list[Child]:
+    """What was chosen, unless it is a constant."""
+    tensors = {number: i for i, number in enumerate(call.call.inputs)}
+    condition, *branches = call.call.operands(tensors)
+    is_first = call.inputs[condition] if isinstance(condition, int) else np.asarray(condition)[0]
+    chosen = branches[0] if np.broadcast_to(is_first, call.output.shape)[place] else branches[1]
+    if chosen not in tensors.values():
+        return []
+    return [Child(_aligned([call.inputs[chosen]], place)[0], sign, 1.0, chosen)]
+
+
+def concatenate(call: Step, place: Place, sign: int) -> list[Child]:
+    """The branch that holds the place."""
+    axis = call.layer.axis - 1 if call.layer.axis > 0 else call.layer.axis + call.output.ndim
+    place = list(place)
+    for number, branch in enumerate(call.inputs):
+        if place[axis] < branch.shape[axis]:
+            return [Child(tuple(place), sign, 1.0, number)]
+        place[axis] -= branch.shape[axis]
+    raise AssertionError("a place outside of all branches")

@@ -1,0 +1,137 @@
+"""The walk itself, and which loop serves which layer."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..compat import keras, operation_name
+from ..errors import UnsupportedLayerError
+from ..graph import Call, Graph
+from ..rules.gates import followed
+from . import contraction, joining, moving, recurrent, weighted
+from .step import Limits, Memory, Step
+
+
+class Walked(NamedTuple):
+    """By tensor number the paper's memory vector M there, and the mass that ended."""
+
+    nodes: dict[int, Memory]
+    lost: float
+
+
+def walk(
+    graph: Graph, activations: dict[int, np.ndarray], roots: dict[int, Memory], limits: Limits
+) -> Walked:
+    """Takes nodes at some tensors back to the graph's inputs.
+
+    Args:
+        graph: The calls.
+        activations: Every tensor's activation, without a batch axis.
+        roots: Where to start, by tensor number.
+        limits: How many contributions are kept.
+    """
+    memory: dict[int, Memory] = defaultdict(lambda: defaultdict(float))
+    memory.update((number, defaultdict(float, nodes)) for number, nodes in roots.items())
+    lost = 0.0
+
+    def inside(cell: Graph, values: dict[int, np.ndarray], start: dict[int, Memory]) -> dict:
+        return walk(cell, values, start, limits).nodes
+
+    for call in reversed(graph.calls):
+        for position, number in enumerate(call.outputs):
+            if not memory[number]:
+                continue
+            open_inputs = [i for i, follow in enumerate(followed(graph, call)) if follow]
+            inputs = [activations[n] for n in call.inputs]
+            step = Step(call, position, inputs, activations[number], open_inputs, limits, inside)
+            rule = _rule_for(call)
+            for (place, sign), mass in memory[number].items():
+                children = rule(step, place, sign)
+                reached = sum(child.share for child in children)
+                if reached < 1 - 1e-6:
+                    lost += mass * (1 - reached)
+                for child in children:
+                    arrived = memory[call.inputs[child.branch]]
+                    arrived[child.place, child.sign] += mass * child.share
+    return Walked(memory, lost)
+
+
+def _any_rank(*names: str) -> tuple[str, ...]:
+    return tuple(f"{name}{rank}D" for name in names for rank in (1, 2, 3))
+
+
+_LAYERS: list[tuple[Callable, tuple[str, ...]]] = [
+    (weighted.dense, ("Dense",)),
+    (weighted.transposed_convolution, tuple(f"Conv{rank}DTranspose" for rank in (1, 2, 3))),
+    (weighted.convolution, _any_rank("Conv")),
+    (weighted.depthwise_convolution, ("DepthwiseConv1D", "DepthwiseConv2D")),
+    (weighted.max_pooling, _any_rank("MaxPooling", "GlobalMaxPooling")),
+    (weighted.average_pooling, _any_rank("AveragePooling", "GlobalAveragePooling")),
+    (contraction.einsum_dense, ("EinsumDense",)),
+    (recurrent.recurrent, ("RNN", "TimeDistributed")),
+    (moving.prelu, ("PReLU",)),
+    (moving.batch_normalization, ("BatchNormalization",)),
+    (moving.rescaling, ("Rescaling",)),
+    (moving.reshape, ("Flatten", "Reshape")),
+    (moving.zero_padding, _any_rank("ZeroPadding")),
+    (moving.cropping, _any_rank("Cropping")),
+    (moving.permute, ("Permute",)),
+    (moving.repeat_vector, ("RepeatVector",)),
+    (
+        weighted.resized,
+        ("Resizing", "UpSampling2D", *_any_rank("AdaptiveAveragePooling")),
+    ),
+    (moving.up_sampling, _any_rank("UpSampling")),
+    (moving.embedding, ("Embedding",)),
+    (moving.normalization, ("GroupNormalization", "LayerNormalization")),
+    (joining.add, ("Add", "Average")),
+    (joining.subtract, ("Subtract",)),
+    (joining.extreme, ("Maximum", "Minimum")),
+    (joining.multiply, ("Multiply",)),
+    (joining.concatenate, ("Concatenate",)),
+    (
+        moving.unchanged,
+        (
+            *("Activation", "ELU", "LeakyReLU", "ReLU", "Softmax", "ThresholdedReLU"),
+            *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout"),
+            *("GaussianNoise", "Identity", "Masking", "Normalization", "UnitNormalization"),
+            *_any_rank("SpatialDropout"),
+        ),
+    ),
+]
+
+_OPERATIONS: list[tuple[Callable, tuple[str, ...]]] = [
+    (joining.arithmetic, ("add", "subtract", "multiply", "divide", "maximum", "minimum")),
+    (joining.where, ("where",)),
+    (moving.negative, ("negative", "reciprocal", "rsqrt")),
+    (moving.even, ("abs", "square")),
+    (moving.reshape, ("expanddims", "ravel", "reshape", "squeeze")),
+    (weighted.extreme_along_axes, ("max", "min")),
+    (contraction.attention, ("dotproductattention",)),
+    (contraction.einsum, ("einsum",)),
+    (contraction.matmul, ("matmul",)),
+    (contraction.reduced, ("mean", "sum")),
+    (
+        moving.moved,
+        (
+            *("broadcastto", "concatenate", "flip", "getitem", "moveaxis", "pad", "repeat"),
+            *("roll", "split", "stack", "swapaxes", "take", "tile", "transpose", "unstack"),
+        ),
+    ),
+]
+
+
+def _rule_for(call: Call) -> Callable:
+    operation = operation_name(call.layer)
+    if operation is not None:
+        rules = [rule for rule, names in _OPERATIONS if operation in names]
+        return rules[0] if rules else moving.unchanged
+    for rule, names in _LAYERS:
+        classes = tuple(getattr(keras.layers, n) for n in names if hasattr(keras.layers, n))
+        if isinstance(call.layer, classes):
+            return rule
+    raise UnsupportedLayerError(
+        f"The reference has no rule for this layer. Received: {call.describe()}."
+    )

@@ -1,0 +1,50 @@
+"""Layers that do the same at every step along a sequence."""
+
+import tensorflow as tf
+
+from ..compat import keras
+from ..contributions import Loop, TracedCall
+from .registry import register_rule
+
+layers = keras.layers
+
+
+@register_rule(layers.RNN, layers.SimpleRNN, layers.LSTM, layers.GRU)
+def recurrent(call: TracedCall) -> Loop:
+    """Whatever the cell is made of is followed at every step; its gates are constants."""
+    layer = call.layer
+    sequence, *states = call.inputs
+    mask = states.pop() if states and states[-1].dtype == tf.bool else None
+    if not states:
+        cell = call.call.cell
+        shapes = [cell.specs[number] for number in cell.inputs[1:]]
+        rows = tf.shape(sequence)[:1]
+        states = [tf.zeros(tf.concat([rows, s.shape[1:]], 0), s.dtype) for s in shapes]
+        states = [
+            tf.ensure_shape(z, [None, *s.shape[1:]]) for z, s in zip(states, shapes, strict=True)
+        ]
+    return Loop(
+        cell=call.call.cell,
+        sequence=sequence,
+        states=states,
+        mask=mask,
+        is_reversed=layer.go_backwards,
+        position=call.position,
+        is_whole=layer.return_sequences,
+        skips_to_zero=layer.zero_output_for_mask and layer.return_sequences,
+    )
+
+
+@register_rule(layers.TimeDistributed)
+def time_distributed(call: TracedCall) -> Loop:
+    """A recurrent layer without states."""
+    return Loop(
+        cell=call.call.cell,
+        sequence=call.inputs[0],
+        states=[],
+        mask=None,
+        is_reversed=False,
+        position=0,
+        is_whole=True,
+        skips_to_zero=False,
+    )
