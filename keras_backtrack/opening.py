@@ -112,6 +112,11 @@ def is_recurrent(layer: Any) -> bool:
     return isinstance(layer, (layers.RNN, layers.TimeDistributed))
 
 
+def reads_mask(layer: Any) -> bool:
+    """Whether a layer that is not opened up does something else where its input is masked."""
+    return is_recurrent(layer) or isinstance(layer, layers.GlobalAveragePooling1D)
+
+
 def holds_derived_numbers(model: keras.Model) -> bool:
     """Whether numbers were worked out while a layer was recorded, from its variables perhaps."""
     values = tf.nest.flatten([[call.args, call.kwargs] for call in recorded_calls(model)])

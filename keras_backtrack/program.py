@@ -1,5 +1,6 @@
 """Forward pass and walk as one TensorFlow program."""
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -126,7 +127,10 @@ class Program:
         explanation: tf.Tensor,
         unit: tf.Tensor,
     ) -> dict:
-        tensors = self.graph.replay(inputs)
+        with warnings.catch_warnings():
+            # Of layers opened up, whose own layers see masks that they do not ask for.
+            warnings.filterwarnings("ignore", message=".*was passed an input with a mask.*")
+            tensors = self.graph.replay(inputs)
         output = tf.cast(tensors[self.graph.output], tf.float32)
         output = tf.reshape(output, [-1, product(dims(output))])
         image = tf.gather(owner, explanation)

@@ -16,6 +16,7 @@ from .opening import (
     is_recurrent,
     opened,
     opened_cell,
+    reads_mask,
 )
 from .rules import is_known, reached
 
@@ -116,7 +117,7 @@ class _Reader:
                 outputs = self._read(opened.model, [*read, *masks], name + "/", inside)
             else:
                 cell = self._cell(made, name)
-                mask = compat.mask_of(symbolic[0]) if cell is not None else None
+                mask = compat.mask_of(symbolic[0]) if reads_mask(made.layer) else None
                 if mask is not None and not any(value is mask for value in symbolic):
                     read.append(self._mask(symbolic[0], known))
                 outputs = self._add(name, made.layer, (args, kwargs), read, made.outputs, cell)

@@ -26,7 +26,7 @@ def networks(draw):
         x = _block(draw, x)
     x = _head(draw, x)
     model = keras.Model(image, x)
-    _randomise(model, draw(st.integers(0, 2**31)), exact)
+    randomise_all(model, draw(st.integers(0, 2**31)), exact)
     return model, exact
 
 
@@ -195,7 +195,7 @@ def other_rank_networks(draw):
         x = layers.Flatten()(layers.RepeatVector(2)(x))
     model = keras.Model(image, layers.Dense(5)(x))
     exact = draw(st.booleans())
-    _randomise(model, draw(st.integers(0, 2**31)), exact)
+    randomise_all(model, draw(st.integers(0, 2**31)), exact)
     return model, exact
 
 
@@ -284,7 +284,7 @@ def randomise(model, seed: int) -> None:
             weight.assign(rng.uniform(0.5, 1.5, shape) * rng.choice([1, 1, 1, -1], shape))
 
 
-def _randomise(model, seed: int, exact: bool) -> None:
+def randomise_all(model, seed: int, exact: bool) -> None:
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         shape = tuple(weight.shape)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from networks import assert_equals_reference, images, layers, networks, other_rank_networks
+from sequence_networks import sequence_networks
 
 from keras_backtrack import sharing
 from keras_backtrack.compat import keras
@@ -57,6 +58,11 @@ def test_random_networks(part, plain_graphs):
 @pytest.mark.parametrize("limits", [limits, st.none()], ids=["best paths", "all paths"])
 def test_random_networks_of_other_ranks(limits, plain_graphs):
     check_random_networks(20, 8, other_rank_networks(), limits)
+
+
+@pytest.mark.parametrize("limits", [limits, st.none()], ids=["best paths", "all paths"])
+def test_random_networks_over_sequences(limits, plain_graphs):
+    check_random_networks(15, 9, sequence_networks(), limits)
 
 
 def test_random_networks_all_paths(plain_graphs):

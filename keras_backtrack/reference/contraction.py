@@ -13,7 +13,10 @@ def einsum_dense(call: Step, place: Place, sign: int) -> list[Child]:
     """What the equation says; its first letter is the batch."""
     source, kernel, output = _letters(call.layer.equation)
     weights = kernel, weights_of(call.layer, "kernel")
-    return _products(call, 0, (source[1:], call.inputs[0]), weights, output[1:], place, sign)
+    own, bias = (source[1:], call.inputs[0]), np.float32(0)
+    if call.limits.include_bias and call.layer.bias is not None:
+        bias = np.broadcast_to(weights_of(call.layer, "bias"), call.output.shape)[place]
+    return _products(call, 0, own, weights, output[1:], place, sign, np.float32(sign) * bias)
 
 
 def einsum(call: Step, place: Place, sign: int) -> list[Child]:
@@ -95,7 +98,14 @@ def _of_two(call: Step, first: str, second: str, output: str, place, sign) -> li
 
 
 def _products(
-    call: Step, branch: int, own: Operand, other: Operand, output: str, place: Place, sign: int
+    call: Step,
+    branch: int,
+    own: Operand,
+    other: Operand,
+    output: str,
+    place: Place,
+    sign: int,
+    bias: float = 0.0,
 ) -> list[Child]:
     """The best products for one unit of the output."""
     (letters, source), (kernel_letters, kernel) = own, other
@@ -107,7 +117,7 @@ def _products(
         at.update(zip(summed, inside, strict=True))
         places.append(tuple(at[c] for c in letters))
         weights.append(kernel[tuple(at[c] for c in kernel_letters)])
-        values.append(np.float32(sign) * (source[places[-1]] * np.float32(weights[-1])))
+        values.append(np.float32(sign) * (source[places[-1]] * np.float32(weights[-1])) + bias)
     best = best_of(values, call.limits.top_n)
     return [
         Child(tuple(map(int, places[i])), asks(sign, weights[i]), share, branch)

@@ -150,8 +150,9 @@ def max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
 
 def average_pooling(call: Step, place: Place, sign: int) -> list[Child]:
     """Like a Dense layer with equal weights."""
-    (source,) = call.inputs
+    source, *mask = call.inputs
     positions = _pool(call.layer, source, call.output, place)
+    positions = [p for p in positions if not mask or mask[0][p]]
     values = [np.float32(sign) * source[position][place[-1]] for position in positions]
     best = best_of(values, call.limits.top_n)
     return [

@@ -20,6 +20,7 @@ from ..contributions import (
     value_at,
 )
 from ..windows import Slide, Windows
+from .contraction import ContractionSum
 from .registry import register_operation, register_rule
 
 layers = keras.layers
@@ -47,6 +48,10 @@ def max_pooling(call: TracedCall) -> Moves:
 )
 def average_pooling(call: TracedCall) -> Sum:
     """A sum with equal weights, spread like a Dense layer's."""
+    if len(call.inputs) > 1:
+        # A mask says which steps of a sequence count.
+        mask = tf.cast(call.inputs[1], tf.float32)
+        return ContractionSum(call.input, None, mask, "tc", "t", "c", True)
     return MeanSum(call.input, None, _windows(call), _slide(call.layer))
 
 
