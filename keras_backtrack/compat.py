@@ -169,12 +169,16 @@ def mask_of(tensor: Any) -> Any | None:
 
 
 class Mask:
-    """An operation that reads `mask_of` a tensor while a graph runs."""
+    """An operation that reads `mask_of` a sequence while a graph runs; all true where it has none.
+
+    A layer in a nested model finds out only then what masks come from outside.
+    """
 
     name = symbol = "mask"
 
     def call(self, tensor: tf.Tensor) -> tf.Tensor:
-        return mask_of(tensor)
+        mask = mask_of(tensor)
+        return tf.ones(tf.shape(tensor)[:2], tf.bool) if mask is None else mask
 
     __call__ = call
 
@@ -182,9 +186,14 @@ class Mask:
 def keeping_nodes(layers: list[Any], record: Callable[[], Any]) -> Any:
     """What `record` returns; layers it calls shall not remember that."""
     nodes = [(part, len(part._inbound_nodes), len(part._outbound_nodes)) for part in layers]
+    log = tf.get_logger()
+    level = log.level
+    # Keras 2.15 complains of every variable that an operation reads.
+    log.setLevel("ERROR")
     try:
         return record()
     finally:
+        log.setLevel(level)
         for part, inbound, outbound in nodes:
             del part._inbound_nodes[inbound:], part._outbound_nodes[outbound:]
 

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from .checks import check_inputs, check_limit, check_method, check_scores
 from .compat import keras
+from .errors import UnsupportedModelError
 from .explanation import Explanation
 from .layouts import Watch
-from .program import Program
+from .program import Program, Roots, Run
 from .reading import read_graph
 from .rules import Rules
 from .step import Limits
@@ -53,7 +54,8 @@ class BacktrackExplainer:
 
     Raises:
         TypeError: If `model` is no Keras model.
-        UnsupportedModelError: If it is subclassed and its `call` cannot be recorded.
+        UnsupportedModelError: If it is subclassed and its `call` cannot be recorded; by `explain`
+            if the recording answers otherwise than the model.
         UnsupportedLayerError: If layers have no rule; all of them are listed.
         ValueError: If it is not built, has no such output, a limit is no positive int, or
             there is no such method.
@@ -105,6 +107,7 @@ class BacktrackExplainer:
             wanted = [numbers[graph.resolve(name)] for name in wanted]
         self._rules = rules
         self._program = Program(graph, rules, self._limits, wanted)
+        self._is_trusted = not graph.is_recorded
 
     def explain(self, x: Any, targets: Any = None, *, batch_size: int = 32) -> Explanation:
         """Explains the network's decisions.
@@ -145,10 +148,29 @@ class BacktrackExplainer:
             owner, asked = roots.of_images(start, start + batch_size)
             run = self._program(batch, owner, asked)
             check_scores(run.scores, start + owner)
+            if not self._is_trusted:
+                self._compare(batch, run, asked)
             runs.append(run)
         return Explanation.from_runs(runs, graph, x, roots.image)
 
     __call__ = explain
+
+    def _compare(self, batch: list[np.ndarray], run: Run, roots: Roots) -> None:
+        """Compares what was recorded of layers with the model itself, once."""
+        one = [tf.convert_to_tensor(values[:1]) for values in batch]
+        outputs = tf.nest.flatten(self.model(one[0] if len(one) == 1 else one, training=False))
+        names = list(getattr(self.model, "output_names", []))
+        place = names.index(self._output) if self._output in names else self._output or 0
+        output = np.asarray(outputs[place], np.float32).reshape(-1)
+        unit = roots.unit[roots.explanation == 0]
+        want = output.max() if unit[0] < 0 else output[unit].mean()
+        if not np.allclose(run.scores[0], want, rtol=1e-2, atol=1e-3):
+            raise UnsupportedModelError(
+                "What layers do was recorded on symbolic tensors, and the recording answers "
+                "otherwise than the model; its layers may depend on more than their arguments. "
+                f"Received: {want:.6g} from the model, {run.scores[0]:.6g} from the recording."
+            )
+        self._is_trusted = True
 
     def _shape_of_output(self, x: list[np.ndarray]) -> tuple[int, ...]:
         """Without the batch axis, for this input."""

@@ -36,12 +36,14 @@ class Opened(NamedTuple):
     masked: list[int]
 
 
-def opened(layer: Any, args: tuple, kwargs: dict) -> Opened:
+def opened(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = False) -> Opened:
     """Records what a layer's `call` does, for one call of it.
 
     Args:
         layer: The layer, built.
         args, kwargs: Its arguments, symbolic tensors inside.
+        may_be_masked: Whether sequences may get masks from outside of a nested model, which the
+            symbolic tensors inside know nothing of.
 
     Raises:
         Exception: Whatever `call` raises where it does something that cannot be recorded.
@@ -52,8 +54,9 @@ def opened(layer: Any, args: tuple, kwargs: dict) -> Opened:
         if not is_symbolic(value):
             return value
         tensor = _like(value)
-        if mask_of(value) is not None:
-            masks[len(fresh)] = tensor._keras_mask = _like(mask_of(value))
+        if mask_of(value) is not None or (may_be_masked and len(value.shape) == 3):
+            mask = keras.Input(batch_shape=value.shape[:2], dtype="bool")
+            masks[len(fresh)] = tensor._keras_mask = mask
         fresh.append(tensor)
         return tensor
 

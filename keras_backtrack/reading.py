@@ -58,6 +58,8 @@ class _Reader:
         self._names: dict[int, str] = {}
         self._specs: dict[int, tf.TensorSpec] = {}
         self._masks: dict[int, int] = {}
+        self._sees_masks = False
+        self._is_recorded = False
         self._derived_from: list[Any] = []
         self._times_called: Counter[str] = Counter()
 
@@ -83,6 +85,7 @@ class _Reader:
             outputs=tuple(wanted),
             specs={number: self._specs[number] for number in sorted(needed)},
             names={number: self._names[number] for number in sorted(needed)},
+            is_recorded=self._is_recorded,
             derived_from=tuple(self._derived_from),
         )
 
@@ -110,15 +113,19 @@ class _Reader:
             # Keras numbers the operations anew each time a layer is opened.
             name = path + ((is_opened and compat.operation_name(made.layer)) or made.layer.name)
             nested = compat.as_graph_model(made.layer)
+            self._sees_masks |= any(compat.mask_of(tensor) is not None for tensor in symbolic)
             opened = Opened(nested, []) if nested is not None else self._opened(made)
             if opened is not None:
                 masks = [self._mask(symbolic[place], known) for place in opened.masked]
                 inside = is_opened or nested is None
+                if nested is not None:
+                    # Keras gives nested models their masks as well, which their layers find.
+                    read = read[: len(nested.inputs)]
                 outputs = self._read(opened.model, [*read, *masks], name + "/", inside)
             else:
                 cell = self._cell(made, name)
-                mask = compat.mask_of(symbolic[0]) if reads_mask(made.layer) else None
-                if mask is not None and not any(value is mask for value in symbolic):
+                is_given = any(tf.as_dtype(value.dtype) == tf.bool for value in symbolic)
+                if reads_mask(made.layer) and self._sees_masks and not is_given:
                     read.append(self._mask(symbolic[0], known))
                 outputs = self._add(name, made.layer, (args, kwargs), read, made.outputs, cell)
             known.update((id(t), n) for t, n in zip(made.outputs, outputs, strict=True))
@@ -131,7 +138,7 @@ class _Reader:
         arguments: tuple,
         read: list[int],
         made: list,
-        cell: Graph | None,
+        cell: Graph | None = None,
     ) -> list[int]:
         self._times_called[name] += 1
         if self._times_called[name] > 1:
@@ -150,8 +157,8 @@ class _Reader:
         if number not in self._masks:
             name = f"{self._names[number]}/mask"
             arguments = (TensorRef(number),), {}
-            (made,) = self._add(name, compat.Mask(), arguments, [number], [mask], None)
-            self._masks[number] = made
+            made = tf.TensorSpec(symbolic.shape[:2], tf.bool)
+            (self._masks[number],) = self._add(name, compat.Mask(), arguments, [number], [made])
         return self._masks[number]
 
     def _opened(self, made: compat.KerasCall) -> Opened | None:
@@ -161,7 +168,7 @@ class _Reader:
         if is_known(made.layer) and not is_channels_first(made.layer):
             return None
         try:
-            inner = opened(made.layer, made.args, made.kwargs)
+            inner = opened(made.layer, made.args, made.kwargs, self._sees_masks)
         # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
         except Exception:
             return None
@@ -189,7 +196,8 @@ class _Reader:
         return graph
 
     def note(self, model: Any, layer: Any) -> None:
-        """Notes what numbers in the recording of a layer may have been worked out from."""
+        """Notes that a layer was recorded, and what numbers in there may have been made from."""
+        self._is_recorded = True
         if holds_derived_numbers(model):
             self._derived_from.extend(layer.weights)
 
