@@ -340,7 +340,8 @@ def assert_equals_reference(model, x, targets: np.ndarray, limits: Limits | None
                 assert abs(got[node] - mass) <= 1e-5, f"mass at {name}, {node}"
             if number in graph.inputs:
                 reached += sum(got.values())
-        assert abs(result.lost[row] - want.lost) <= 1e-5
+        lost = result.lost[row]
+        assert abs(lost - want.lost) <= 1e-5, f"lost {lost}, expected {want.lost}"
         assert abs(reached + result.lost[row] - 1) <= 1e-4
 
 

@@ -46,20 +46,20 @@ def test_recurrent_network_points_at_the_marked_token(kind, method, rng):
 
 
 def test_digits_row_by_row_end_on_the_digit(rng):
-    """Digits of 8 rows among 16, the others empty but for noise."""
+    """Digits of 8 rows among 14, the others empty but for noise."""
     digits = pytest.importorskip("sklearn.datasets").load_digits()
-    rows = np.abs(rng.normal(size=(len(digits.images), 16, 8)) * 0.1)
-    first = rng.integers(0, 9, len(rows))
+    rows = np.abs(rng.normal(size=(len(digits.images), 14, 8)) * 0.05)
+    first = rng.integers(0, 7, len(rows))
     for picture, image, start in zip(rows, digits.images, first, strict=True):
         picture[start : start + 8] += image / 16
-    picture = keras.Input((16, 8))
-    model = keras.Model(picture, layers.Dense(10, activation="softmax")(layers.LSTM(48)(picture)))
+    picture = keras.Input((14, 8))
+    model = keras.Model(picture, layers.Dense(10, activation="softmax")(layers.LSTM(64)(picture)))
     trained(model, rows[:1500], digits.target[:1500], "sparse_categorical_crossentropy", 25)
     x, start = rows[1500:], first[1500:]
     right = model.predict(x, verbose=0).argmax(axis=1) == digits.target[1500:]
-    assert right.mean() > 0.85
+    assert right.mean() > 0.8
     e = BacktrackExplainer(model, method="posterior").explain(x[right])
-    totals = per_place(e, 16, lambda points: points[:, 0])
+    totals = per_place(e, 14, lambda points: points[:, 0])
     heaviest = np.argsort(-totals, axis=1)[:, :3]
     on_digit = (heaviest >= start[right, None]) & (heaviest < start[right, None] + 8)
     assert on_digit.mean() >= 0.95
@@ -90,9 +90,10 @@ def vision_transformer():
     return keras.Model(image, layers.Dense(3, activation="softmax")(x))
 
 
-def test_vision_transformer_points_at_the_bright_patch(rng):
+@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+def test_vision_transformer_points_at_the_bright_patch(method, rng):
     """The class is the colour of one patch among dim noise."""
-    x = rng.uniform(0, 0.3, size=(2500, 16, 16, 3)).astype("float32")
+    x = rng.uniform(0, 0.1, size=(2500, 16, 16, 3)).astype("float32")
     patch, colour = rng.integers(0, 16, 2500), rng.integers(0, 3, 2500)
     for picture, where, channel in zip(x, patch, colour, strict=True):
         top, left = where // 4 * 4, where % 4 * 4
@@ -101,6 +102,6 @@ def test_vision_transformer_points_at_the_bright_patch(rng):
         vision_transformer(), x[:2200], colour[:2200], "sparse_categorical_crossentropy", 6
     )
     assert (model.predict(x[2200:], verbose=0).argmax(axis=1) == colour[2200:]).mean() > 0.95
-    e = BacktrackExplainer(model, method="posterior").explain(x[2200:])
+    e = BacktrackExplainer(model, method=method).explain(x[2200:])
     totals = per_place(e, 16, lambda points: points[:, 0] // 4 * 4 + points[:, 1] // 4)
     assert (totals.argmax(axis=1) == patch[2200:]).mean() >= 0.95
