@@ -64,7 +64,7 @@ def multiply(call: TracedCall) -> Branches:
 
     def parts(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [
-            tf.abs(value) if follow else tf.zeros_like(value)
+            tf.abs(value) if follow else -tf.ones_like(value)
             for value, follow in zip(values, call.followed, strict=True)
         ]
 
