@@ -89,11 +89,13 @@ def opened_cell(made: KerasCall) -> keras.Model:
     """
     layer = made.layer
     sequence = next(value for value in tf.nest.flatten(made.args) if is_symbolic(value))
-    step = keras.Input(batch_shape=(None, *sequence.shape[2:]), dtype=sequence.dtype)
     if isinstance(layer, layers.TimeDistributed):
+        step = keras.Input(batch_shape=(None, *sequence.shape[2:]), dtype=sequence.dtype)
         return keeping_nodes(layers_in(layer), lambda: keras.Model(step, layer.layer(step)))
     cell = layer.cell
-    states = [keras.Input((n,), dtype=step.dtype) for n in tf.nest.flatten(cell.state_size)]
+    # Whatever the layer computes in: here nobody casts its variables.
+    step = keras.Input(batch_shape=(None, *sequence.shape[2:]), dtype="float32")
+    states = [keras.Input((n,), dtype="float32") for n in tf.nest.flatten(cell.state_size)]
     packed = tf.nest.pack_sequence_as(cell.state_size, states)
     packed = packed if tf.nest.is_nested(packed) else [packed]
 

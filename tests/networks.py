@@ -341,8 +341,10 @@ def assert_equals_reference(model, x, targets: np.ndarray, limits: Limits | None
             if number in graph.inputs:
                 reached += sum(got.values())
         lost = result.lost[row]
-        assert abs(lost - want.lost) <= 1e-5, f"lost {lost}, expected {want.lost}, reached {reached}"
-        assert abs(reached + result.lost[row] - 1) <= 1e-4
+        assert abs(lost - want.lost) <= 1e-5, (
+            f"lost {lost}, expected {want.lost}, reached {reached}"
+        )
+        assert abs(reached + lost - 1) <= 1e-4
 
 
 def memory(result: Run, number: int, row: int) -> reference.Memory:

@@ -90,3 +90,121 @@ def test_dead_channels(rng):
     model = keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
     e = explain(model, rng.uniform(size=(2, 9, 9, 3)))
     assert e.lost.tolist() == [1, 1] and not e.attention().any()
+
+
+def test_image_and_vector(rng):
+    """Which of a model's inputs a decision rests on, and where in it."""
+    image, vector = keras.Input((12, 12, 3), name="image"), keras.Input((5,), name="vector")
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
+    y = layers.Dense(6, activation="relu")(vector)
+    head = layers.Dense(3, kernel_initializer="ones")(layers.Concatenate()([x, y]))
+    model = keras.Model([image, vector], head)
+    pictures, vectors = rng.uniform(size=(2, 12, 12, 3)), rng.uniform(size=(2, 5))
+    e = BacktrackExplainer(model, None, None, None).explain([pictures, 1e6 * vectors])
+    assert e.inputs == ["image", "vector"] and e.input == "image"
+    assert (e.input_mass[:, 1] > 0.99).all()
+    np.testing.assert_allclose(e.input_mass.sum(axis=1) + e.lost, 1, atol=1e-4)
+    on_vector = e.of("vector")
+    np.testing.assert_allclose([m.sum() for m in on_vector.mass], e.input_mass[:, 1], rtol=1e-5)
+    assert set(on_vector.pixels[0][:, 0]) <= set(range(5))
+    by_name = {"vector": 1e-6 * vectors, "image": pictures}
+    e = BacktrackExplainer(model, None, None, None).explain(by_name)
+    assert (e.input_mass[:, 0] > 0.99).all() and e.attention().shape == (2, 12, 12)
+
+
+def test_siamese(rng):
+    """Both of two compared pictures explain how alike they are, each by itself."""
+    image = keras.Input((9, 9, 1))
+    x = layers.Conv2D(4, 3, activation="relu")(image)
+    encode = keras.Model(image, layers.Dense(4)(layers.Flatten()(x)))
+    first, second = keras.Input((9, 9, 1)), keras.Input((9, 9, 1))
+    alike = layers.Dot(1, normalize=True)([encode(first), encode(second)])
+    model = keras.Model([first, second], alike)
+    x = [rng.uniform(size=(2, 9, 9, 1)), rng.uniform(size=(2, 9, 9, 1))]
+    for method in ("viterbi", "posterior"):
+        e = BacktrackExplainer(model, method=method).explain(x, 0)
+        np.testing.assert_allclose(e.input_mass.sum(axis=1) + e.lost, 1, atol=1e-4)
+        assert (e.input_mass > 0.1).all()
+
+
+def test_channels_first(rng):
+    """The same pixels as of the same network with channels last."""
+
+    def network(data_format, shape):
+        x = image = keras.Input(shape)
+        x = layers.Conv2D(4, 3, padding="same", data_format=data_format, name="conv")(x)
+        x = layers.MaxPooling2D(data_format=data_format)(layers.ReLU()(x))
+        x = layers.Flatten(data_format=data_format)(x)
+        return keras.Model(image, layers.Dense(3, name="head")(x))
+
+    first, last = network("channels_first", (3, 8, 6)), network("channels_last", (8, 6, 3))
+    first.set_weights(last.get_weights())
+    x = rng.normal(size=(2, 8, 6, 3))
+    a = BacktrackExplainer(first, None, None, None).explain(np.moveaxis(x, 3, 1))
+    b = BacktrackExplainer(last, None, None, None).explain(x)
+    for i in range(2):
+        # The pixels of an input with channels first are its (channel, row) pairs.
+        rows = {(r, m) for (_, r), m in zip(a.pixels[i], a.mass[i], strict=True) if m > 1e-3}
+        assert {r for r, _ in rows} <= set(b.pixels[i][:, 0])
+        assert abs(a.mass[i].sum() - b.mass[i].sum()) < 1e-4
+
+
+def test_segmentation(rng):
+    """Why the network sees a thing where it does: a mask of units, or one of them."""
+    x = image = keras.Input((None, None, 3))
+    x = layers.Conv2D(6, 3, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(4, 2, strides=2, activation="relu")(layers.MaxPooling2D()(x))
+    model = keras.Model(image, layers.Conv2D(2, 1, activation="softmax")(x))
+    x = rng.uniform(size=(2, 12, 16, 3))
+    explainer = BacktrackExplainer(model, method="posterior")
+    mask = np.zeros((12, 16, 2), bool)
+    mask[2:4, 10:14, 1] = True
+    e = explainer.explain(x, mask)
+    assert e.targets.tolist() == [-1, -1]
+    for points in e.pixels:
+        assert points[:, 0].max() < 6 and points[:, 1].min() > 6
+    unit = np.ravel_multi_index((2, 10, 1), mask.shape)
+    assert explainer.explain(x, unit).targets.tolist() == [unit, unit]
+    with pytest.raises(ValueError, match=r"at least one unit.*Received: none for image"):
+        explainer.explain(x, np.zeros((12, 16, 2), bool))
+    with pytest.raises(ValueError, match=r"output's shape \(12, 16, 2\).*Received"):
+        explainer.explain(x, np.ones((12, 15, 2), bool))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy, rng):
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        image = keras.Input((16, 16, 3))
+        x = layers.BatchNormalization()(layers.Conv2D(8, 3, activation="relu")(image))
+        x = layers.DepthwiseConv2D(3, activation="swish")(layers.MaxPooling2D()(x))
+        y = layers.Conv2D(8, 1, activation="sigmoid")(layers.AveragePooling2D(2)(x))
+        x = layers.Multiply()([layers.AveragePooling2D(2)(x), y])
+        x = layers.LSTM(4)(layers.Reshape((-1, 8))(x))
+        model = keras.Model(image, layers.Dense(3, activation="softmax", dtype="float32")(x))
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    explain(model, rng.uniform(size=(2, 16, 16, 3)))
+
+
+def test_tokens(rng):
+    tokens = keras.Input((9,), dtype="int32")
+    x = layers.Embedding(50, 8, mask_zero=True)(tokens)
+    x = layers.Bidirectional(layers.LSTM(6))(x)
+    model = keras.Model(tokens, layers.Dense(2)(x))
+    x = rng.integers(1, 50, size=(2, 9))
+    x[0, 5:] = 0
+    for method in ("viterbi", "posterior"):
+        e = BacktrackExplainer(model, method=method).explain(x)
+        assert e.pixels[0].shape[1] == 1 and e.pixels[0].max() < 5
+        np.testing.assert_allclose(e.mass[0].sum() + e.lost[0], 1, atol=1e-4)
+
+
+def test_several_outputs(rng):
+    image = keras.Input((8, 8, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
+    heads = [layers.Dense(3, name="kind")(x), layers.Dense(1, name="weight")(x)]
+    model = keras.Model(image, heads)
+    x = rng.uniform(size=(2, 8, 8, 3))
+    e = BacktrackExplainer(model, output=1).explain(x)
+    np.testing.assert_allclose(e.scores, model.predict(x, verbose=0)[1][:, 0], rtol=1e-5)

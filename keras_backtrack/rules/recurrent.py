@@ -19,14 +19,14 @@ def recurrent(call: TracedCall) -> Loop:
         cell = call.call.cell
         shapes = [cell.specs[number] for number in cell.inputs[1:]]
         rows = tf.shape(sequence)[:1]
-        states = [tf.zeros(tf.concat([rows, s.shape[1:]], 0), s.dtype) for s in shapes]
+        states = [tf.zeros(tf.concat([rows, s.shape[1:]], 0)) for s in shapes]
         states = [
             tf.ensure_shape(z, [None, *s.shape[1:]]) for z, s in zip(states, shapes, strict=True)
         ]
     return Loop(
         cell=call.call.cell,
-        sequence=sequence,
-        states=states,
+        sequence=tf.cast(sequence, tf.float32),
+        states=[tf.cast(state, tf.float32) for state in states],
         mask=mask,
         is_reversed=layer.go_backwards,
         position=call.position,
