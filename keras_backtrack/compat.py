@@ -224,6 +224,11 @@ def give_kernel(layer: Any, kernel: Any, bias: Any = None) -> None:
     layer.use_bias, layer.bias, layer.built = bias is not None, bias, True
 
 
+def dtype_of_cell(cell: Any) -> str:
+    """What a cell computes in where nobody but itself casts its variables."""
+    return "float32" if KERAS_3 else cell.compute_dtype
+
+
 def reverse_time(sequence: Any) -> Any:
     """A symbolic sequence (N, T, ...) read from its end."""
     return keras.ops.flip(sequence, 1) if KERAS_3 else tf.reverse(sequence, [1])

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from .compat import (
     KerasCall,
+    dtype_of_cell,
     give_kernel,
     is_symbolic,
     is_variable,
@@ -93,9 +94,9 @@ def opened_cell(made: KerasCall) -> keras.Model:
         step = keras.Input(batch_shape=(None, *sequence.shape[2:]), dtype=sequence.dtype)
         return keeping_nodes(layers_in(layer), lambda: keras.Model(step, layer.layer(step)))
     cell = layer.cell
-    # Whatever the layer computes in: here nobody casts its variables.
-    step = keras.Input(batch_shape=(None, *sequence.shape[2:]), dtype="float32")
-    states = [keras.Input((n,), dtype="float32") for n in tf.nest.flatten(cell.state_size)]
+    dtype = dtype_of_cell(cell)
+    step = keras.Input(batch_shape=(None, *sequence.shape[2:]), dtype=dtype)
+    states = [keras.Input((n,), dtype=dtype) for n in tf.nest.flatten(cell.state_size)]
     packed = tf.nest.pack_sequence_as(cell.state_size, states)
     packed = packed if tf.nest.is_nested(packed) else [packed]
 

@@ -12,21 +12,21 @@ layers = keras.layers
 @register_rule(layers.RNN, layers.SimpleRNN, layers.LSTM, layers.GRU)
 def recurrent(call: TracedCall) -> Loop:
     """Whatever the cell is made of is followed at every step; its gates are constants."""
-    layer = call.layer
+    layer, cell = call.layer, call.call.cell
+    shapes = [cell.specs[number] for number in cell.inputs[1:]]
+    dtype = cell.specs[cell.inputs[0]].dtype
     sequence, *states = call.inputs
     mask = states.pop() if states and states[-1].dtype == tf.bool else None
     if not states:
-        cell = call.call.cell
-        shapes = [cell.specs[number] for number in cell.inputs[1:]]
         rows = tf.shape(sequence)[:1]
-        states = [tf.zeros(tf.concat([rows, s.shape[1:]], 0)) for s in shapes]
+        states = [tf.zeros(tf.concat([rows, s.shape[1:]], 0), dtype) for s in shapes]
         states = [
             tf.ensure_shape(z, [None, *s.shape[1:]]) for z, s in zip(states, shapes, strict=True)
         ]
     return Loop(
-        cell=call.call.cell,
-        sequence=tf.cast(sequence, tf.float32),
-        states=[tf.cast(state, tf.float32) for state in states],
+        cell=cell,
+        sequence=tf.cast(sequence, dtype),
+        states=[tf.cast(state, dtype) for state in states],
         mask=mask,
         is_reversed=layer.go_backwards,
         position=call.position,
