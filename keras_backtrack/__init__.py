@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Arrival,
         At,
         Branches,
+        Groups,
         Members,
         Moves,
         Same,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .errors import UnsupportedLayerError, UnsupportedModelError
     from .explainer import BacktrackExplainer
     from .explanation import Explanation
-    from .rules import register_rule
+    from .rules import moved, register_rule
 
 _HOMES = {
     "Arrival": "contributions",
@@ -32,6 +33,7 @@ _HOMES = {
     "BacktrackExplainer": "explainer",
     "Branches": "contributions",
     "Explanation": "explanation",
+    "Groups": "contributions",
     "Members": "contributions",
     "Moves": "contributions",
     "Same": "contributions",
@@ -39,6 +41,7 @@ _HOMES = {
     "TracedCall": "contributions",
     "UnsupportedLayerError": "errors",
     "UnsupportedModelError": "errors",
+    "moved": "rules",
     "register_rule": "rules",
     "same_place": "contributions",
 }
@@ -49,6 +52,7 @@ __all__ = [
     "BacktrackExplainer",
     "Branches",
     "Explanation",
+    "Groups",
     "Members",
     "Moves",
     "Same",
@@ -57,6 +61,7 @@ __all__ = [
     "UnsupportedLayerError",
     "UnsupportedModelError",
     "__version__",
+    "moved",
     "register_rule",
     "same_place",
 ]

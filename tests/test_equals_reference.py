@@ -52,7 +52,7 @@ def test_random_networks_optimised():
 
 @pytest.mark.parametrize("part", [1, 2, 3])
 def test_random_networks(part, plain_graphs):
-    check_random_networks(70, part)
+    check_random_networks(60, part)
 
 
 @pytest.mark.parametrize("limits", [limits, st.none()], ids=["best paths", "all paths"])

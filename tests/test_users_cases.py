@@ -1,9 +1,12 @@
 """What people want explained, and where other tools break."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_backtrack import BacktrackExplainer
+from keras_backtrack import BacktrackExplainer, moved, register_rule
 from keras_backtrack.compat import KERAS_3, keras
 
 layers = keras.layers
@@ -211,3 +214,22 @@ def test_several_outputs(rng):
     x = rng.uniform(size=(2, 8, 8, 3))
     e = BacktrackExplainer(model, output=1).explain(x)
     np.testing.assert_allclose(e.scores, model.predict(x, verbose=0)[1][:, 0], rtol=1e-5)
+
+
+def test_readme_example_of_a_rule(capsys):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    code = readme.split("## A layer of your own")[1].split("```python")[1].split("```")[0]
+    exec(code, {"__name__": "readme"})
+    assert "Explanation of 1 decision" in capsys.readouterr().out
+
+
+def test_a_layer_that_moves_units(rng):
+    class Mirror(layers.Layer):
+        def call(self, x):
+            return tf.reverse(x, [2])
+
+    register_rule(Mirror)(moved)
+    image = keras.Input((4, 5, 1))
+    model = keras.Model(image, layers.Flatten()(Mirror()(image)))
+    e = BacktrackExplainer(model).explain(rng.uniform(size=(1, 4, 5, 1)), 5 * 2 + 1)
+    assert e.pixels[0].tolist() == [[2, 3]]

@@ -13,6 +13,7 @@ from . import (
 )
 from .gates import reached
 from .registry import Rules, is_known, register_rule
+from .shape import moved
 
 __all__ = [
     "Rules",
@@ -21,6 +22,7 @@ __all__ = [
     "is_known",
     "linear",
     "merging",
+    "moved",
     "operations",
     "pooling",
     "reached",
