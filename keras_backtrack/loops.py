@@ -27,10 +27,8 @@ def states_before(loop: Loop) -> list[tf.TensorArray]:
         tensors = loop.cell.replay([_sequence_at(loop, step), *states])
         after = [tensors[number] for number in loop.cell.outputs[1:]]
         if loop.mask is not None:
-            mask = _mask_at(loop, step)
-            after = [
-                tf.where(_like(mask, new), new, old) for new, old in zip(after, states, strict=True)
-            ]
+            mask, pairs = _mask_at(loop, step), zip(after, states, strict=True)
+            after = [tf.where(_like(mask, new), new, old) for new, old in pairs]
         written = zip(arrays, after, strict=True)
         return step + 1, after, [array.write(step + 1, state) for array, state in written]
 
@@ -84,14 +82,7 @@ def walk_loop(
     def body(step, arriving, lost, found):
         step -= 1
         # What arrives at the output of this step and at the states after it.
-        now = tf.cast(step, tf.int64)
-        explanation, unit = (
-            in_sequence.index // (length * each),
-            in_sequence.index % (length * each),
-        )
-        own = in_sequence._replace(index=explanation * each + unit % each).where(
-            unit // each == now
-        )
+        own = _of_step(in_sequence, step, length, each)
         arriving, passed = list(arriving), [nobody] * len(outputs)
         if loop.mask is not None:
             mask = _mask_at(loop, step)
@@ -112,10 +103,9 @@ def walk_loop(
             roots[number] = merge([roots[number], here]) if number in roots else here
         reached, ended = at_step(loop.cell, tensors, roots)
         read, *states = (reached.get(number, nobody) for number in loop.cell.inputs)
-        place = (
-            read.index // width * (length * width) + tf.cast(_time(loop, step), tf.int64) * width
-        )
-        read = read._replace(index=place + read.index % width)
+        time = tf.cast(_time(loop, step), tf.int64)
+        place = (read.index // width * length + time) * width + read.index % width
+        read = read._replace(index=place)
         found = [array.write(step, part) for array, part in zip(found, read, strict=True)]
         states = [merge(pair) for pair in zip(states, passed[1:], strict=True)]
         return step, [passed[0], *states], lost + ended, found
@@ -141,6 +131,13 @@ def walk_loop(
         lost += sum(_total(pair[0], pair[1], owner) for pair in zip(states, sizes, strict=True))
         states = []
     return _among_inputs(call, [read, *states]), lost
+
+
+def _of_step(nodes: Nodes, step: tf.Tensor, length: tf.Tensor, each: tf.Tensor) -> Nodes:
+    """Those nodes of a sequence that are in one step, as nodes of a tensor without time."""
+    explanation, time = nodes.index // each // length, nodes.index // each % length
+    here = nodes._replace(index=explanation * each + nodes.index % each)
+    return here.where(tf.equal(time, tf.cast(step, tf.int64)))
 
 
 def _state_units(loop: Loop, place: int, each: tf.Tensor) -> tf.Tensor:

@@ -232,3 +232,28 @@ def test_weights_are_read_at_every_call(change, rng):
         assert_same(after, BacktrackExplainer(model).explain(x, 0))
         assert before.scores != after.scores
         before = after
+
+
+class Doubled(layers.Layer):
+    """Works something out from a variable before it touches its input."""
+
+    def build(self, shape):
+        self.factor = self.add_weight(shape=(shape[-1],), initializer="ones", name="factor")
+        self.built = True
+
+    def call(self, x):
+        return x * (self.factor + self.factor)
+
+
+def test_weights_are_read_again_where_layers_were_recorded(rng):
+    signal = keras.Input((5, 3))
+    x = layers.Conv1D(4, 2)(Doubled()(signal))
+    x = layers.GRU(4, bias_initializer="ones")(x)
+    model = keras.Model(signal, layers.Dense(2)(x))
+    explainer, x = BacktrackExplainer(model), rng.normal(size=(2, 5, 3))
+    explainer.explain(x, 0)
+    for weight in model.weights:
+        weight.assign(weight * -0.7)
+    after = explainer.explain(x, 0)
+    np.testing.assert_allclose(after.scores, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
+    assert_same(after, BacktrackExplainer(model).explain(x, 0))
