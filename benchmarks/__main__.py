@@ -53,5 +53,32 @@ def cost(quick: bool, rounds: int, loops: bool | None, out: Path) -> None:
     click.echo(f"Written to {out}.")
 
 
+@main.command()
+@click.argument("networks", nargs=-1)
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(3))
+@click.option(
+    "--out",
+    default="benchmarks",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+)
+def support(networks: tuple[str, ...], rounds: int, out: Path) -> None:
+    """Which NETWORKS of keras.applications can be explained, by default all.
+
+    Writes support-keras-<version>.json and SUPPORT.md, the page about all versions measured.
+    """
+    from . import support as networks_of_keras
+    from .host import describe
+
+    rows = []
+    for name in networks or networks_of_keras.names():
+        rows.append(networks_of_keras.measure(name, rounds))
+        click.echo(rows[-1])
+        networks_of_keras.forget()
+    out.mkdir(parents=True, exist_ok=True)
+    record = {"benchmark": "support", "rounds": rounds, "host": describe(), "rows": rows}
+    networks_of_keras.write(record, out)
+
+
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")

@@ -3,10 +3,11 @@
 import json
 
 import numpy as np
+import tensorflow as tf
 from click.testing import CliRunner
 from networks import layers
 
-from benchmarks import cost
+from benchmarks import cost, support
 from benchmarks.__main__ import main
 from benchmarks.timing import alternate, summary
 from keras_backtrack.compat import keras
@@ -37,3 +38,21 @@ def test_cost_of_a_network(monkeypatch, tmp_path):
     forward = min(row["compiled"]["median"], row["predict_on_batch"]["median"])
     assert np.isclose(row["ratio"], row["explain"]["median"] / forward, rtol=0.01)
     assert row["loops_seconds"] >= 0
+
+
+def test_support_table(monkeypatch, tmp_path):
+    def build(name):
+        image = keras.Input((8, 8, 3))
+        x = layers.Conv2D(4, 3, activation="relu")(image)
+        x = layers.Lambda(lambda x: tf.sort(x))(x) if name == "Odd" else x
+        return keras.Model(image, layers.Dense(5)(layers.Flatten()(x))), 8
+
+    monkeypatch.setattr(support, "build", build)
+    arguments = ["support", "Plain", "Odd", "--rounds", "3", "--out", str(tmp_path)]
+    assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
+    (path,) = tmp_path.glob("support-keras-*.json")
+    plain, odd = json.loads(path.read_text())["rows"]
+    assert plain["works"] and plain["nodes"] > 0 and plain["ratio"] > 0
+    assert not odd["works"] and "UnsupportedLayerError" in odd["error"]
+    page = (tmp_path / "SUPPORT.md").read_text()
+    assert f"Keras {keras.__version__}" in page and "| Plain | 8 | yes |" in page
