@@ -1,5 +1,6 @@
 """Random small networks over sequences: recurrent, attention, siamese, of one or two inputs."""
 
+import numpy as np
 import tensorflow as tf
 from hypothesis import strategies as st
 from networks import ACTIVATIONS, TOKENS, layers, randomise_all
@@ -137,6 +138,8 @@ _MOVES = [
     lambda x: transpose(flip(x, 1), (0, 2, 1)),
     lambda x: x[:, 1:, ::-1],
     lambda x: where(x > 0, x, 0.5 * x),
+    lambda x: where(np.arange(x.shape[1])[:, None] % 2 == 0, x, x * 0.5),
+    lambda x: where(np.arange(x.shape[-1]) > 0, x, 0.0),
     lambda x: x - mean(x, axis=1, keepdims=True),
     lambda x: x * largest(x, axis=-1, keepdims=True),
     lambda x: stack(split(x, x.shape[1], 1), axis=2)[:, 0],

@@ -91,8 +91,11 @@ def where(call: Step, place: Place, sign: int) -> list[Child]:
     """What was chosen, unless it is a constant."""
     tensors = {number: i for i, number in enumerate(call.call.inputs)}
     condition, *branches = call.call.operands(tensors)
-    is_first = call.inputs[condition] if isinstance(condition, int) else np.asarray(condition)[0]
-    chosen = branches[0] if np.broadcast_to(is_first, call.output.shape)[place] else branches[1]
+    if isinstance(condition, int):
+        is_first = np.broadcast_to(call.inputs[condition], call.output.shape)
+    else:
+        is_first = np.broadcast_to(condition, (1, *call.output.shape))[0]
+    chosen = branches[0] if is_first[place] else branches[1]
     if chosen not in tensors.values():
         return []
     return [Child(_aligned([call.inputs[chosen]], place)[0], sign, 1.0, chosen)]

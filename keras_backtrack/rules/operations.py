@@ -81,17 +81,22 @@ def even(call: TracedCall) -> Moves:
 def where(call: TracedCall) -> Moves:
     """What was chosen; where that is a constant, the path ends."""
     condition, *branches = call.operands
+    condition = tf.cast(condition, tf.float32)
+    # One that has fewer axes, or a single row, is the same for all images.
+    missing = call.output.shape.rank - condition.shape.rank
+    condition = tf.reshape(condition, tf.concat([[1] * missing, tf.shape(condition)], 0))
     place_of = {id(tensor): place for place, tensor in enumerate(call.inputs)}
 
     def to(at: At) -> list[Arrival | None]:
         place = unravel(at.unit, dims(call.output))
         own = broadcast_back(place, dims(condition))
-        # A condition without a row for each image has one for all.
         image = at.image % tf.shape(condition, tf.int64)[0]
-        chosen = value_at(tf.cast(condition, tf.float32), image, own) > 0
+        chosen = value_at(condition, image, own) > 0
         arrivals: list[Arrival | None] = [None] * len(call.inputs)
         for branch, here in zip(branches, (chosen, ~chosen), strict=True):
             if id(branch) in place_of:
+                earlier = arrivals[place_of[id(branch)]]
+                here = here if earlier is None else here | earlier.here
                 unit = broadcast_back(place, dims(branch))
                 arrivals[place_of[id(branch)]] = Arrival(unit, here=here)
         return arrivals

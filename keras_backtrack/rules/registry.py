@@ -33,8 +33,9 @@ def register_rule(*layer_types: type) -> Callable[[Rule], Rule]:
 
     Returns:
         The decorator. The function it takes gets a `TracedCall` and returns what `same_place`
-        makes, `Moves` (each output unit is one input unit), `Branches` (it adds units of several
-        inputs up) or a `Sum` (it is a weighted sum over one input).
+        makes, `Moves` (each output unit is one input unit; `moved` is a rule for layers that only
+        move units about), `Branches` (it is made of one unit of each input) or a `Sum` (it is a
+        weighted sum over units of the input).
 
     Raises:
         TypeError: If something else than classes is given.
