@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from networks import layers
+from sequence_networks import transpose
 
 from keras_backtrack import BacktrackExplainer, UnsupportedLayerError, UnsupportedModelError
 from keras_backtrack.compat import keras
@@ -166,3 +167,34 @@ def test_views(explainer, tmp_path):
         e.plot(X[:1])
     with pytest.raises(IndexError, match="Received: index 2"):
         e[2]
+
+
+@pytest.mark.parametrize(
+    ("x", "error"),
+    [
+        (np.ones((2, 4)), r"list of the model's 2 inputs.*Received: a ndarray"),
+        ([np.ones((2, 4))], r"list of the model's 2 inputs.*Received: 1 of them"),
+        ({"a": np.ones((2, 4))}, r"entry for each input.*Received: a dict of \['a'\]"),
+        ([np.ones((2, 4)), np.ones((3, 3))], r"equally many rows. Received: 2 for 'a', 3 for 'b'"),
+        ([np.ones((2, 4)), np.full((2, 3), np.nan)], r"finite numbers.*Received"),
+    ],
+)
+def test_several_inputs(x, error):
+    a, b = keras.Input((4,), name="a"), keras.Input((3,), name="b")
+    model = keras.Model([a, b], layers.Dense(2)(layers.Concatenate()([a, b])))
+    with pytest.raises(ValueError, match=error):
+        BacktrackExplainer(model).explain(x)
+
+
+def test_an_input_that_does_not_exist():
+    image = keras.Input((4,), name="a")
+    e = BacktrackExplainer(keras.Model(image, layers.Dense(2)(image))).explain(np.ones((1, 4)))
+    with pytest.raises(ValueError, match=r"inputs are \['a'\]. Received: 'b'"):
+        e.of("b")
+
+
+def test_a_model_that_mixes_the_images_of_a_batch():
+    image = keras.Input((4, 3))
+    model = keras.Model(image, layers.Dense(2)(transpose(image, (1, 0, 2))))
+    with pytest.raises(UnsupportedModelError, match=r"one row for each image.*Received"):
+        BacktrackExplainer(model).explain(np.ones((2, 4, 3)), 0)
