@@ -11,13 +11,13 @@ demo: .venv/ready
 	.venv/bin/keras-backtrack explain out/chelsea.jpg --out out
 
 test: .venv/ready
-	.venv/bin/python -m pytest -n 2
+	.venv/bin/python -m pytest -n 2 --dist worksteal
 
 test-slow: .venv/ready
-	.venv/bin/python -m pytest -n 2 -m slow
+	.venv/bin/python -m pytest -n 2 --dist worksteal -m slow
 
 test-itex: .venv-itex/ready
-	.venv-itex/bin/python -m pytest -n 2
+	.venv-itex/bin/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/ready
 	.venv/bin/ruff check .
