@@ -20,8 +20,8 @@ class Explanation:
     `e[i]` is the explanation of one decision and `e[i:j]` of some, both with everything below.
 
     Attributes:
-        targets: (N,) int64, the explained unit of the output.
-        scores: (N,) float32, the output there.
+        targets: (N,) int64, the explained unit of the output, row-major; -1 for a mask of units.
+        scores: (N,) float32, the output there, or its mean over the mask.
         lost: (N,) float32, the mass of paths that ended before they reached the input.
         image_index: (N,) int64, the row of `x` each decision is about.
         input: Name of the input that `pixels`, `mass` and all maps are about; `of` shows another.
@@ -319,6 +319,8 @@ class Explanation:
 
     def _title(self, i: int, names: Sequence[str] | None) -> str:
         target = int(self.targets[i])
+        if target < 0:
+            return f"a mask of units  {self.scores[i]:.3g}"
         return f"{names[target] if names is not None else target}  {self.scores[i]:.3g}"
 
     def __repr__(self) -> str:

@@ -163,7 +163,7 @@ def test_segmentation(rng):
     mask = np.zeros((12, 16, 2), bool)
     mask[2:4, 10:14, 1] = True
     e = explainer.explain(x, mask)
-    assert e.targets.tolist() == [-1, -1]
+    assert e.targets.tolist() == [-1, -1] and e.plot() is not None
     for points in e.pixels:
         assert points[:, 0].max() < 6 and points[:, 1].min() > 6
     unit = np.ravel_multi_index((2, 10, 1), mask.shape)
