@@ -159,9 +159,7 @@ class BacktrackExplainer:
         """Compares what was recorded of layers with the model itself, once."""
         one = [tf.convert_to_tensor(values[:1]) for values in batch]
         outputs = tf.nest.flatten(self.model(one[0] if len(one) == 1 else one, training=False))
-        names = list(getattr(self.model, "output_names", []))
-        place = names.index(self._output) if self._output in names else self._output or 0
-        output = np.asarray(outputs[place], np.float32).reshape(-1)
+        output = np.asarray(outputs[self._graph.place], np.float32).reshape(-1)
         unit = roots.unit[roots.explanation == 0]
         want = output.max() if unit[0] < 0 else output[unit].mean()
         if not np.allclose(run.scores[0], want, rtol=1e-2, atol=1e-3):

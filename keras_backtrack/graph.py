@@ -88,6 +88,7 @@ class Graph:
             its output and its new states.
         specs: Shape and dtype of each tensor, by number; None where a size may vary.
         names: Name of each tensor, by number: its call's, or the input layer's.
+        place: Which of the model's outputs it is.
         is_recorded: Whether parts of it are recordings of what the `call` of layers does.
         derived_from: Variables from which numbers were computed that the calls hold: a graph does
             not know what it becomes when these change.
@@ -98,6 +99,7 @@ class Graph:
     outputs: tuple[int, ...]
     specs: dict[int, tf.TensorSpec]
     names: dict[int, str]
+    place: int = 0
     is_recorded: bool = False
     derived_from: tuple[Any, ...] = ()
 

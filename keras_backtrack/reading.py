@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
@@ -47,7 +48,7 @@ def read_graph(
     if compat.as_graph_model(model) is None:
         reader.note(graph_model, model)
     names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
-    return reader.graph(graph_model, names, [position])
+    return replace(reader.graph(graph_model, names, [position]), place=position)
 
 
 class _Reader:
