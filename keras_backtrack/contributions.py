@@ -74,6 +74,16 @@ class TracedCall:
         return self.inputs[self.of]
 
     @property
+    def followed_inputs(self) -> list[tf.Tensor]:
+        """All inputs that are followed."""
+        return [t for t, follow in zip(self.inputs, self.followed, strict=True) if follow]
+
+    def among_inputs(self, parts: Sequence[Any]) -> list[Any | None]:
+        """Something for each followed input, put where these are among all; None for the others."""
+        found = iter(parts)
+        return [next(found) if follow else None for follow in self.followed]
+
+    @property
     def operands(self) -> list[Any]:
         """The arguments of a bare operation: tensors, variables, numbers."""
         return self.call.operands(self._tensors(self.inputs))

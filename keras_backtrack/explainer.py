@@ -134,14 +134,14 @@ class BacktrackExplainer:
             ValueError: If `x` is empty, of the wrong shape or not finite, a class does not exist,
                 or the network's own output is not finite.
         """
+        if self._watch.changed():
+            self._read()
         graph = self._graph
         names = [graph.names[number] for number in graph.inputs]
         x = check_inputs(x, names, [graph.specs[number] for number in graph.inputs])
         count = len(x[0])
         batch_size = check_limit("batch_size", batch_size) or count
         roots = check_targets(targets, count, self._shape_of_output(x))
-        if self._watch.changed():
-            self._read()
         runs = []
         for start in range(0, count, batch_size):
             batch = [values[start : start + batch_size] for values in x]

@@ -1,6 +1,6 @@
 """Recurrent layers: the walk goes back in time, through the cell's own graph at every step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -15,7 +15,7 @@ from .nodes import Nodes, merge
 AtStep = Callable[[Graph, dict[int, tf.Tensor], dict], tuple]
 
 
-def states_before(loop: Loop) -> list[tf.TensorArray]:
+def _states_before(loop: Loop) -> list[tf.TensorArray]:
     """Runs a recurrent layer: each state before every step, and after the last."""
     steps = tf.shape(loop.sequence)[1]
     arrays = [
@@ -68,7 +68,7 @@ def walk_loop(
     Returns:
         The nodes in each input of the call, and the (E,) mass that ended.
     """
-    before, steps = states_before(loop), tf.shape(loop.sequence)[1]
+    before, steps = _states_before(loop), tf.shape(loop.sequence)[1]
     length, width = tf.cast(steps, tf.int64), _units(loop.sequence) // tf.cast(steps, tf.int64)
     outputs = loop.cell.outputs
     nobody = nodes.where(tf.zeros_like(nodes.index, tf.bool))
@@ -126,11 +126,11 @@ def walk_loop(
     lost += _total(first[0], each, owner)
     states = first[1:]
     read = Nodes(*(array.concat() for array in found))
-    if sum(call.followed) == 1:
+    if len(call.followed_inputs) == 1:
         sizes = [_units(state) for state in loop.states]
         lost += sum(_total(pair[0], pair[1], owner) for pair in zip(states, sizes, strict=True))
         states = []
-    return _among_inputs(call, [read, *states]), lost
+    return call.among_inputs([read, *states]), lost
 
 
 def _of_step(nodes: Nodes, step: tf.Tensor, length: tf.Tensor, each: tf.Tensor) -> Nodes:
@@ -157,16 +157,11 @@ def _units(tensor: tf.Tensor) -> tf.Tensor:
     return tf.cast(product(dims(tensor)), tf.int64)
 
 
-def _among_inputs(call: TracedCall, parts: Sequence) -> list:
-    found = iter(parts)
-    return [next(found) if follow else None for follow in call.followed]
-
-
 def spread_loop(
     loop: Loop, call: TracedCall, maps: Maps, at_step: AtStep
 ) -> tuple[list[Maps | None], tf.Tensor]:
     """As `walk_loop`, for the mass of all paths: the tensors have a row for each explanation."""
-    before, steps = states_before(loop), tf.shape(loop.sequence)[1]
+    before, steps = _states_before(loop), tf.shape(loop.sequence)[1]
     outputs, explanations = loop.cell.outputs, tf.shape(maps.high)[0]
 
     def empty(units: tf.Tensor) -> Maps:
@@ -229,11 +224,11 @@ def spread_loop(
     first = [Maps(*pair) for pair in first]
     lost += all_mass(first[0])
     states = first[1:]
-    if sum(call.followed) == 1:
+    if len(call.followed_inputs) == 1:
         lost += sum(map(all_mass, states), tf.zeros([]))
         states = []
     units = tf.cast(_units(loop.sequence), tf.int32)
     read = [tf.reshape(tf.transpose(mass.stack(), [1, 0, 2]), [-1, units]) for mass in found]
     # Whether anybody was asked why it is low is known for all steps only now.
     low = tf.cond(tf.reduce_any(read[1] > 0), lambda: read[1], lambda: read[1][:0])
-    return _among_inputs(call, [Maps(read[0], low), *states]), lost
+    return call.among_inputs([Maps(read[0], low), *states]), lost

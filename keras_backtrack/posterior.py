@@ -133,7 +133,7 @@ class _Spread:
     ) -> tuple[list[Maps | None], tf.Tensor | None]:
         """One step: maps at each input of the call, and the (E,) mass that ended, if any can."""
         if isinstance(contributions, Same):
-            return _in_place(call, [_through_same(contributions, call, maps)]), None
+            return call.among_inputs([_through_same(contributions, call, maps)]), None
         if isinstance(contributions, Moves):
             return _through_moves(contributions, call, maps)
         if isinstance(contributions, Branches):
@@ -143,24 +143,18 @@ class _Spread:
         if isinstance(contributions, Product):
             maps = Maps(*(mass / len(contributions.sums) for mass in maps))
             steps = [_through_sum(factor, maps) for factor in contributions.sums]
-            return _in_place(call, [part for part, _ in steps]), sum(ended for _, ended in steps)
+            return call.among_inputs([part for part, _ in steps]), sum(ended for _, ended in steps)
         part, ended = _through_sum(contributions, maps)
-        return _in_place(call, _cut(part, call)), ended
+        return call.among_inputs(_cut(part, call)), ended
 
     def _at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> tuple:
         """The same through a cell of a recurrent layer."""
         return _Spread(tensors, self.rules, ()).back(cell, roots)
 
 
-def _in_place(call: TracedCall, parts: list[Maps]) -> list[Maps | None]:
-    """Maps of the followed inputs, put where these are among all inputs."""
-    found = iter(parts)
-    return [next(found) if follow else None for follow in call.followed]
-
-
 def _cut(maps: Maps, call: TracedCall) -> list[Maps]:
     """A map of several inputs one behind another, as a map of each."""
-    tensors = [t for t, follow in zip(call.inputs, call.followed, strict=True) if follow]
+    tensors = call.followed_inputs
     if len(tensors) == 1:
         return [maps]
     sizes = [tf.cast(product(dims(tensor)), tf.int32) for tensor in tensors]

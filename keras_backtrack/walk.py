@@ -102,17 +102,17 @@ class _Walk:
         """
         size = tf.cast(product(dims(call.output)), tf.int64)
         if isinstance(contributions, Same):
-            return _in_place(call, [_follow_same(contributions, nodes)]), None
+            return call.among_inputs([_follow_same(contributions, nodes)]), None
         if isinstance(contributions, Sum):
             part, ended = follow_sum(self.limits, contributions, nodes, size, self.owner)
-            return _in_place(call, _cut(part, call)), ended
+            return call.among_inputs(_cut(part, call)), ended
         if isinstance(contributions, Product):
             nodes = nodes._replace(mass=nodes.mass / len(contributions.sums))
             steps = [
                 follow_sum(self.limits, factor, nodes, size, self.owner)
                 for factor in contributions.sums
             ]
-            return _in_place(call, [part for part, _ in steps]), sum(ended for _, ended in steps)
+            return call.among_inputs([part for part, _ in steps]), sum(ended for _, ended in steps)
         if isinstance(contributions, Loop):
             return walk_loop(contributions, call, nodes, self.owner, self._at_step)
         if isinstance(contributions, (Moves, Branches)):
@@ -151,15 +151,9 @@ class _Walk:
         return walked.nodes, walked.lost
 
 
-def _in_place(call: TracedCall, parts: list[Nodes]) -> list[Nodes | None]:
-    """Nodes in the followed inputs, put where these are among all inputs."""
-    found = iter(parts)
-    return [next(found) if follow else None for follow in call.followed]
-
-
 def _cut(nodes: Nodes, call: TracedCall) -> list[Nodes]:
     """Nodes in several inputs one behind another, as nodes in each."""
-    tensors = [t for t, follow in zip(call.inputs, call.followed, strict=True) if follow]
+    tensors = call.followed_inputs
     if len(tensors) == 1:
         return [nodes]
     sizes = [tf.cast(product(dims(tensor)), tf.int64) for tensor in tensors]

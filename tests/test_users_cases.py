@@ -175,7 +175,7 @@ def test_segmentation(rng):
 
 
 @pytest.mark.skipif(
-    not KERAS_3, reason="kernels of TensorFlow 2.15 abort in `predict` on CPUs without half floats"
+    not KERAS_3, reason="kernels of TensorFlow 2.15 abort on CPUs without half floats"
 )
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy, rng):

@@ -75,20 +75,21 @@ def attention(call: TracedCall) -> Sum:
 @register_operation("mean", "sum")
 def reduced(call: TracedCall) -> Sum:
     """A sum with equal weights, spread like a Dense layer's."""
-    letters = "abcdefgh"[: call.input.shape.rank]
-    kept = _kept(call, letters)
-    return ContractionSum(call.input, None, tf.ones([]), letters[1:], "", kept[1:], False)
+    letters, gone = "abcdefgh"[: call.input.shape.rank - 1], reduced_axes(call)
+    kept = "".join(letter for i, letter in enumerate(letters) if i not in gone)
+    return ContractionSum(call.input, None, tf.ones([]), letters, "", kept, False)
 
 
-def _kept(call: TracedCall, letters: str) -> str:
-    axis = call.arguments.get("axis")
-    axes = range(len(letters)) if axis is None else [axis] if isinstance(axis, int) else axis
-    gone = {int(a) % len(letters) for a in axes}
-    if 0 in gone:
+def reduced_axes(call: TracedCall) -> list[int]:
+    """The axes that a bare operation reduces, in ascending order, the batch axis not counted."""
+    axis, rank = call.arguments.get("axis"), call.input.shape.rank
+    axes = range(rank) if axis is None else [axis] if isinstance(axis, int) else axis
+    axes = sorted(int(a) % rank - 1 for a in axes)
+    if axes[0] < 0:
         raise ValueError(
             f"`axis` must leave the batch alone in {call.call.describe()}. Received: {axis!r}."
         )
-    return "".join(letter for i, letter in enumerate(letters) if i not in gone)
+    return axes
 
 
 def _letters(equation: str) -> list[str]:

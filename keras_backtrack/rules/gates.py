@@ -59,13 +59,12 @@ _FOLLOWED: dict[str, Callable[[Call], list[bool]]] = {
     "where": _not_the_condition,
 }
 
-_ELEMENTWISE_PRODUCTS = ("multiply",)
-_PRODUCTS = (*_ELEMENTWISE_PRODUCTS, "einsum", "matmul")
+_PRODUCTS = ("einsum", "matmul", "multiply")
 
 
 def _weighs(graph: Graph, call: Call, number: int) -> bool:
     """Whether a factor is a gate or, in a product element by element, is broadcast."""
-    if call.kind.lower() in _ELEMENTWISE_PRODUCTS:
+    if call.kind.lower() == "multiply":
         output = graph.specs[call.outputs[0]].shape
         if graph.specs[number].shape[1:] != output[1:]:
             return True

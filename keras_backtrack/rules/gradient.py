@@ -15,8 +15,8 @@ def gradient(call: TracedCall) -> Sum:
     For a layer that is linear its contributions are exactly W·A.
     """
     rows = tf.shape(call.input)[0]
-    followed = [t for t, follow in zip(call.inputs, call.followed, strict=True) if follow]
-    source = tf.concat([tf.reshape(tf.cast(t, tf.float32), [rows, -1]) for t in followed], 1)
+    flat = [tf.reshape(tf.cast(t, tf.float32), [rows, -1]) for t in call.followed_inputs]
+    source = tf.concat(flat, 1)
     return GradientSum(source, None, call)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ..compat import as_tensor, as_tuple, depthwise_kernel, keras
 from ..contributions import At, Groups, Members, Sum, TracedCall, dims, value_at
 from ..kernels import DenseNodes, all_products, best_products, window_sums
+from ..layouts import Layout
 from ..windows import Slide, Windows
 from .registry import register_rule
 
@@ -28,19 +29,7 @@ def dense(call: TracedCall) -> Sum:
 @register_rule(layers.Conv1D, layers.Conv2D, layers.Conv3D)
 def convolution(call: TracedCall) -> Sum:
     """Algorithm 2."""
-    *window, channels, _ = call.layer.kernel.shape
-    weight_rows = call.layouts.of(call.layer.kernel, _by_filter)
-    compiled = math.prod(window) * channels >= _WORTH_COMPILING
-    return ConvolutionSum(
-        call.input, _bias(call.layer), weight_rows, _windows(call), _slide(call.layer), compiled
-    )
-
-
-def _by_filter(kernel: tf.Tensor) -> tf.Tensor:
-    """(*window, C, filters) to (filters · P, C)."""
-    channels, filters = kernel.shape[-2:]
-    rows = tf.transpose(tf.reshape(kernel, [-1, channels, filters]), [2, 0, 1])
-    return tf.reshape(rows, [-1, channels])
+    return _over_windows(call, ConvolutionSum, _by_filter)
 
 
 _TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
@@ -49,12 +38,27 @@ _TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTran
 @register_rule(*_TRANSPOSED)
 def transposed_convolution(call: TracedCall) -> Sum:
     """Algorithm 2 with the windows of a convolution that goes the other way."""
-    *window, _, channels = call.layer.kernel.shape
-    weight_rows = call.layouts.of(call.layer.kernel, _by_filter_transposed)
-    compiled = math.prod(window) * channels >= _WORTH_COMPILING
-    return TransposedSum(
-        call.input, _bias(call.layer), weight_rows, _windows(call), _slide(call.layer), compiled
+    return _over_windows(call, TransposedSum, _by_filter_transposed)
+
+
+def _over_windows(call: TracedCall, kind: type[Sum], layout: Layout) -> Sum:
+    weight_rows = call.layouts.of(call.layer.kernel, layout)
+    products = math.prod(call.layer.kernel.shape[:-2]) * weight_rows.shape[1]
+    return kind(
+        call.input,
+        _bias(call.layer),
+        weight_rows,
+        _windows(call),
+        _slide(call.layer),
+        products >= _WORTH_COMPILING,
     )
+
+
+def _by_filter(kernel: tf.Tensor) -> tf.Tensor:
+    """(*window, C, filters) to (filters · P, C)."""
+    channels, filters = kernel.shape[-2:]
+    rows = tf.transpose(tf.reshape(kernel, [-1, channels, filters]), [2, 0, 1])
+    return tf.reshape(rows, [-1, channels])
 
 
 def _by_filter_transposed(kernel: tf.Tensor) -> tf.Tensor:

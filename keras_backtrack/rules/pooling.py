@@ -20,7 +20,7 @@ from ..contributions import (
     value_at,
 )
 from ..windows import Slide, Windows
-from .contraction import ContractionSum
+from .contraction import ContractionSum, reduced_axes
 from .registry import register_operation, register_rule
 
 layers = keras.layers
@@ -59,15 +59,11 @@ def average_pooling(call: TracedCall) -> Sum:
 def extreme_along_axes(call: TracedCall) -> Moves:
     """Along some axes, as a pooling window."""
     least = operation_name(call.layer) == "min"
-    axis = call.arguments.get("axis")
-    rank = call.input.shape.rank
-    axes = range(rank) if axis is None else [axis] if isinstance(axis, int) else axis
-    along = sorted(int(a) % rank - 1 for a in axes)
-    sizes = dims(call.input)
+    along, sizes = reduced_axes(call), dims(call.input)
     inside = unravel(
         tf.range(tf.cast(product([sizes[a] for a in along]), tf.int64)), [sizes[a] for a in along]
     )
-    kept = [a for a in range(rank - 1) if a not in along]
+    kept = [a for a in range(len(sizes)) if a not in along]
 
     def to(at: At) -> list[Arrival]:
         place = dict(zip(along, (c[None] for c in inside), strict=True))
