@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 # TensorFlow comes first: with Intel Extension for TensorFlow installed, the other order
@@ -191,11 +192,39 @@ def keeping_nodes(layers: list[Any], record: Callable[[], Any]) -> Any:
     # Keras 2.15 complains of every variable that an operation reads.
     log.setLevel("ERROR")
     try:
-        return record()
+        with _variables_beside_symbols():
+            return record()
     finally:
         log.setLevel(level)
         for part, inbound, outbound in nodes:
             del part._inbound_nodes[inbound:], part._outbound_nodes[outbound:]
+
+
+@contextmanager
+def _variables_beside_symbols() -> Iterator[None]:
+    """Lets `variable * tensor` be recorded as `tensor * variable` is.
+
+    Keras 3's variables take the symbolic tensor beside them for a number. Told that they do not
+    know it, Python asks the tensor.
+    """
+    own = {name: getattr(keras.Variable, name) for name in _OPERATORS} if KERAS_3 else {}
+
+    def yielding(operator: Callable) -> Callable:
+        return lambda self, other: NotImplemented if is_symbolic(other) else operator(self, other)
+
+    inherited = [name for name in own if name not in vars(keras.Variable)]
+    for name, operator in own.items():
+        setattr(keras.Variable, name, yielding(operator))
+    try:
+        yield
+    finally:
+        for name, operator in own.items():
+            setattr(keras.Variable, name, operator)
+        for name in inherited:
+            delattr(keras.Variable, name)
+
+
+_OPERATORS = ("__add__", "__matmul__", "__mul__", "__pow__", "__sub__", "__truediv__")
 
 
 def layers_in(layer: Any) -> list[Any]:
@@ -232,6 +261,11 @@ def dtype_of_cell(cell: Any) -> str:
 def reverse_time(sequence: Any) -> Any:
     """A symbolic sequence (N, T, ...) read from its end."""
     return keras.ops.flip(sequence, 1) if KERAS_3 else tf.reverse(sequence, [1])
+
+
+def cut(tensor: Any, parts: int) -> list[Any]:
+    """A symbolic tensor's last axis in equal parts."""
+    return list(keras.ops.split(tensor, parts, -1) if KERAS_3 else tf.split(tensor, parts, -1))
 
 
 def takes_training(layer: Any) -> bool:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from .compat import (
     KerasCall,
+    cut,
     dtype_of_cell,
     give_kernel,
     is_symbolic,
@@ -96,6 +97,10 @@ def opened_cell(made: KerasCall) -> keras.Model:
     cell = layer.cell
     dtype = dtype_of_cell(cell)
     step = keras.Input(batch_shape=(None, *sequence.shape[2:]), dtype=dtype)
+    if isinstance(layer, CONVOLUTIONAL):
+        shape = made.outputs[0].shape[2 if layer.return_sequences else 1 :]
+        states = [keras.Input(shape, dtype=dtype) for _ in range(2)]
+        return keras.Model([step, *states], _convolutional_lstm(cell, step, *states))
     states = [keras.Input((n,), dtype=dtype) for n in tf.nest.flatten(cell.state_size)]
     packed = tf.nest.pack_sequence_as(cell.state_size, states)
     packed = packed if tf.nest.is_nested(packed) else [packed]
@@ -108,9 +113,45 @@ def opened_cell(made: KerasCall) -> keras.Model:
     return keeping_nodes(layers_in(cell), record)
 
 
+CONVOLUTIONAL = (layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)
+
+
+def _convolutional_lstm(cell: Any, x: Any, h: Any, c: Any) -> list[Any]:
+    """One time step of a convolutional LSTM, made of layers that share its variables.
+
+    Its own `call` cuts the kernels in pieces, which would not follow them when they change.
+
+    Returns:
+        The output and the two new states.
+    """
+
+    def convolved(tensor: Any, kernel: Any, bias: Any, name: str, **settings: Any) -> Any:
+        make = getattr(layers, f"Conv{cell.rank}D")
+        layer = make(4 * cell.filters, cell.kernel_size, name=name, **settings)
+        give_kernel(layer, kernel, bias)
+        return layer(tensor)
+
+    seen = convolved(
+        x,
+        cell.kernel,
+        cell.bias,
+        "seen",
+        strides=cell.strides,
+        padding=cell.padding,
+        dilation_rate=cell.dilation_rate,
+    )
+    remembered = convolved(h, cell.recurrent_kernel, None, "remembered", padding="same")
+    into, kept, candidate, out = cut(layers.Add()([seen, remembered]), 4)
+    into, kept, out = (layers.Activation(cell.recurrent_activation)(g) for g in (into, kept, out))
+    candidate = layers.Activation(cell.activation)(candidate)
+    c = layers.Add()([layers.Multiply()([kept, c]), layers.Multiply()([into, candidate])])
+    h = layers.Multiply()([out, layers.Activation(cell.activation)(c)])
+    return [h, h, c]
+
+
 def is_channels_first(layer: Any) -> bool:
     """Whether a layer has the channels of its tensors before all other axes."""
-    return getattr(layer, "data_format", None) == "channels_first"
+    return getattr(layer, "data_format", None) == "channels_first" and not is_recurrent(layer)
 
 
 def is_recurrent(layer: Any) -> bool:

@@ -70,6 +70,13 @@ def cropping(call: Step, place: Place, sign: int) -> list[Child]:
     return _moved(call.inputs, place, sign, [before for before, _ in _pairs(call.layer.cropping)])
 
 
+def center_crop(call: Step, place: Place, sign: int) -> list[Child]:
+    """The middle, one row or column nearer to the top left where that is between two."""
+    whole, cropped = call.inputs[0].shape[:2], call.output.shape[:2]
+    shift = [(n - size) // 2 for n, size in zip(whole, cropped, strict=True)]
+    return _moved(call.inputs, place, sign, shift)
+
+
 def permute(call: Step, place: Place, sign: int) -> list[Child]:
     """Output axis i is input axis dims[i]."""
     source = [0] * len(place)

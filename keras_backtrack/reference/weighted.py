@@ -148,6 +148,16 @@ def max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child((*winner, place[-1]), sign, 1.0)]
 
 
+def adaptive_max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
+    """Algorithm 3 with windows that share the input out: from ⌊o·n/m⌋ to ⌈(o+1)·n/m⌉."""
+    (source,) = call.inputs
+    sizes = zip(place[:-1], source.shape, call.output.shape, strict=False)
+    ranges = [range(o * n // m, -(-(o + 1) * n // m)) for o, n, m in sizes]
+    values = [source[position][place[-1]] for position in product(*ranges)]
+    winner = list(product(*ranges))[int(np.argmax(values))]
+    return [Child((*winner, place[-1]), sign, 1.0)]
+
+
 def average_pooling(call: Step, place: Place, sign: int) -> list[Child]:
     """Like a Dense layer with equal weights."""
     source, *mask = call.inputs

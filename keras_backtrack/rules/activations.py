@@ -88,15 +88,16 @@ def is_gate(layer: Any) -> bool:
 NOTHING_IN_INFERENCE = tuple(
     getattr(keras.layers, name)
     for name in (
-        "ActivityRegularization",
-        "AlphaDropout",
-        "Dropout",
-        "GaussianDropout",
-        "GaussianNoise",
-        "Identity",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
+        *("ActivityRegularization", "Identity"),
+        *("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise"),
+        *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+        # Augmentation that a model brings along.
+        *("AugMix", "CutMix", "MixUp", "RandAugment", "RandomErasing"),
+        *("RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast"),
+        *("RandomElasticTransform", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale"),
+        *("RandomHeight", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization"),
+        *("RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear"),
+        *("RandomTranslation", "RandomWidth", "RandomZoom"),
     )
     if hasattr(keras.layers, name)
 )

@@ -4,12 +4,13 @@ import tensorflow as tf
 
 from ..compat import keras
 from ..contributions import Loop, TracedCall
+from ..opening import CONVOLUTIONAL
 from .registry import register_rule
 
 layers = keras.layers
 
 
-@register_rule(layers.RNN, layers.SimpleRNN, layers.LSTM, layers.GRU)
+@register_rule(layers.RNN, layers.SimpleRNN, layers.LSTM, layers.GRU, *CONVOLUTIONAL)
 def recurrent(call: TracedCall) -> Loop:
     """Whatever the cell is made of is followed at every step; its gates are constants."""
     layer, cell = call.layer, call.call.cell
@@ -31,7 +32,7 @@ def recurrent(call: TracedCall) -> Loop:
         is_reversed=layer.go_backwards,
         position=call.position,
         is_whole=layer.return_sequences,
-        skips_to_zero=layer.zero_output_for_mask and layer.return_sequences,
+        skips_to_zero=getattr(layer, "zero_output_for_mask", False) and layer.return_sequences,
     )
 
 

@@ -168,4 +168,6 @@ def _suits_built_in(call: Call, rule: Rule) -> tuple[Rule | None, str]:
             return None, "what its cell does cannot be recorded"
         if getattr(layer, "stateful", False) or getattr(layer, "time_major", False):
             return None, "stateful=True or time_major=True"
+        if getattr(layer, "data_format", None) == "channels_first":
+            return None, "data_format='channels_first' in a recurrent layer"
     return rule, ""

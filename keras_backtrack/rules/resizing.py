@@ -1,11 +1,14 @@
 """Layers that change the size of pictures by averaging over neighbours."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from ..compat import keras
 from ..contributions import (
+    Arrival,
     At,
     Groups,
     Members,
@@ -21,26 +24,53 @@ from .shape import moved
 
 layers = keras.layers
 
-_ADAPTIVE = tuple(
-    getattr(layers, name)
-    for name in (f"AdaptiveAveragePooling{rank}D" for rank in (1, 2, 3))
-    if hasattr(layers, name)
-)
+
+def _of_each_rank(name: str) -> tuple[type, ...]:
+    """Layers that Keras 2.15 does not have."""
+    names = [f"{name}{rank}D" for rank in (1, 2, 3)]
+    return tuple(getattr(layers, name) for name in names if hasattr(layers, name))
 
 
-@register_rule(layers.Resizing, layers.UpSampling2D, *_ADAPTIVE)
+_AVERAGE, _MAX = _of_each_rank("AdaptiveAveragePooling"), _of_each_rank("AdaptiveMaxPooling")
+
+
+@register_rule(layers.Resizing, layers.UpSampling2D, *_AVERAGE)
 def resized(call: TracedCall) -> Sum | Moves:
-    """Each unit is a mean over a few positions of its channel, spread like a Dense layer's.
-
-    Every axis is resized by itself: what it weighs positions with is what the layer makes of
-    pictures that are 1 in one row.
-    """
+    """Each unit is a mean over a few positions of its channel, spread like a Dense layer's."""
     if getattr(call.layer, "interpolation", "") == "nearest":
         return moved(call)
+    return ResizedSum(call.input, None, _along(call))
+
+
+def adaptive_max_pooling(call: TracedCall) -> Moves:
+    """As max pooling, its windows now and then larger."""
+    along = _along(call)
+
+    def to(at: At) -> list[Arrival]:
+        taps = _taps(call.input, along, at)
+        value = tf.where(taps.weight > 0, taps.value, -float("inf"))
+        winner = tf.math.top_k(value, 1).indices
+        return [Arrival(tf.gather(taps.unit, winner, batch_dims=1)[:, 0])]
+
+    return Moves(to)
+
+
+if _MAX:
+    register_rule(*_MAX)(adaptive_max_pooling)
+
+
+def _along(call: TracedCall) -> tuple[tf.Tensor, ...]:
+    """What each position along each axis counts for each of the output: (output, input) float32.
+
+    Every axis is resized by itself, so that is what the layer makes of pictures that are 1 in one
+    row.
+    """
     weights = []
     spatial = dims(call.input)[:-1]
     # Adaptive pooling takes no picture smaller than what it makes.
-    least = dims(call.output)[:-1] if isinstance(call.layer, _ADAPTIVE) else [1] * len(spatial)
+    least = (
+        dims(call.output)[:-1] if isinstance(call.layer, (*_AVERAGE, *_MAX)) else [1] * len(spatial)
+    )
     for axis, size in enumerate(spatial):
         shape = [size, *(size if a == axis else 1 for a in range(len(spatial))), 1]
         whole = [size, *(size if a == axis else n for a, n in enumerate(least)), 1]
@@ -49,7 +79,34 @@ def resized(call: TracedCall) -> Sum | Moves:
         rest = [a + 1 for a in range(len(spatial)) if a != axis]
         rows = tf.reduce_mean(tf.cast(response, tf.float32), [*rest, len(spatial) + 1])
         weights.append(tf.transpose(rows))
-    return ResizedSum(call.input, None, tuple(weights))
+    return tuple(weights)
+
+
+class _Taps(NamedTuple):
+    """The positions that count for M units, all (M, taps): unit, value there, what it counts."""
+
+    unit: tf.Tensor
+    value: tf.Tensor
+    weight: tf.Tensor
+
+
+def _taps(source: tf.Tensor, along: Sequence[tf.Tensor], at: At) -> _Taps:
+    """Positions in row-major order, as ties go to the first; some may count nothing."""
+    *spatial, channels = tf.unstack(tf.shape(source, tf.int64), source.shape.rank)[1:]
+    output = [tf.shape(rows, tf.int64)[0] for rows in along]
+    *place, channel = unravel(at.unit, [*output, channels])
+    position = tf.zeros([tf.size(at.unit), 1], tf.int64)
+    weight = tf.ones([tf.size(at.unit), 1])
+    for rows, coordinate, size in zip(along, place, spatial, strict=True):
+        count = tf.reduce_max(tf.math.count_nonzero(rows, 1, tf.int32))
+        taps = tf.sort(tf.math.top_k(rows, count).indices, axis=1)
+        share = tf.gather(rows, taps, batch_dims=1)
+        taps, share = (tf.gather(t, coordinate)[:, None, :] for t in (taps, share))
+        position = position[:, :, None] * size + tf.cast(taps, tf.int64)
+        position = tf.reshape(position, [tf.size(at.unit), -1])
+        weight = tf.reshape(weight[:, :, None] * share, tf.shape(position))
+    unit = position * channels + channel[:, None]
+    return _Taps(unit, value_at(source, at.image[:, None], unit), weight)
 
 
 @dataclass(frozen=True)
@@ -81,26 +138,10 @@ class ResizedSum(Sum):
         return tf.maximum(tf.reduce_prod(tf.stack(counts)), 1)
 
     def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
-        spatial = tf.unstack(tf.shape(self.source, tf.int64), self.source.shape.rank)[1:]
-        channels = spatial.pop()
-        output = [tf.shape(rows, tf.int64)[0] for rows in self.along]
-        *place, channel = unravel(at.unit, [*output, channels])
-        position = tf.zeros([tf.size(at.unit), 1], tf.int64)
-        weight = tf.ones([tf.size(at.unit), 1])
-        for rows, coordinate, size in zip(self.along, place, spatial, strict=True):
-            count = tf.reduce_max(tf.math.count_nonzero(rows, 1, tf.int32))
-            # In the order of their positions, as ties go to the first.
-            taps = tf.sort(tf.math.top_k(rows, count).indices, axis=1)
-            share = tf.gather(rows, taps, batch_dims=1)
-            taps, share = (tf.gather(t, coordinate)[:, None, :] for t in (taps, share))
-            position = position[:, :, None] * size + tf.cast(taps, tf.int64)
-            position = tf.reshape(position, [tf.size(at.unit), -1])
-            weight = tf.reshape(weight[:, :, None] * share, tf.shape(position))
-        unit = position * channels + channel[:, None]
-        value = at.sign[:, None] * (value_at(self.source, at.image[:, None], unit) * weight)
+        taps = _taps(self.source, self.along, at)
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
             chosen = tf.stack([parent, choice], axis=1)
-            return Members(tf.gather_nd(unit, chosen), tf.ones_like(parent, tf.float32))
+            return Members(tf.gather_nd(taps.unit, chosen), tf.ones_like(parent, tf.float32))
 
-        return Groups(value, members)
+        return Groups(at.sign[:, None] * (taps.value * taps.weight), members)

@@ -1,9 +1,12 @@
 """Layers and operations that only move units about."""
 
+from collections.abc import Callable, Sequence
+
 import tensorflow as tf
 
 from ..compat import keras
 from ..contributions import Arrival, At, Moves, Same, TracedCall, dims, product, same_place
+from ..errors import UnsupportedLayerError
 from .registry import register_operation, register_rule
 
 layers = keras.layers
@@ -17,7 +20,7 @@ def reshape(call: TracedCall) -> Same:
 
 
 @register_rule(
-    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D, layers.CenterCrop),
+    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
     *(layers.Permute, layers.RepeatVector),
     *(layers.UpSampling1D, layers.UpSampling3D),
     *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D),
@@ -30,13 +33,30 @@ def moved(call: TracedCall) -> Moves:
 
     Places are counted from 1 through all inputs: 0 is padding, or a constant, where mass ends.
     """
+    return _moved(call, call.run)
+
+
+@register_rule(layers.CenterCrop)
+def center_crop(call: TracedCall) -> Moves:
+    """Cut out by ourselves: the layer computes in floats, which cannot count to many places."""
+    sizes, whole = dims(call.output)[:2], dims(call.input)[:2]
+    firsts = [(n - size) // 2 for n, size in zip(whole, sizes, strict=True)]
+    if any(isinstance(first, int) and first < 0 for first in firsts):
+        raise UnsupportedLayerError(
+            "CenterCrop is followed where it crops; smaller pictures it resizes. Received: "
+            f"{call.call.describe()} of shape {call.input.shape} to {call.output.shape}."
+        )
+    return _moved(call, lambda places: tf.slice(places[0], [0, *firsts, 0], [1, *sizes, -1]))
+
+
+def _moved(call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor]) -> Moves:
     sizes = [tf.cast(product(dims(tensor)), tf.int64) for tensor in call.inputs]
     firsts, places = [tf.constant(0, tf.int64)], []
     for tensor, size in zip(call.inputs, sizes, strict=True):
         numbers = tf.range(firsts[-1] + 1, firsts[-1] + 1 + size, dtype=tf.int64)
         places.append(tf.reshape(numbers, [1, *dims(tensor)]))
         firsts.append(firsts[-1] + size)
-    came_from = tf.reshape(call.run(places), [-1]) - 1
+    came_from = tf.reshape(run(places), [-1]) - 1
 
     def to(at: At) -> list[Arrival]:
         place = tf.gather(came_from, at.unit)

@@ -1,0 +1,65 @@
+"""Layers that the random networks do not draw, against the plain loops."""
+
+import numpy as np
+import pytest
+from networks import assert_equals_reference, images, layers, randomise_all
+
+from keras_backtrack.compat import KERAS_3, keras
+from keras_backtrack.step import Limits
+
+
+class Scaled(layers.Layer):
+    """The variable stands first in every product, where Keras 3 leaves symbolic tensors alone."""
+
+    def build(self, shape):
+        self.factor = self.add_weight(shape=(shape[-1],), initializer="ones", name="factor")
+        self.built = True
+
+    def call(self, x):
+        return self.factor - self.factor * x
+
+
+def augmented():
+    image = keras.Input((9, 8, 3))
+    x = layers.RandomContrast(0.1)(layers.RandomFlip()(image))
+    x = layers.Conv2D(4, 2, activation="relu")(Scaled()(layers.CenterCrop(6, 7)(x)))
+    return keras.Model(image, layers.Dense(5)(layers.Flatten()(x)))
+
+
+def adaptive():
+    image = keras.Input((9, 8, 3))
+    x = layers.Conv2D(4, 2, activation="tanh")(image)
+    x = layers.AdaptiveMaxPooling2D((3, 4))(x)
+    return keras.Model(image, layers.Dense(5)(layers.Flatten()(x)))
+
+
+def additive_attention():
+    signal = keras.Input((5, 3))
+    query, value = layers.Dense(4)(signal), layers.Dense(4, activation="tanh")(signal)
+    x = layers.AdditiveAttention()([query, value])
+    return keras.Model(signal, layers.Dense(5)(layers.Flatten()(x)))
+
+
+def convolutional_lstm():
+    film = keras.Input((3, 5, 4, 2))
+    x = layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True)(film)
+    x = layers.ConvLSTM2D(2, 2, strides=2, go_backwards=True, use_bias=False)(x)
+    return keras.Model(film, layers.Dense(5)(layers.Flatten()(x)))
+
+
+def convolutional_lstm_over_signals():
+    film = keras.Input((3, 6, 2))
+    x = layers.ConvLSTM1D(2, 2, activation="relu", recurrent_activation="sigmoid")(film)
+    return keras.Model(film, layers.Dense(5)(layers.Flatten()(x)))
+
+
+NETWORKS = [augmented, additive_attention, convolutional_lstm, convolutional_lstm_over_signals]
+
+
+@pytest.mark.parametrize("limits", [Limits(3, 2, 2, False), None], ids=["best paths", "all paths"])
+@pytest.mark.parametrize("network", NETWORKS + [adaptive] * KERAS_3)
+def test_equals_reference(network, limits, plain_graphs):
+    model = network()
+    randomise_all(model, 1, exact=False)
+    x = images(model, 2, 2, exact=False)
+    assert_equals_reference(model, x, np.array([[0, 1], [2, 3]]), limits)
