@@ -25,6 +25,8 @@ lint: .venv/ready
 
 bench: .venv/ready
 	.venv/bin/python -m benchmarks cost
+	.venv/bin/python -m benchmarks growth
+	.venv/bin/python -m benchmarks settings
 
 bench-quick: .venv/ready
 	.venv/bin/python -m benchmarks cost --quick

@@ -1,83 +1,48 @@
-"""The benchmarks' command line."""
+"""The benchmarks' command line: what holds for all commands, and where they are."""
 
-import json
+import importlib
 import os
-from pathlib import Path
 
 import click
 
-# Read when TensorFlow is imported, which happens in the commands.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from .profiles import INSTRUCTION_SETS, PROFILES, hold
+
+COMMANDS = ("compare", "cost", "growth", "settings", "support")
 
 
-@click.group()
-def main() -> None:
-    """Measure keras_backtrack on this host."""
+class _Commands(click.Group):
+    """Imports a command when it is called: TensorFlow reads its settings when it is imported."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(f".commands.{name}", __package__).command
 
 
-@main.command()
-@click.option("--quick", is_flag=True, help="VGG19 at 224 x 224, batch 1, only.")
-@click.option("--rounds", default=15, show_default=True, type=click.IntRange(3))
-@click.option(
-    "--loops/--no-loops",
-    default=None,
-    help="Time the plain-loop reference as well. [unless --quick]",
-)
-@click.option(
-    "--out",
-    default="out/cost.json",
-    show_default=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-)
-def cost(quick: bool, rounds: int, loops: bool | None, out: Path) -> None:
-    """What `explain` costs beside the network's own forward pass.
+@click.group(cls=_Commands)
+@click.option("--profile", type=click.Choice(list(PROFILES)), help="Hold this host to another.")
+@click.option("--cores", type=click.IntRange(1), help="Use so many cores.")
+@click.option("--isa", type=click.Choice(INSTRUCTION_SETS), help="Widest instruction set.")
+@click.option("--onednn/--no-onednn", default=True, show_default=True, help="Use oneDNN.")
+@click.pass_context
+def main(
+    context: click.Context, profile: str | None, cores: int | None, isa: str | None, onednn: bool
+) -> None:
+    """Measure keras_backtrack on this host.
 
-    Both take a NumPy batch and return NumPy, and run in turns. The forward pass is the faster of
-    `model.predict_on_batch` and the model compiled into a `tf.function`; settings are the
-    defaults. Prints a table, writes JSON: the host, and for every network the medians and
-    quartiles in milliseconds.
+    What a profile, --cores and --isa could not hold this host to is printed and written beside
+    the results.
     """
-    from .cost import ALL, HEADER, QUICK, line, measure
-    from .host import describe
-
-    loops = not quick if loops is None else loops
-    rows = []
-    click.echo(HEADER)
-    for case in QUICK if quick else ALL:
-        rows.append(measure(case, rounds, loops))
-        click.echo(line(rows[-1]))
-    record = {"benchmark": "cost", "rounds": rounds, "host": describe(), "rows": rows}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    click.echo(f"Written to {out}.")
-
-
-@main.command()
-@click.argument("networks", nargs=-1)
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(3))
-@click.option(
-    "--out",
-    default="benchmarks",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-)
-def support(networks: tuple[str, ...], rounds: int, out: Path) -> None:
-    """Which NETWORKS of keras.applications can be explained, by default all.
-
-    Writes support-keras-<version>.json and SUPPORT.md, the page about all versions measured.
-    """
-    from . import support as networks_of_keras
-    from .host import describe
-
-    rows = []
-    for name in networks or networks_of_keras.names():
-        rows.append(networks_of_keras.measure(name, rounds))
-        click.echo(rows[-1])
-        networks_of_keras.forget()
-    out.mkdir(parents=True, exist_ok=True)
-    record = {"benchmark": "support", "rounds": rounds, "host": describe(), "rows": rows}
-    networks_of_keras.write(record, out)
+    if context.resilient_parsing:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    held = hold(profile, cores, isa, onednn)
+    for text in held.missing:
+        click.echo(f"Not held: {text}.", err=True)
+    context.obj = held
 
 
 if __name__ == "__main__":

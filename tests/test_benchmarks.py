@@ -1,13 +1,16 @@
 """The benchmarks measure what they say. How long anything takes decides no test."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 from networks import layers
 
-from benchmarks import cost, support
+from benchmarks import cases, compare, cost, growth, profiles, support
 from benchmarks.__main__ import main
 from benchmarks.timing import alternate, summary
 from keras_backtrack.compat import keras
@@ -25,10 +28,10 @@ def test_cost_of_a_network(monkeypatch, tmp_path):
     image = keras.Input((8, 8, 3))
     x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
     model = keras.Model(image, layers.Dense(5, activation="softmax")(x))
-    monkeypatch.setattr(cost, "QUICK", [cost.Case("small", 8, 2)])
+    monkeypatch.setattr(cases, "QUICK", [cases.Case("small", 8, 2)])
     monkeypatch.setattr(cost, "build", lambda case: model)
     path = tmp_path / "results" / "cost.json"
-    arguments = ["cost", "--quick", "--loops", "--rounds", "3", "--out", str(path)]
+    arguments = ["cost", "--quick", "--loops", "--no-memory", "--rounds", "3", "--out", str(path)]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0 and "small" in result.output
     record = json.loads(path.read_text())
@@ -38,6 +41,60 @@ def test_cost_of_a_network(monkeypatch, tmp_path):
     forward = min(row["compiled"]["median"], row["predict_on_batch"]["median"])
     assert np.isclose(row["ratio"], row["explain"]["median"] / forward, rtol=0.01)
     assert row["loops_seconds"] >= 0
+
+
+def record(forward, explain):
+    times = {"compiled": summary(forward), "explain": summary(explain), "forward": "compiled"}
+    case = cases.Case("VGG19", 224, 1)._asdict()
+    host = {"cpu": "a CPU", "cores": 2, "date": "2026-01-01T00:00:00"}
+    return {"benchmark": "cost", "host": host, "rows": [{**case, **times}]}
+
+
+def test_comparing_two_hosts(tmp_path):
+    slow, fast = record([8.0, 8.0, 8.0], [10.0, 12.0, 14.0]), record([4.0] * 3, [2.0, 3.0, 4.0])
+    (row,) = compare.speed_ups(slow, fast)
+    assert row["forward"] == [2.0, 2.0, 2.0]
+    # 12 ÷ 3, and the quartiles: 11 ÷ 3.5 and 13 ÷ 2.5.
+    assert row["explain"] == [round(11 / 3.5, 3), 4.0, 5.2]
+    paths = [tmp_path / name for name in ("slow.json", "fast.json", "other.json")]
+    for path, content in zip(paths, (slow, fast, {"benchmark": "growth"}), strict=True):
+        path.write_text(json.dumps(content))
+    result = CliRunner().invoke(main, ["compare", *map(str, paths[:2])], catch_exceptions=False)
+    assert "4.00 [3.14, 5.20]" in result.output
+    result = CliRunner().invoke(main, ["compare", str(paths[0]), str(paths[2])])
+    assert result.exit_code == 2 and "Received" in result.output
+
+
+def test_slope_of_growth():
+    points = [growth.Point("batch", n, 10 * n, 5.0, 5.0 + 3 * n**2) for n in (1, 2, 4, 8)]
+    assert np.isclose(growth.slope(points), 2) and np.isclose(growth.slope(points, "nodes"), 2)
+
+
+def test_growth_of_a_small_network(monkeypatch, tmp_path):
+    monkeypatch.setattr(growth, "_values", lambda varied: [1, 2])
+    arguments = ["growth", "depth", "--rounds", "3", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert "slope" in result.output and (tmp_path / "growth.png").stat().st_size > 0
+    rows = json.loads((tmp_path / "growth.json").read_text())["rows"]
+    assert [row["value"] for row in rows] == [1, 2] and rows[0]["nodes"] < rows[1]["nodes"]
+    assert len((tmp_path / "growth.csv").read_text().splitlines()) == 3
+
+
+def test_holding_to_another_host():
+    """In a process of its own, since it is for good."""
+    code = (
+        "import os, json; from benchmarks.profiles import hold; held = hold('i7', cores=1);"
+        "print(json.dumps([held.settings, held.missing, len(os.sched_getaffinity(0)),"
+        "os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['TF_ENABLE_ONEDNN_OPTS']]))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    settings, missing, cores, isa, onednn = json.loads(result.stdout)
+    assert settings["cores"] == cores == 1 and isa == "AVX2" and onednn == "1"
+    assert any("clock" in text for text in missing)
+    with pytest.raises(ValueError, match=r"one of .*Received: 'AVX9'"):
+        profiles.hold(isa="AVX9")
 
 
 def test_support_table(monkeypatch, tmp_path):

@@ -1,0 +1,135 @@
+"""How the cost grows with nodes, channels, batch, size, depth and threads."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_backtrack import BacktrackExplainer
+from keras_backtrack.compat import keras
+
+from .cases import Case, build, images
+from .timing import alternate
+
+layers = keras.layers
+
+
+class Point(NamedTuple):
+    """One measurement: what was varied, its value, nodes held in all, and median milliseconds."""
+
+    varied: str
+    value: float
+    nodes: int
+    forward: float
+    explain: float
+
+    @property
+    def backtrack(self) -> float:
+        """Milliseconds that explaining takes more than the forward pass."""
+        return max(self.explain - self.forward, 0.0)
+
+
+VARIED = ("top_n", "channels", "batch", "size", "depth")
+
+
+def measure(varied: str, rounds: int, quick: bool = False) -> Iterator[Point]:
+    """Measures a series, smallest value first.
+
+    Args:
+        varied: One of `VARIED`.
+        rounds: How often each is timed.
+        quick: Take the first two values only.
+    """
+    for value in _values(varied)[: 2 if quick else None]:
+        yield _point(varied, value, rounds)
+
+
+def slope(points: list[Point], of: str = "value") -> float:
+    """Slope of the straight line through log(backtrack time) over log(value): 1 is linear growth.
+
+    Args:
+        points: A series.
+        of: `"value"`, or `"nodes"` for the number of nodes held.
+    """
+    x = np.log([getattr(point, of) for point in points])
+    y = np.log([max(point.backtrack, 1e-3) for point in points])
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def _values(varied: str) -> list[int]:
+    return {
+        "top_n": [1, 2, 5, 10, 20, 50, 100, 1000],
+        "channels": [1, 2, 3, 5, 8],
+        "batch": [1, 2, 4, 8, 16, 32],
+        "size": [96, 128, 160, 224, 320, 512],
+        "depth": [2, 4, 8, 16, 32],
+    }[varied]
+
+
+def _point(varied: str, value: int, rounds: int) -> Point:
+    settings = {varied: value} if varied in ("top_n", "channels") else {}
+    if varied == "depth":
+        model, case = _deep(value), Case(f"{value} convolutions", 56, 1)
+    else:
+        size = value if varied == "size" else 128 if varied == "batch" else 224
+        case = Case("VGG16", size, value if varied == "batch" else 1)
+        # Classes of a 512 × 512 picture would need a Dense layer of gigabytes.
+        model = _headless(case) if varied == "size" else build(case)
+    x = images(case)
+    compiled = tf.function(lambda x: model(x, training=False), autograph=False)
+    explainer = BacktrackExplainer(model, **settings)
+    e = explainer.explain(x)
+    times = alternate(
+        {"forward": lambda: compiled(tf.constant(x)).numpy(), "explain": lambda: explainer(x)},
+        rounds,
+    )
+    nodes = sum(len(mass) for name in e.layers for mass in e.nodes(name).mass)
+    medians = (float(np.median(times[name])) for name in ("forward", "explain"))
+    keras.backend.clear_session()
+    return Point(varied, value, nodes, *medians)
+
+
+def _headless(case: Case) -> keras.Model:
+    model = build(case, include_top=False)
+    pooled = layers.GlobalAveragePooling2D()(model.output)
+    return keras.Model(model.input, layers.Dense(10)(pooled))
+
+
+def _deep(depth: int) -> keras.Model:
+    """As many convolutions of one size, without pooling."""
+    keras.utils.set_random_seed(0)
+    x = image = keras.Input((56, 56, 3))
+    for _ in range(depth):
+        x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
+    return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+
+
+def write_csv(points: list[Point], path: Path) -> None:
+    """All points, one row each."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*Point._fields, "backtrack"])
+        writer.writerows([*point, point.backtrack] for point in points)
+
+
+def plot(series: dict[str, list[Point]], path: Path) -> None:
+    """Backtrack and forward time of each series, on logarithmic axes, with the fitted slope."""
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(4 * len(series), 3.6), dpi=100, layout="constrained")
+    axes = fig.subplots(1, len(series), squeeze=False)[0]
+    for ax, (varied, points) in zip(axes, series.items(), strict=True):
+        values = [point.value for point in points]
+        ax.loglog(values, [p.backtrack for p in points], "o-", label="backtracking")
+        ax.loglog(values, [p.forward for p in points], "s--", color="0.6", label="forward pass")
+        ax.set_title(f"{varied}: slope {slope(points):.2f}")
+        ax.set_xticks(values, map(str, values))
+        ax.minorticks_off()
+        ax.set_xlabel(varied)
+        ax.grid(alpha=0.3)
+    axes[0].set_ylabel("milliseconds")
+    axes[0].legend()
+    fig.savefig(path)

@@ -1,0 +1,101 @@
+"""Holding this host to what another one has, before TensorFlow starts."""
+
+import importlib.metadata
+import os
+from typing import NamedTuple
+
+
+class Profile(NamedTuple):
+    """A host to be held to: its cores, and its widest instruction set as oneDNN calls it."""
+
+    title: str
+    cores: int
+    isa: str
+
+
+# The paper names a Gold 6128 and no model of i7: one of the same year stands in.
+PROFILES = {
+    "i7": Profile("Core i7-8700K: 6 cores, AVX2", 6, "AVX2"),
+    "xeon-gold-6128": Profile("Xeon Gold 6128: 6 cores, AVX512", 6, "AVX512_CORE"),
+}
+
+# By oneDNN's names: what /proc/cpuinfo calls them, and XLA where that differs.
+_FLAGS = {"SSE41": "sse4_1", "AVX": "avx", "AVX2": "avx2", "AVX512_CORE": "avx512f"}
+_XLA = {"SSE41": "SSE4_2", "AVX512_CORE": "AVX512"}
+
+
+INSTRUCTION_SETS = list(_FLAGS)
+
+
+class Held(NamedTuple):
+    """How this process was held.
+
+    Attributes:
+        settings: What was set.
+        missing: What the profile has and this host has not, or what could not be held.
+    """
+
+    settings: dict[str, str | int]
+    missing: list[str]
+
+
+def hold(
+    profile: str | None = None,
+    cores: int | None = None,
+    isa: str | None = None,
+    onednn: bool = True,
+) -> Held:
+    """Holds this process, and those it starts, to fewer cores and narrower instructions.
+
+    To be called before TensorFlow is imported.
+
+    Args:
+        profile: A name of `PROFILES`; None to hold to nothing but what follows.
+        cores: At most so many cores, one thread on each.
+        isa: The widest instruction set of oneDNN's kernels and of compiled ones.
+        onednn: Whether TensorFlow may use oneDNN at all.
+
+    Raises:
+        ValueError: If there is no such instruction set.
+    """
+    if isa is not None and isa not in _FLAGS:
+        raise ValueError(f"`isa` must be one of {list(_FLAGS)}. Received: {isa!r}.")
+    settings: dict[str, str | int] = {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
+    missing = []
+    if profile is not None:
+        chosen = PROFILES[profile]
+        settings["profile"] = chosen.title
+        cores, isa = cores or chosen.cores, isa or chosen.isa
+        missing.append(
+            "clock, caches and memory are this host's; kernels of Eigen have the instruction set "
+            "that TensorFlow was built for"
+        )
+    if cores is not None:
+        available = sorted(os.sched_getaffinity(0))
+        if len(available) < cores:
+            missing.append(f"{cores} cores: this host has {len(available)}")
+        os.sched_setaffinity(0, available[:cores])
+        settings["cores"] = min(cores, len(available))
+    if isa is not None:
+        if _FLAGS[isa] not in _flags():
+            missing.append(f"{isa}: this host does not have it")
+        settings["ONEDNN_MAX_CPU_ISA"] = isa
+        if _tensorflow() >= (2, 16):
+            settings["XLA_FLAGS"] = f"--xla_cpu_max_isa={_XLA.get(isa, isa)}"
+        else:
+            missing.append("compiled kernels: TensorFlow before 2.16 has no such setting")
+    os.environ.update({k: v for k, v in settings.items() if k.isupper() and isinstance(v, str)})
+    return Held(settings, missing)
+
+
+def _tensorflow() -> tuple[int, ...]:
+    return tuple(map(int, importlib.metadata.version("tensorflow").split(".")[:2]))
+
+
+def _flags() -> list[str]:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            line = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return []
+    return line.split()
