@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 
 def check_limit(name: str, value: Any) -> int | None:
@@ -60,7 +59,7 @@ def check_inputs(x: Any, names: Sequence[str], specs: Sequence[Any]) -> list[np.
             f"or a dict of them by name. Received: {received}."
         )
     batches = [
-        check_images(values, tuple(spec.shape[1:]), tf.as_dtype(spec.dtype).name)
+        check_images(values, tuple(spec.shape[1:]), spec.dtype.name)
         for values, spec in zip(x, specs, strict=True)
     ]
     lengths = [len(batch) for batch in batches]

@@ -1,6 +1,8 @@
 """The command line, as a user meets it."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -90,6 +92,11 @@ def test_missing_extra(photo, monkeypatch):
     monkeypatch.setattr("keras_backtrack.efficientnet.util.find_spec", lambda name: None)
     result = run(photo)
     assert result.exit_code == 2 and "keras-backtrack[demo]" in result.output
+
+
+def test_sets_the_environment_before_tensorflow_is_imported():
+    code = "import sys, keras_backtrack.cli; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_a_frame_maps_places_back():

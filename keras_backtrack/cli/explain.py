@@ -1,91 +1,19 @@
-"""The command line."""
+"""`keras-backtrack explain`: figures and numbers of a few photos."""
 
 import json
-import os
 from pathlib import Path
 
 import click
 import numpy as np
 
-from .checks import METHODS
-
-# Read when TensorFlow is imported, which happens in the commands. It leaves oneDNN off on CPUs
-# without AVX512-VNNI, though they gain from it as well.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-# What tells most in a figure on the networks that can be named: the paper's single best path
-# leaves too few pixels in networks with bottlenecks.
-_TOP_N, _CHANNELS, _POSITIONS = 20, 3, 3
+from .options import network_options, walk_options
 
 
-def _limit(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
-    if value == "all":
-        return None
-    if value.isdigit() and int(value) >= 1:
-        return int(value)
-    raise click.BadParameter(f"must be a number of at least 1, or 'all'. Received: {value!r}.")
-
-
-@click.group()
-@click.version_option(package_name="keras-backtrack")
-def main() -> None:
-    """See why a Keras network decided what it did."""
-
-
-@main.command()
+@click.command()
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
-@click.option(
-    "--model",
-    "name",
-    default="efficientnet-lite0",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="efficientnet-lite0 (comes with the extra 'demo'), any name in keras.applications, or a "
-    ".keras or .h5 file.",
-)
-@click.option("--weights", metavar="FILE", help="Weights for a keras.applications network.")
+@network_options
 @click.option("--target", metavar="CLASS", help="Class to explain, name or number. [predicted]")
-@click.option(
-    "--preprocess",
-    metavar="KIND",
-    help="How pixels are prepared for a model file: none (0 to 255), unit (0 to 1), tf (-1 to 1), "
-    "caffe (BGR minus mean), torch (mean and deviation), lite. [none]",
-)
-@click.option(
-    "--resize",
-    type=click.Choice(["crop", "squeeze"]),
-    help="Show the network the centre of the photo, or all of it squeezed. [crop for named "
-    "networks, squeeze for files]",
-)
-@click.option(
-    "--method",
-    type=click.Choice(METHODS),
-    default="viterbi",
-    show_default=True,
-    help="Follow the best contributions (the paper's), or spread over all of them.",
-)
-@click.option(
-    "--top-n",
-    default=str(_TOP_N),
-    show_default=True,
-    callback=_limit,
-    help="Inputs followed from each unit of a Dense layer, or 'all'.",
-)
-@click.option(
-    "--channels",
-    default=str(_CHANNELS),
-    show_default=True,
-    callback=_limit,
-    help="Channels followed in a convolution, or 'all'. The paper follows 1.",
-)
-@click.option(
-    "--positions",
-    default=str(_POSITIONS),
-    show_default=True,
-    callback=_limit,
-    help="Positions followed in each channel, or 'all'. The paper follows 1.",
-)
+@walk_options
 @click.option(
     "--out",
     default="out",
@@ -93,7 +21,6 @@ def main() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the figure (PNG) and the numbers (JSON) of each photo.",
 )
-@click.option("--allow-code", is_flag=True, help="Let a model file run code of its own.")
 def explain(
     photos,
     name,
@@ -115,8 +42,8 @@ def explain(
     coordinates.
     """
     # These import TensorFlow, which takes seconds that --help need not wait for.
-    from .explainer import BacktrackExplainer
-    from .models import load_network
+    from ..explainer import BacktrackExplainer
+    from ..models import load_network
 
     try:
         network = load_network(name, weights, preprocess, resize, allow_code)
@@ -151,8 +78,8 @@ def _unique_stems(photos) -> list[str]:
 
 
 def _explain_photo(photo: str, out: Path, network, explainer, target: int | None) -> None:
-    from . import maps, plotting
-    from .photos import read_photo
+    from .. import maps, plotting
+    from ..photos import read_photo
 
     picture = read_photo(photo)
     frame = network.frame(picture.shape[:2], network.size)

@@ -1,0 +1,93 @@
+"""Options that several commands take."""
+
+from collections.abc import Callable, Sequence
+
+import click
+
+from ..checks import METHODS
+
+# What tells most in a figure on the networks that can be named: the paper's single best path
+# leaves too few pixels in networks with bottlenecks.
+_TOP_N, _CHANNELS, _POSITIONS = 20, 3, 3
+
+
+def network_options(command: Callable) -> Callable:
+    """What `load_network` takes: `name`, `weights`, `preprocess`, `resize`, `allow_code`."""
+    return _with(command, _NETWORK)
+
+
+def walk_options(command: Callable) -> Callable:
+    """What `BacktrackExplainer` takes: `method`, `top_n`, `channels`, `positions`."""
+    return _with(command, _WALK)
+
+
+def _with(command: Callable, options: Sequence[Callable]) -> Callable:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _limit(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    if value == "all":
+        return None
+    if value.isdigit() and int(value) >= 1:
+        return int(value)
+    raise click.BadParameter(f"must be a number of at least 1, or 'all'. Received: {value!r}.")
+
+
+_NETWORK = [
+    click.option(
+        "--model",
+        "name",
+        default="efficientnet-lite0",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="efficientnet-lite0 (comes with the extra 'demo'), any name in keras.applications, or "
+        "a .keras or .h5 file.",
+    ),
+    click.option("--weights", metavar="FILE", help="Weights for a keras.applications network."),
+    click.option(
+        "--preprocess",
+        metavar="KIND",
+        help="How pixels are prepared for a model file: none (0 to 255), unit (0 to 1), tf (-1 to "
+        "1), caffe (BGR minus mean), torch (mean and deviation), lite. [none]",
+    ),
+    click.option(
+        "--resize",
+        type=click.Choice(["crop", "squeeze"]),
+        help="Show the network the centre of the photo, or all of it squeezed. [crop for named "
+        "networks, squeeze for files]",
+    ),
+    click.option("--allow-code", is_flag=True, help="Let a model file run code of its own."),
+]
+
+_WALK = [
+    click.option(
+        "--method",
+        type=click.Choice(METHODS),
+        default="viterbi",
+        show_default=True,
+        help="Follow the best contributions (the paper's), or spread over all of them.",
+    ),
+    click.option(
+        "--top-n",
+        default=str(_TOP_N),
+        show_default=True,
+        callback=_limit,
+        help="Inputs followed from each unit of a Dense layer, or 'all'.",
+    ),
+    click.option(
+        "--channels",
+        default=str(_CHANNELS),
+        show_default=True,
+        callback=_limit,
+        help="Channels followed in a convolution, or 'all'. The paper follows 1.",
+    ),
+    click.option(
+        "--positions",
+        default=str(_POSITIONS),
+        show_default=True,
+        callback=_limit,
+        help="Positions followed in each channel, or 'all'. The paper follows 1.",
+    ),
+]
