@@ -10,7 +10,7 @@ in `posterior.py` for all paths.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
@@ -221,6 +221,8 @@ class Sum(ABC):
         compiled: Whether there is so much to compute for each node that compiling pays.
         is_dense: Whether there are `weights` and `apply`; without them all paths are followed node
             by node, and the step is traced for each layer anew.
+        is_channelwise: Whether each channel, the last axis, is added up alone, all with one weight
+            at a place.
         source: What the layer read, batch axis first.
         bias: (output channels,) float32 or None.
     """
@@ -229,6 +231,7 @@ class Sum(ABC):
     member_limit: ClassVar[str | None] = None
     compiled = False
     is_dense = True
+    is_channelwise = False
 
     source: tf.Tensor
     bias: tf.Tensor | None
@@ -241,6 +244,10 @@ class Sum(ABC):
     @abstractmethod
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """The sums without bias, for other inputs and other weights of the same shapes."""
+
+    def of_images(self, image: tf.Tensor) -> "Sum":
+        """The same with other rows: those of the (M,) int64 images."""
+        return replace(self, source=tf.gather(self.source, image))
 
     @property
     def width(self) -> tf.Tensor | None:

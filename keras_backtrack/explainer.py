@@ -10,12 +10,13 @@ from .checks import check_inputs, check_limit, check_method, check_scores
 from .compat import keras
 from .errors import UnsupportedModelError
 from .explanation import Explanation
+from .labels import check_labels
 from .layouts import Watch
 from .program import Program, Roots, Run
 from .reading import read_graph
 from .rules import Rules
 from .step import Limits
-from .targets import check_targets
+from .targets import check_pairs, check_targets
 
 
 class BacktrackExplainer:
@@ -109,7 +110,14 @@ class BacktrackExplainer:
         self._program = Program(graph, rules, self._limits, wanted)
         self._is_trusted = not graph.is_recorded
 
-    def explain(self, x: Any, targets: Any = None, *, batch_size: int = 32) -> Explanation:
+    def explain(
+        self,
+        x: Any,
+        targets: Any = None,
+        *,
+        labels: Sequence[str] | None = None,
+        batch_size: int = 32,
+    ) -> Explanation:
         """Explains the network's decisions.
 
         Args:
@@ -123,6 +131,14 @@ class BacktrackExplainer:
                 output has more axes than classes, such as (N, H, W, classes), ints are row-major
                 units of one row (`np.ravel_multi_index`), and a bool array (N, ...) or (...) of
                 the output's shape is a mask of units that are explained together.
+                A tuple of two asks why the first and not the second: `("tabby", "tiger cat")`, or
+                (N,) of them on either side, `([281, 5], [282, 7])`, None being the predicted class.
+                What is walked back is the difference of the two, behind a soft-max of their logits:
+                at the last linear layer the contributions are (W_a - W_b)·A. Only a tuple is such
+                a pair; a list of two is a class for each of two images.
+                Classes can be given by name where there are `labels`.
+            labels: Names of the classes, for targets by name and for figures. A name may be
+                several with ", " between, such as "tabby, tabby cat".
             batch_size: How many images go through the network at once. It bounds the memory and
                 does not change the result.
 
@@ -130,9 +146,10 @@ class BacktrackExplainer:
             An `Explanation` of length N, or N · K with the K of an image behind one another.
 
         Raises:
-            TypeError: If `x` or `targets` has a wrong dtype.
-            ValueError: If `x` is empty, of the wrong shape or not finite, a class does not exist,
-                or the network's own output is not finite.
+            TypeError: If `x` or `targets` has a wrong dtype, or there are names without `labels`.
+            ValueError: If `x` is empty, of the wrong shape or not finite, a class does not exist
+                or is to be told from itself, `labels` are not as many as classes, or the network's
+                own output is not finite.
         """
         if self._watch.changed():
             self._read()
@@ -141,17 +158,21 @@ class BacktrackExplainer:
         x = check_inputs(x, names, [graph.specs[number] for number in graph.inputs])
         count = len(x[0])
         batch_size = check_limit("batch_size", batch_size) or count
-        roots = check_targets(targets, count, self._shape_of_output(x))
+        shape = self._shape_of_output(x)
+        labels = check_labels(labels, shape)
+        roots = check_targets(targets, count, shape, labels)
         runs = []
         for start in range(0, count, batch_size):
             batch = [values[start : start + batch_size] for values in x]
             owner, asked = roots.of_images(start, start + batch_size)
             run = self._program(batch, owner, asked)
             check_scores(run.scores, start + owner)
+            if asked.versus is not None:
+                check_pairs(run.targets, run.versus, start)
             if not self._is_trusted:
                 self._compare(batch, run, asked)
             runs.append(run)
-        return Explanation.from_runs(runs, graph, x, roots.image)
+        return Explanation.from_runs(runs, graph, x, roots.image, labels, self.explain)
 
     __call__ = explain
 

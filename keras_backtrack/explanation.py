@@ -1,10 +1,10 @@
 """`Explanation`: the result, and the views on it, each computed when asked for."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,17 @@ from .held import HeldNodes, LayerNodes
 from .program import Run
 
 
+class Decisions(NamedTuple):
+    """What was explained, one row for each decision: attributes of `Explanation`."""
+
+    targets: np.ndarray
+    versus: np.ndarray
+    scores: np.ndarray
+    logits: np.ndarray
+    lost: np.ndarray
+    image_index: np.ndarray
+
+
 class Explanation:
     """Why a network decided as it did, for N decisions.
 
@@ -21,28 +32,36 @@ class Explanation:
 
     Attributes:
         targets: (N,) int64, the explained unit of the output, row-major; -1 for a mask of units.
+        versus: (N,) int64, the unit it is told from; -1 where it is explained by itself.
         scores: (N,) float32, the output there, or its mean over the mask.
+        logits: (N, 2) float32, the values of target and `versus` before the output's activation;
+            NaN where nothing is told apart.
         lost: (N,) float32, the mass of paths that ended before they reached the input.
         image_index: (N,) int64, the row of `x` each decision is about.
         input: Name of the input that `pixels`, `mass` and all maps are about; `of` shows another.
         shape: Sizes of that input after the batch axis, such as (224, 224, 3).
+        labels: Names of the classes, or None.
     """
 
     def __init__(
         self,
-        targets: np.ndarray,
-        scores: np.ndarray,
-        lost: np.ndarray,
-        image_index: np.ndarray,
+        decisions: "Decisions",
         images: Sequence[np.ndarray],
         layers: HeldNodes,
         rows: np.ndarray,
         shown: int,
+        labels: tuple[str, ...] | None,
+        explain: Callable[..., "Explanation"],
     ) -> None:
-        self.targets = targets
-        self.scores = scores
-        self.lost = lost
-        self.image_index = image_index
+        self._decisions = decisions
+        self.targets = decisions.targets
+        self.versus = decisions.versus
+        self.scores = decisions.scores
+        self.logits = decisions.logits
+        self.lost = decisions.lost
+        self.image_index = decisions.image_index
+        self.labels = labels
+        self._explain = explain
         self.input = layers.inputs[shown]
         self.shape = tuple(images[shown].shape[1:])
         self._images = images
@@ -57,6 +76,8 @@ class Explanation:
         graph: Graph,
         images: Sequence[np.ndarray],
         image_index: np.ndarray,
+        labels: tuple[str, ...] | None,
+        explain: Callable[..., "Explanation"],
     ) -> "Explanation":
         """Joins the runs of an input's batches.
 
@@ -65,11 +86,14 @@ class Explanation:
             graph: The graph they ran.
             images: The whole of each input; the first that holds images is shown.
             image_index: (N,) which row of it each decision is about.
+            labels: Names of the classes, or None.
+            explain: Explains other decisions about these images.
         """
-        joined = [np.concatenate([getattr(r, f) for r in runs]) for f in _PER_EXPLANATION]
+        joined = [np.concatenate([getattr(r, f) for r in runs]) for f in Decisions._fields[:-1]]
         shown = next((i for i, values in enumerate(images) if values.ndim == 4), 0)
         held, rows = HeldNodes(runs, graph), np.arange(len(image_index))
-        return cls(*joined, image_index, images, held, rows, shown)
+        decisions = Decisions(*joined, image_index)
+        return cls(decisions, images, held, rows, shown, labels, explain)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -82,9 +106,9 @@ class Explanation:
         return self._view(key, self._shown)
 
     def _view(self, rows: Any, shown: int) -> "Explanation":
-        fields = (self.targets, self.scores, self.lost, self.image_index)
-        fields = [field[rows] for field in fields]
-        return Explanation(*fields, self._images, self._layers, self._rows[rows], shown)
+        decisions = Decisions(*(field[rows] for field in self._decisions))
+        rest = self._images, self._layers, self._rows[rows], shown, self.labels, self._explain
+        return Explanation(decisions, *rest)
 
     def of(self, name: str) -> "Explanation":
         """The same explanation, its pixels and maps those of another of the model's inputs.
@@ -338,5 +362,4 @@ class Explanation:
         return plotting.png(self[:8].plot()) if len(self.shape) == 3 else None
 
 
-_PER_EXPLANATION = ("targets", "scores", "lost")
 _RAGGED = ("pixels", "mass", "boxes")

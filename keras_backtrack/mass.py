@@ -30,6 +30,18 @@ def as_nodes(maps: Maps) -> Nodes:
     return Nodes(*(tf.concat(field, 0) for field in fields))
 
 
+def as_maps(nodes: Nodes, explanations: tf.Tensor, units: tf.Tensor) -> Maps:
+    """The maps of a tensor with so many units."""
+
+    def put(sign: float) -> tf.Tensor:
+        own = nodes.where(nodes.sign == sign)
+        found = tf.math.unsorted_segment_sum(own.mass, own.index, explanations * units)
+        return tf.reshape(found, [-1, units])
+
+    low = put(-1.0)
+    return Maps(put(1.0), tf.cond(tf.reduce_any(low > 0), lambda: low, lambda: low[:0]))
+
+
 def nothing(tensor: tf.Tensor) -> tf.Tensor:
     """A map of a tensor's units without rows."""
     return tf.zeros([0, product(dims(tensor))])

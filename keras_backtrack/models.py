@@ -12,6 +12,7 @@ import numpy as np
 
 from .compat import keras
 from .efficientnet import efficientnet_lite0
+from .labels import find_class
 from .photos import Frame
 
 __all__ = ["Network", "class_names", "efficientnet_lite0", "load_network", "network_names"]
@@ -68,25 +69,7 @@ class Network:
             raise ValueError(
                 f"Classes go from 0 to {len(self.classes) - 1}. Received: class {wanted}."
             )
-        by_name: dict[str, list[int]] = {}
-        for number, names in enumerate(self.classes):
-            for name in {names, *names.split(", ")}:
-                by_name.setdefault(_plain(name), []).append(number)
-        found = by_name.get(_plain(wanted), [])
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise ValueError(f"Several classes have this name: {found}. Received: {wanted!r}.")
-        near = difflib.get_close_matches(_plain(wanted), by_name, n=4)
-        raise ValueError(
-            "There is no class of this name"
-            + (f"; near it are {near}" if near else "")
-            + f". Received: {wanted!r}."
-        )
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ").strip().casefold()
+        return find_class(wanted, self.classes)
 
 
 @cache

@@ -51,6 +51,32 @@ def merge(parts: Sequence[Nodes]) -> Nodes:
     return Nodes(*_merge(*fields))
 
 
+def held_by(*walks: dict[int, Nodes]) -> dict[int, Nodes]:
+    """What several walks held, by tensor number."""
+    numbers = {number: None for walk in walks for number in walk}
+    parts = {number: [walk[number] for walk in walks if number in walk] for number in numbers}
+    return {n: held[0] if len(held) == 1 else merge(held) for n, held in parts.items()}
+
+
+def cut(nodes: Nodes, sizes: Sequence[int | tf.Tensor]) -> list[Nodes]:
+    """Nodes in several tensors one behind another, as nodes in each.
+
+    Args:
+        nodes: Nodes.
+        sizes: How many units each of the tensors has.
+    """
+    if len(sizes) == 1:
+        return [nodes]
+    sizes = [tf.cast(size, tf.int64) for size in sizes]
+    explanation, unit = nodes.index // tf.add_n(sizes), nodes.index % tf.add_n(sizes)
+    parts, first = [], tf.constant(0, tf.int64)
+    for size in sizes:
+        inside = (unit >= first) & (unit < first + size)
+        parts.append(nodes._replace(index=explanation * size + unit - first).where(inside))
+        first += size
+    return parts
+
+
 @shared(([None], tf.int64), ([None], tf.float32), ([None], tf.float32))
 def _merge(index, sign, mass):
     key, place = _sorted_unique(index * 2 + tf.cast(sign < 0, tf.int64))

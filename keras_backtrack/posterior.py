@@ -31,6 +31,7 @@ from .mass import (
     Maps,
     add,
     all_mass,
+    as_maps,
     as_nodes,
     ended_where,
     full,
@@ -49,7 +50,7 @@ def spread_back(
     graph: Graph,
     tensors: dict[int, tf.Tensor],
     owner: tf.Tensor,
-    roots: Nodes,
+    roots: dict[int, Nodes],
     rules: Rules,
     wanted: Sequence[int],
 ) -> Walked:
@@ -60,11 +61,12 @@ def spread_back(
         wanted: Numbers of the tensors whose maps are kept.
     """
     tensors = _a_row_each(graph, tensors, owner)
-    units = tf.cast(product(dims(tensors[graph.output])), tf.int64)
-    size = tf.size(owner, tf.int64) * units
-    high = tf.reshape(tf.scatter_nd(roots.index[:, None], roots.mass, size[None]), [-1, units])
-    spread = _Spread(tensors, rules, wanted)
-    kept, lost = spread.back(graph, {graph.output: Maps(high, high[:0])})
+    explanations = tf.size(owner, tf.int64)
+    maps = {}
+    for number, nodes in roots.items():
+        units = tf.cast(product(dims(tensors[number])), tf.int64)
+        maps[number] = as_maps(nodes, explanations, units)
+    kept, lost = _Spread(tensors, rules, wanted).back(graph, maps)
     return Walked({number: as_nodes(maps) for number, maps in kept.items()}, lost)
 
 
@@ -295,14 +297,7 @@ def _node_by_node(layer: Sum, maps: Maps) -> tuple[Maps, tf.Tensor]:
     explanations, size = tf.unstack(tf.shape(maps.high, tf.int64))
     nodes, ended = follow_sum(NO_LIMITS, layer, nodes, size, tf.range(explanations))
     units = tf.size(layer.source, tf.int64) // tf.shape(layer.source, tf.int64)[0]
-
-    def put(sign: float) -> tf.Tensor:
-        own = nodes.where(nodes.sign == sign)
-        found = tf.math.unsorted_segment_sum(own.mass, own.index, explanations * units)
-        return tf.reshape(found, [-1, units])
-
-    low = put(-1.0)
-    return Maps(put(1.0), tf.cond(tf.reduce_any(low > 0), lambda: low, lambda: low[:0])), ended
+    return as_maps(nodes, explanations, units), ended
 
 
 def _spread_sum(_, layer: Sum, asked_high: tf.Tensor, asked_low: tf.Tensor) -> tuple:

@@ -10,7 +10,8 @@ import tensorflow as tf
 from .contributions import dims, product
 from .errors import UnsupportedModelError
 from .graph import Graph
-from .nodes import Nodes
+from .nodes import Nodes, held_by
+from .pairs import Parted, start_pairs
 from .posterior import spread_back
 from .rules import Rules, reached
 from .step import Limits
@@ -22,7 +23,10 @@ class Run(NamedTuple):
 
     Attributes:
         targets: (E,) int64, the explained unit of the output, -1 where there are several.
+        versus: (E,) int64, the unit it is told from, -1 where there is none.
         scores: (E,) float32, its value, or the mean of their values.
+        logits: (E, 2) float32, the values of both units behind the output's activation; NaN where
+            there is none to tell from.
         lost: (E,) float32, mass of the paths that ended before the input.
         nodes: By tensor number, the nodes held there; absent where there were none.
         sizes: By tensor number, the sizes of its axes after the batch axis.
@@ -30,7 +34,9 @@ class Run(NamedTuple):
     """
 
     targets: np.ndarray
+    versus: np.ndarray
     scores: np.ndarray
+    logits: np.ndarray
     lost: np.ndarray
     nodes: dict[int, Nodes]
     sizes: dict[int, tuple[int, ...]]
@@ -45,10 +51,13 @@ class Roots(NamedTuple):
     Attributes:
         explanation: (R,) int64, whose root it is.
         unit: (R,) int64, its row-major place; -1 for the unit with the largest value.
+        versus: (R,) int64, the unit whose difference from it is explained, -1 as above, where each
+            explanation has one root; None where units are explained alone.
     """
 
     explanation: np.ndarray
     unit: np.ndarray
+    versus: np.ndarray | None = None
 
 
 class Program:
@@ -83,14 +92,16 @@ class Program:
         inputs = [_any_batch(graph.specs[number]) for number in graph.inputs]
         vector = tf.TensorSpec([None], tf.int64)
         # AutoGraph would rewrite every function the trace goes through, which takes seconds.
-        self._function = tf.function(
-            self._trace, input_signature=[inputs, vector, vector, vector], autograph=False
-        )
+        self._functions = [
+            tf.function(self._trace, input_signature=[inputs, *given], autograph=False)
+            for given in ([vector] * 3, [vector] * 4)
+        ]
 
     @property
     def traces(self) -> int:
-        """How often TensorFlow has traced the program: 1 after the first run, and for good."""
-        return self._function.experimental_get_tracing_count()
+        """How often TensorFlow has traced the program: 1 after the first run, and for good; once
+        more after the first with differences of units."""
+        return sum(f.experimental_get_tracing_count() for f in self._functions)
 
     def __call__(self, inputs: Sequence[tf.Tensor], owner: np.ndarray, roots: Roots) -> Run:
         """Explains one batch.
@@ -104,11 +115,10 @@ class Program:
             UnsupportedModelError: If the model mixes the images of a batch.
         """
         self._rules.layouts.refresh()
-        result = self._function(
+        given = [owner, *(field for field in roots if field is not None)]
+        result = self._functions[roots.versus is not None](
             [tf.convert_to_tensor(values) for values in inputs],
-            tf.constant(owner, tf.int64),
-            tf.constant(roots.explanation, tf.int64),
-            tf.constant(roots.unit, tf.int64),
+            *(tf.constant(field, tf.int64) for field in given),
         )
         run = Run(**_to_numpy(result))
         for number in self._reached:
@@ -126,6 +136,7 @@ class Program:
         owner: tf.Tensor,
         explanation: tf.Tensor,
         unit: tf.Tensor,
+        versus: tf.Tensor | None = None,
     ) -> dict:
         with warnings.catch_warnings():
             # Of layers opened up, whose own layers see masks that they do not ask for.
@@ -135,24 +146,33 @@ class Program:
         output = tf.reshape(output, [-1, product(dims(output))])
         image = tf.gather(owner, explanation)
         predicted = tf.cast(tf.math.top_k(output, 1).indices[:, 0], tf.int64)
-        unit = tf.where(unit < 0, tf.gather(predicted, image), unit)
+        predicted = tf.gather(predicted, image)
+        unit = tf.where(unit < 0, predicted, unit)
         explanations = tf.size(owner)
         count = tf.math.unsorted_segment_sum(tf.ones_like(unit), explanation, explanations)
         mass = 1.0 / tf.cast(tf.gather(count, explanation), tf.float32)
-        index = explanation * tf.shape(output, tf.int64)[1] + unit
-        roots = Nodes(index, tf.ones_like(mass), mass)
         scores = tf.gather_nd(output, tf.stack([image, unit], axis=1))
         first = tf.math.unsorted_segment_max(unit, explanation, explanations)
         wanted = self._brought(tensors)
-        if self._limits is None:
-            found = spread_back(self.graph, tensors, owner, roots, self._rules, wanted)
+        if versus is None:
+            index = explanation * tf.shape(output, tf.int64)[1] + unit
+            roots = {self.graph.output: Nodes(index, tf.ones_like(mass), mass)}
+            versus = tf.fill([explanations], tf.constant(-1, tf.int64))
+            start = Parted(roots, {}, tf.fill([explanations, 2], float("nan")), 0.0)
         else:
-            found = walk_back(self.graph, tensors, owner, roots, self._limits, self._rules)
+            versus = tf.where(versus < 0, predicted, versus)
+            start = start_pairs(self.graph, tensors, owner, unit, versus, self._limits, self._rules)
+        if self._limits is None:
+            found = spread_back(self.graph, tensors, owner, start.nodes, self._rules, wanted)
+        else:
+            found = walk_back(self.graph, tensors, owner, start.nodes, self._limits, self._rules)
         return {
             "targets": tf.where(count == 1, first, -1),
+            "versus": versus,
             "scores": tf.math.unsorted_segment_sum(scores * mass, explanation, explanations),
-            "lost": found.lost,
-            "nodes": {n: nodes for n, nodes in found.nodes.items() if n in wanted},
+            "logits": start.logits,
+            "lost": start.lost + found.lost,
+            "nodes": {n: h for n, h in held_by(start.passed, found.nodes).items() if n in wanted},
             "sizes": {number: tf.shape(tensors[number]) for number in self.graph.names},
             "activations": dict(tensors) if self._keep_activations else {},
         }

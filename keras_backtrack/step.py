@@ -1,5 +1,6 @@
 """One step of a walk through a weighted sum: which of its contributions are followed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -91,12 +92,12 @@ def _step(
         bias = tf.gather(layer.bias, at.unit % tf.size(layer.bias, tf.int64)) * at.sign
     limit = getattr(limits, layer.group_limit)
     groups = layer.groups(at, bias, limit)
-    chosen = _share(mass, groups.value, limit, fixed)
+    chosen = split_mass(mass, groups.value, limit, fixed)
     parent, share, ended = chosen.parent, chosen.mass, chosen.ended
     inside = groups.members(parent, chosen.choice)
     unit, flip = inside.unit, inside.flip
     if inside.value is not None:
-        members = _share(share, inside.value, getattr(limits, layer.member_limit), fixed)
+        members = split_mass(share, inside.value, getattr(limits, layer.member_limit), fixed)
         ended += tf.math.unsorted_segment_sum(members.ended, parent, tf.size(mass))
         parent, share = tf.gather(parent, members.parent), members.mass
         place = tf.stack([members.parent, members.choice], axis=1)
@@ -108,16 +109,34 @@ def _step(
 
 def _in_chunks(limits: Limits, layer: Sum, at: At, mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
     """Takes the step with some nodes at a time, so that memory is bounded."""
-    count = tf.size(mass, tf.int64)
-    rows = tf.maximum(_CHUNK // layer.width, 1)
 
-    def step(chunk):
-        start = tf.cast(chunk, tf.int64) * rows
-        stop = tf.minimum(start + rows, count)
+    def step(start, stop):
         here = At(*(field[start:stop] for field in at))
         return _step(limits, layer, here, mass[start:stop])
 
-    return _join(tf.cast((count + rows - 1) // rows, tf.int32), step, at_once=1)
+    return in_chunks(step, tf.size(mass, tf.int64), layer.width)
+
+
+def in_chunks(
+    step: Callable[[tf.Tensor, tf.Tensor], tuple[Nodes, tf.Tensor]],
+    count: tf.Tensor,
+    width: tf.Tensor,
+) -> tuple[Nodes, tf.Tensor]:
+    """Takes steps with some of `count` nodes at a time and joins what comes out in their order.
+
+    Args:
+        step: Takes the first node and the one behind the last, int64. Returns the nodes they lead
+            to, and the mass that ended at each.
+        count: int64 scalar.
+        width: int64 scalar, how many numbers a node takes.
+    """
+    rows = tf.maximum(_CHUNK // width, 1)
+
+    def at(chunk):
+        start = tf.cast(chunk, tf.int64) * rows
+        return step(start, tf.minimum(start + rows, count))
+
+    return _join(tf.cast((count + rows - 1) // rows, tf.int32), at, at_once=1)
 
 
 def _in_compiled_calls(
@@ -161,7 +180,7 @@ def _join(count: tf.Tensor, step, at_once: int = 10) -> tuple[Nodes, tf.Tensor]:
     return Nodes(index, sign, mass), ended
 
 
-class _Shares(NamedTuple):
+class Shares(NamedTuple):
     """Chosen contributions, in order of their nodes.
 
     Attributes:
@@ -177,7 +196,7 @@ class _Shares(NamedTuple):
     ended: tf.Tensor
 
 
-def _share(mass: tf.Tensor, value: tf.Tensor, limit: int | None, fixed: bool) -> _Shares:
+def split_mass(mass: tf.Tensor, value: tf.Tensor, limit: int | None, fixed: bool = False) -> Shares:
     """Splits each node's mass among its best positive contributions, in proportion to them.
 
     Args:
@@ -194,7 +213,7 @@ def _share(mass: tf.Tensor, value: tf.Tensor, limit: int | None, fixed: bool) ->
     place = tf.where(tf.ones_like(value, tf.bool) if fixed else value > 0)
     parent, kept = place[:, 0], place[:, 1]
     portion = tf.math.divide_no_nan(tf.gather_nd(value, place), tf.gather(total, parent))
-    return _Shares(
+    return Shares(
         parent,
         kept if choice is None else tf.cast(tf.gather_nd(choice, place), tf.int64),
         tf.gather(mass, parent) * portion,

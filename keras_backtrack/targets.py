@@ -1,9 +1,11 @@
 """What is asked for: targets as users give them, as units of the output to start from."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .labels import numbered
 from .program import Roots
 
 
@@ -14,38 +16,84 @@ class Targets(NamedTuple):
         image: (E,) int64 in ascending order, which image each is about.
         explanation: (R,) int64 in ascending order, whose root each root is.
         unit: (R,) int64, row-major unit of the output; -1 for the predicted one.
+        versus: (R,) int64, the unit it is told from, -1 as above; None where there is none.
     """
 
     image: np.ndarray
     explanation: np.ndarray
     unit: np.ndarray
+    versus: np.ndarray | None = None
 
     def of_images(self, start: int, stop: int) -> tuple[np.ndarray, Roots]:
         """Owners and roots of the explanations about some images, both counted from there."""
         first, last = np.searchsorted(self.image, [start, stop])
         here = slice(*np.searchsorted(self.explanation, [first, last]))
-        return self.image[first:last] - start, Roots(
-            self.explanation[here] - first, self.unit[here]
-        )
+        versus = None if self.versus is None else self.versus[here]
+        roots = Roots(self.explanation[here] - first, self.unit[here], versus)
+        return self.image[first:last] - start, roots
 
 
-def check_targets(targets: Any, images: int, shape: tuple[int, ...]) -> Targets:
+def check_targets(
+    targets: Any, images: int, shape: tuple[int, ...], labels: Sequence[str] | None = None
+) -> Targets:
     """Makes roots of what a user gave as targets.
 
     Args:
         targets: As for `BacktrackExplainer.explain`.
         images: How many images there are.
         shape: Of the output, batch axis left out.
+        labels: Names of the classes, or None.
 
     Raises:
         TypeError: If the targets are neither units, one-hot rows nor masks.
         ValueError: If there are too many or too few, or a unit does not exist.
     """
+    targets = numbered(targets, labels)
+    if isinstance(targets, tuple) and len(targets) == 2:
+        return _pairs(targets, images, int(np.prod(shape)))
     if len(shape) > 1 and np.asarray(targets).dtype == bool:
         return _masks(np.asarray(targets), images, shape)
     units = _units(targets, images, int(np.prod(shape)))
     image = np.repeat(np.arange(images), units.shape[1])
     return Targets(image, np.arange(len(image)), units.reshape(-1))
+
+
+def _pairs(targets: tuple, images: int, classes: int) -> Targets:
+    sides = []
+    for side in targets:
+        try:
+            units = _units(side, images, classes)
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                "A tuple of two targets asks why the first and not the second. Each is a class, a "
+                f"list of {images} (one for each image), or None for the predicted class; several "
+                f"classes of an image are given as a list. {error}"
+            ) from None
+        if units.shape[1] > 1:
+            raise ValueError(
+                "A tuple of two targets asks why the first and not the second: each side is one "
+                f"class, or one for each image. Received: {targets!r}."
+            )
+        sides.append(units[:, 0])
+    check_pairs(*sides)
+    each = np.arange(images)
+    return Targets(each, each, *sides)
+
+
+def check_pairs(unit: np.ndarray, versus: np.ndarray, first: int = 0) -> None:
+    """Raises ValueError where a class is to be told from itself.
+
+    Args:
+        unit, versus: (N,) int.
+        first: Number of the first image.
+    """
+    same = np.flatnonzero(unit == versus)
+    if len(same):
+        shown = f"class {unit[same[0]]}" if unit[same[0]] >= 0 else "the predicted class"
+        raise ValueError(
+            "A class can only be told from another one. "
+            f"Received: {shown} on both sides for image(s) {', '.join(map(str, first + same[:10]))}."
+        )
 
 
 def _masks(mask: np.ndarray, images: int, shape: tuple[int, ...]) -> Targets:

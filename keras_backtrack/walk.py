@@ -24,7 +24,7 @@ from .contributions import (
 )
 from .graph import Graph
 from .loops import walk_loop
-from .nodes import Nodes, Walked, merge
+from .nodes import Nodes, Walked, cut, merge
 from .rules import Rules
 from .sharing import shared
 from .step import Limits, follow_sum, locate, per_explanation
@@ -34,7 +34,7 @@ def walk_back(
     graph: Graph,
     tensors: dict[int, tf.Tensor],
     owner: tf.Tensor,
-    roots: Nodes,
+    roots: dict[int, Nodes],
     limits: Limits,
     rules: Rules,
 ) -> Walked:
@@ -44,11 +44,11 @@ def walk_back(
         graph: The calls.
         tensors: Activation of every tensor of the graph, by number.
         owner: (E,) int64, which row of the batch each explanation is about.
-        roots: The nodes at the output to start from, in ascending order of index.
+        roots: The nodes to start from, by tensor number, in ascending order of index.
         limits: How many contributions are kept.
         rules: Which rule serves which call.
     """
-    return _Walk(tensors, owner, limits, rules).back(graph, {graph.output: roots})
+    return _Walk(tensors, owner, limits, rules).back(graph, roots)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ class _Walk:
             return call.among_inputs([_follow_same(contributions, nodes)]), None
         if isinstance(contributions, Sum):
             part, ended = follow_sum(self.limits, contributions, nodes, size, self.owner)
-            return call.among_inputs(_cut(part, call)), ended
+            sizes = [product(dims(tensor)) for tensor in call.followed_inputs]
+            return call.among_inputs(cut(part, sizes)), ended
         if isinstance(contributions, Product):
             nodes = nodes._replace(mass=nodes.mass / len(contributions.sums))
             steps = [
@@ -149,21 +150,6 @@ class _Walk:
         """The same walk through a cell of a recurrent layer."""
         walked = replace(self, tensors=tensors).back(cell, roots)
         return walked.nodes, walked.lost
-
-
-def _cut(nodes: Nodes, call: TracedCall) -> list[Nodes]:
-    """Nodes in several inputs one behind another, as nodes in each."""
-    tensors = call.followed_inputs
-    if len(tensors) == 1:
-        return [nodes]
-    sizes = [tf.cast(product(dims(tensor)), tf.int64) for tensor in tensors]
-    explanation, unit = nodes.index // tf.add_n(sizes), nodes.index % tf.add_n(sizes)
-    parts, first = [], tf.constant(0, tf.int64)
-    for size in sizes:
-        inside = (unit >= first) & (unit < first + size)
-        parts.append(nodes._replace(index=explanation * size + unit - first).where(inside))
-        first += size
-    return parts
 
 
 def _merged(parts: list[Nodes], settled: bool) -> Nodes:

@@ -309,23 +309,32 @@ def images(model, count: int, seed: int, exact: bool) -> list[np.ndarray]:
     return found
 
 
-def run(model, x: list[np.ndarray], targets: np.ndarray, limits: Limits | None) -> tuple[Run, dict]:
+def run(
+    model, x: list[np.ndarray], targets: np.ndarray, limits: Limits | None, versus=None
+) -> tuple[Run, dict]:
     """The fast path with all activations; targets are (N, K), limits None for all paths."""
     graph = read_graph(model)
     program = Program(graph, Rules(), limits, list(graph.names), keep_activations=True)
     owner = np.repeat(np.arange(len(x[0])), targets.shape[1])
-    return program(x, owner, Roots(np.arange(len(owner)), targets.reshape(-1))), graph
+    versus = None if versus is None else versus.reshape(-1)
+    return program(x, owner, Roots(np.arange(len(owner)), targets.reshape(-1), versus)), graph
 
 
-def assert_equals_reference(model, x, targets: np.ndarray, limits: Limits | None) -> None:
-    """Node for node at every layer, masses within 1e-5, on the activations the fast path had."""
+def assert_equals_reference(
+    model, x, targets: np.ndarray, limits: Limits | None, versus: np.ndarray | None = None
+) -> None:
+    """Node for node at every layer, masses within 1e-5, on the activations the fast path had.
+
+    Where `versus` is given, (N, K) as the targets, each is told from that.
+    """
     settings = reference.ALL_PATHS if limits is None else reference.Limits(*limits)
     x = x if isinstance(x, list) else [x]
-    result, graph = run(model, x, targets, limits)
+    result, graph = run(model, x, targets, limits, versus)
     for row, image in enumerate(np.repeat(np.arange(len(x[0])), targets.shape[1])):
         # What has no row for each image is the same for all.
         activations = {n: a[image if len(a) > 1 else 0] for n, a in result.activations.items()}
         target = int(result.targets[row])
+        target = target if versus is None else (target, int(versus.reshape(-1)[row]))
         want = reference.backtrack(model, [v[image] for v in x], target, settings, activations)
         reached = 0.0
         for number, name in graph.names.items():

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from ..compat import keras
 from ..reading import read_graph
+from .pairs import start_pair
 from .step import READ, Limits, Memory
 from .walk import walk
 
@@ -41,7 +42,7 @@ class Reference(NamedTuple):
 def backtrack(
     model: keras.Model,
     image: np.ndarray | Sequence[np.ndarray],
-    target: int,
+    target: int | tuple[int, int],
     limits: Limits | None = None,
     activations: dict[int, np.ndarray] | None = None,
 ) -> Reference:
@@ -50,7 +51,7 @@ def backtrack(
     Args:
         model: A built model with one output.
         image: The image, without a batch axis; for several inputs one for each.
-        target: Which unit of the output to explain, row-major.
+        target: Which unit of the output to explain, row-major; of two, why the first is higher.
         limits: How many contributions are kept; None for the defaults.
         activations: Every tensor's activation for this image, without a batch axis, by its number
             in the model's graph. By default the model is run.
@@ -63,7 +64,15 @@ def backtrack(
         pairs = zip(images, specs, strict=True)
         tensors = graph.replay([tf.cast(values, spec.dtype)[None] for values, spec in pairs])
         activations = {number: np.asarray(tensor)[0] for number, tensor in tensors.items()}
-    place = np.unravel_index(target, activations[graph.output].shape)
-    roots = {graph.output: {(tuple(map(int, place)), 1): 1.0}}
-    memory, lost = walk(graph, activations, roots, limits or Limits())
-    return Reference({graph.names[n]: dict(m) for n, m in memory.items() if m}, lost)
+    limits = limits or Limits()
+    places = np.transpose(np.unravel_index(target, activations[graph.output].shape))
+    if isinstance(target, tuple):
+        pair = tuple((tuple(map(int, p)), s) for p, s in zip(places, (1, -1), strict=True))
+        roots, passed, ended = start_pair(graph, activations, pair, limits)
+    else:
+        roots, passed, ended = {graph.output: {(tuple(map(int, places)), 1): 1.0}}, {}, 0.0
+    memory, lost = walk(graph, activations, roots, limits)
+    for number, nodes in passed.items():
+        for node, mass in nodes.items():
+            memory[number][node] += mass
+    return Reference({graph.names[n]: dict(m) for n, m in memory.items() if m}, lost + ended)

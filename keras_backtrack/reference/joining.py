@@ -5,7 +5,7 @@ import numpy as np
 from .step import Child, Place, Step, asks, best_of, shares_of
 
 
-def _aligned(inputs, place) -> list[Place]:
+def aligned(inputs, place) -> list[Place]:
     """The place in each input that broadcasting brings to a place of the output."""
     return [
         tuple(
@@ -28,14 +28,14 @@ def _join(places, values, signs, limits) -> list[Child]:
 
 def add(call: Step, place: Place, sign: int) -> list[Child]:
     """Sums, and means."""
-    places = _aligned(call.inputs, place)
+    places = aligned(call.inputs, place)
     values = [sign * branch[p] for branch, p in zip(call.inputs, places, strict=True)]
     return _join(places, values, [sign] * len(values), call.limits)
 
 
 def subtract(call: Step, place: Place, sign: int) -> list[Child]:
     """a - b is a + (-1)·b."""
-    places = _aligned(call.inputs, place)
+    places = aligned(call.inputs, place)
     values = [sign * call.inputs[0][places[0]], -sign * call.inputs[1][places[1]]]
     return _join(places, values, [sign, -sign], call.limits)
 
@@ -43,7 +43,7 @@ def subtract(call: Step, place: Place, sign: int) -> list[Child]:
 def extreme(call: Step, place: Place, sign: int) -> list[Child]:
     """The branch that won."""
     least = call.call.kind.lower() == "minimum"
-    places = _aligned(call.inputs, place)
+    places = aligned(call.inputs, place)
     values = [branch[p] for branch, p in zip(call.inputs, places, strict=True)]
     best = min(values) if least else max(values)
     winner = values.index(best)
@@ -52,7 +52,7 @@ def extreme(call: Step, place: Place, sign: int) -> list[Child]:
 
 def multiply(call: Step, place: Place, sign: int) -> list[Child]:
     """Factors share equally, or the largest takes all."""
-    places = _aligned(call.inputs, place)
+    places = aligned(call.inputs, place)
     values = [branch[p] for branch, p in zip(call.inputs, places, strict=True)]
     signs = [
         int(np.prod([asks(1, v) for j, v in enumerate(values) if j != i])) * sign
@@ -70,7 +70,7 @@ def arithmetic(call: Step, place: Place, sign: int) -> list[Child]:
     name = call.call.kind
     if len(call.inputs) == 2:
         if name == "divide":
-            source, by = _aligned(call.inputs, place)
+            source, by = aligned(call.inputs, place)
             return [Child(source, asks(sign, call.inputs[1][by]), 1.0)]
         rules = {"add": add, "subtract": subtract, "multiply": multiply}
         return rules.get(name, extreme)(call, place, sign)
@@ -83,7 +83,7 @@ def arithmetic(call: Step, place: Place, sign: int) -> list[Child]:
         weight = np.broadcast_to(constant, (1, *call.output.shape))[0][place]
     if name in ("subtract", "divide") and from_constant:
         weight = -weight
-    (source,) = _aligned(call.inputs, place)
+    (source,) = aligned(call.inputs, place)
     return [Child(source, asks(sign, weight), 1.0)]
 
 
@@ -98,7 +98,7 @@ def where(call: Step, place: Place, sign: int) -> list[Child]:
     chosen = branches[0] if is_first[place] else branches[1]
     if chosen not in tensors.values():
         return []
-    return [Child(_aligned([call.inputs[chosen]], place)[0], sign, 1.0, chosen)]
+    return [Child(aligned([call.inputs[chosen]], place)[0], sign, 1.0, chosen)]
 
 
 def concatenate(call: Step, place: Place, sign: int) -> list[Child]:

@@ -1,7 +1,7 @@
 """The walk itself, and which loop serves which layer."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -36,26 +36,35 @@ def walk(
     memory.update((number, defaultdict(float, nodes)) for number, nodes in roots.items())
     lost = 0.0
 
+    for step, number in steps_back(graph, activations, limits):
+        if not memory[number]:
+            continue
+        rule = rule_for(step.call)
+        for (place, sign), mass in memory[number].items():
+            children = rule(step, place, sign)
+            reached = sum(child.share for child in children)
+            if reached < 1 - 1e-6:
+                lost += mass * (1 - reached)
+            for child in children:
+                arrived = memory[step.call.inputs[child.branch]]
+                arrived[child.place, child.sign] += mass * child.share
+    return Walked(memory, lost)
+
+
+def steps_back(
+    graph: Graph, activations: dict[int, np.ndarray], limits: Limits
+) -> Iterator[tuple[Step, int]]:
+    """Each output of each call as a step to take, from the last on, with the tensor's number."""
+
     def inside(cell: Graph, values: dict[int, np.ndarray], start: dict[int, Memory]) -> dict:
         return walk(cell, values, start, limits).nodes
 
     for call in reversed(graph.calls):
         for position, number in enumerate(call.outputs):
-            if not memory[number]:
-                continue
             open_inputs = [i for i, follow in enumerate(followed(graph, call)) if follow]
             inputs = [activations[n] for n in call.inputs]
-            step = Step(call, position, inputs, activations[number], open_inputs, limits, inside)
-            rule = _rule_for(call)
-            for (place, sign), mass in memory[number].items():
-                children = rule(step, place, sign)
-                reached = sum(child.share for child in children)
-                if reached < 1 - 1e-6:
-                    lost += mass * (1 - reached)
-                for child in children:
-                    arrived = memory[call.inputs[child.branch]]
-                    arrived[child.place, child.sign] += mass * child.share
-    return Walked(memory, lost)
+            output = activations[number]
+            yield Step(call, position, inputs, output, open_inputs, limits, inside), number
 
 
 def _any_rank(*names: str) -> tuple[str, ...]:
@@ -126,7 +135,7 @@ _OPERATIONS: list[tuple[Callable, tuple[str, ...]]] = [
 ]
 
 
-def _rule_for(call: Call) -> Callable:
+def rule_for(call: Call) -> Callable:
     operation = operation_name(call.layer)
     if operation is not None:
         rules = [rule for rule, names in _OPERATIONS if operation in names]

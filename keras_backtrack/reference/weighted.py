@@ -10,7 +10,7 @@ from .moving import moved
 from .step import Child, Place, Step, asks, best_of, shares_of, weights_of
 
 
-def _bias(call: Step, unit: int, sign: int) -> np.float32:
+def bias_of(call: Step, unit: int, sign: int) -> np.float32:
     if call.limits.include_bias and call.layer.use_bias:
         return np.float32(sign) * weights_of(call.layer, "bias")[unit]
     return np.float32(0)
@@ -20,7 +20,7 @@ def dense(call: Step, place: Place, sign: int) -> list[Child]:
     """Algorithm 1."""
     weights = weights_of(call.layer, "kernel")[:, place[-1]]
     products = np.float32(sign) * (weights * call.inputs[0][place[:-1]])
-    products = products + _bias(call, place[-1], sign)
+    products = products + bias_of(call, place[-1], sign)
     chosen = best_of(products, call.limits.top_n)
     return [
         Child((*place[:-1], j), asks(sign, weights[j]), share)
@@ -50,18 +50,22 @@ def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple
     return taps
 
 
-def convolution(call: Step, place: Place, sign: int) -> list[Child]:
-    """Algorithm 2."""
-    (source,) = call.inputs
-    kernel = weights_of(call.layer, "kernel")
-    taps = _receptive_field(
+def convolution_taps(call: Step, place: Place) -> list[tuple[Place, Place]]:
+    """The taps of a unit's window and the positions they read."""
+    return _receptive_field(
         call.layer,
         call.layer.kernel_size,
         as_tuple(call.layer.dilation_rate),
-        source,
+        call.inputs[0],
         call.output,
         place[:-1],
     )
+
+
+def convolution(call: Step, place: Place, sign: int) -> list[Child]:
+    """Algorithm 2."""
+    kernel = weights_of(call.layer, "kernel")
+    taps = convolution_taps(call, place)
     first = place[-1] // (kernel.shape[-1] // call.layer.groups) * kernel.shape[-2]
     return _best_products(call, taps, kernel, place, first, sign)
 
@@ -69,7 +73,7 @@ def convolution(call: Step, place: Place, sign: int) -> list[Child]:
 def _best_products(call, taps, kernel, place, first, sign) -> list[Child]:
     """The best channels of a window, from `first` on, and in each the best positions."""
     source, channels = call.inputs[0], kernel.shape[-2]
-    bias = _bias(call, place[-1], sign)
+    bias = bias_of(call, place[-1], sign)
     array, sums = [], np.zeros(channels, np.float32)
     for tap, position in taps:
         products = source[position][first : first + channels] * kernel[tap][:, place[-1]]
@@ -116,7 +120,7 @@ def depthwise_convolution(call: Step, place: Place, sign: int) -> list[Child]:
         call.output,
         place[:-1],
     )
-    bias = _bias(call, place[-1], sign)
+    bias = bias_of(call, place[-1], sign)
     weights = [kernel[tap][channel, copy] for tap, _ in taps]
     values = [
         np.float32(sign) * (source[position][channel] * weight) + bias
@@ -129,7 +133,7 @@ def depthwise_convolution(call: Step, place: Place, sign: int) -> list[Child]:
     ]
 
 
-def _pool(layer, source, output, place) -> list[Place]:
+def pool(layer, source, output, place) -> list[Place]:
     """The positions a pooling window reads, in row-major order."""
     if not hasattr(layer, "pool_size"):
         return list(np.ndindex(source.shape[:-1]))
@@ -142,7 +146,7 @@ def max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
     """Algorithm 3."""
     (source,) = call.inputs
     winner, largest = None, -np.inf
-    for position in _pool(call.layer, source, call.output, place):
+    for position in pool(call.layer, source, call.output, place):
         if winner is None or source[position][place[-1]] > largest:
             winner, largest = position, source[position][place[-1]]
     return [Child((*winner, place[-1]), sign, 1.0)]
@@ -161,7 +165,7 @@ def adaptive_max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
 def average_pooling(call: Step, place: Place, sign: int) -> list[Child]:
     """Like a Dense layer with equal weights."""
     source, *mask = call.inputs
-    positions = _pool(call.layer, source, call.output, place)
+    positions = pool(call.layer, source, call.output, place)
     positions = [p for p in positions if not mask or mask[0][p]]
     values = [np.float32(sign) * source[position][place[-1]] for position in positions]
     best = best_of(values, call.limits.top_n)

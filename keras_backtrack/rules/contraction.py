@@ -1,6 +1,6 @@
 """Sums of products over named axes: matrix products, einsum, attention, sums and means."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -176,6 +176,15 @@ class ContractionSum(Sum):
     @property
     def weights(self) -> tf.Tensor:
         return self.kernel
+
+    @property
+    def is_channelwise(self) -> bool:
+        channel = self.letters[-1:]
+        return self.output_letters.endswith(channel) and channel not in self.kernel_letters
+
+    def of_images(self, image: tf.Tensor) -> Sum:
+        kernel = tf.gather(self.kernel, image) if self.is_batched else self.kernel
+        return replace(self, source=tf.gather(self.source, image), kernel=kernel)
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         if not self.kernel_letters:

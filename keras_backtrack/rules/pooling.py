@@ -89,6 +89,7 @@ class MeanSum(Sum):
     """
 
     group_limit = "top_n"
+    is_channelwise = True
 
     windows: Windows
     slide: Slide | None

@@ -118,6 +118,7 @@ class ResizedSum(Sum):
     """
 
     group_limit = "top_n"
+    is_channelwise = True
 
     along: tuple[tf.Tensor, ...]
 

@@ -1,0 +1,90 @@
+"""Names of classes."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def find_class(name: str, labels: Sequence[str]) -> int:
+    """The class of a name, in any case; `"tabby, tabby cat"` has two.
+
+    Raises:
+        ValueError: If there is none, or several.
+    """
+    by_name: dict[str, list[int]] = {}
+    for number, names in enumerate(labels):
+        for each in {names, *names.split(", ")}:
+            by_name.setdefault(_plain(each), []).append(number)
+    found = by_name.get(_plain(name), [])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"Several classes have this name: {found}. Received: {name!r}.")
+    near = difflib.get_close_matches(_plain(name), by_name, n=4)
+    raise ValueError(
+        "There is no class of this name"
+        + (f"; near it are {near}" if near else "")
+        + f". Received: {name!r}."
+    )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").strip().casefold()
+
+
+def short(name: str) -> str:
+    """The first of a class's names."""
+    return name.split(", ")[0]
+
+
+def numbered(targets: Any, labels: Sequence[str] | None) -> Any:
+    """Targets with the numbers of classes in place of their names.
+
+    Args:
+        targets: As for `BacktrackExplainer.explain`.
+        labels: Names of the classes, or None.
+
+    Raises:
+        TypeError: If there are names and no labels.
+        ValueError: If there is no class of a name, or several.
+    """
+    if isinstance(targets, str):
+        if labels is None:
+            raise TypeError(
+                "Targets by name need the names of the classes: explain(x, targets, labels=[...]). "
+                f"Received: {targets!r}."
+            )
+        return find_class(str(targets), labels)
+    if isinstance(targets, (list, tuple)):
+        found = [numbered(target, labels) for target in targets]
+        return tuple(found) if isinstance(targets, tuple) else found
+    if isinstance(targets, np.ndarray) and targets.dtype.kind in "OUT":
+        return numbered(targets.tolist(), labels)
+    return targets
+
+
+def check_labels(labels: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
+    """Makes a tuple of what a user gave as names of the classes.
+
+    Args:
+        labels: One name for each class, or None.
+        shape: Of the output, batch axis left out.
+
+    Raises:
+        TypeError: If they are no names.
+        ValueError: If there are too many or too few.
+    """
+    if labels is None:
+        return None
+    if isinstance(labels, (str, dict)) or not all(isinstance(name, str) for name in labels):
+        raise TypeError(
+            f"`labels` must be a list of names, one for each class. Received: {labels!r}."
+        )
+    if shape != (len(labels),):
+        raise ValueError(
+            "`labels` must be the names of all classes, one for each unit of the output. "
+            f"Received: {len(labels)} names for an output of shape {shape}."
+        )
+    return tuple(map(str, labels))
