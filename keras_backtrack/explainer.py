@@ -176,11 +176,16 @@ class BacktrackExplainer:
 
     __call__ = explain
 
+    @property
+    def output_place(self) -> int:
+        """Which of the model's outputs is explained."""
+        return self._graph.place
+
     def _compare(self, batch: list[np.ndarray], run: Run, roots: Roots) -> None:
         """Compares what was recorded of layers with the model itself, once."""
         one = [tf.convert_to_tensor(values[:1]) for values in batch]
         outputs = tf.nest.flatten(self.model(one[0] if len(one) == 1 else one, training=False))
-        output = np.asarray(outputs[self._graph.place], np.float32).reshape(-1)
+        output = np.asarray(outputs[self.output_place], np.float32).reshape(-1)
         unit = roots.unit[roots.explanation == 0]
         want = output.max() if unit[0] < 0 else output[unit].mean()
         if not np.allclose(run.scores[0], want, rtol=1e-2, atol=1e-3):

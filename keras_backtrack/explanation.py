@@ -11,6 +11,7 @@ import numpy as np
 from . import maps
 from .graph import Graph
 from .held import HeldNodes, LayerNodes
+from .labels import short_name
 from .program import Run
 
 
@@ -250,6 +251,12 @@ class Explanation:
             np.add.at(grid[i], tuple(coordinates[:, :2].T), mass)
         return grid
 
+    @property
+    def titles(self) -> list[str]:
+        """Each decision as figures are headed with it: the class and its score, or both classes
+        and their logits."""
+        return [self._title(i, self.labels) for i in range(len(self))]
+
     def plot(self, images: Any = None, names: Sequence[str] | None = None) -> Any:
         """Draws each decision: image, important pixels, attention, saliency, boxes (Fig. 1).
 
@@ -257,11 +264,76 @@ class Explanation:
             images: The pictures to draw on, (N images, H, W, 3 or 1) or one of them alone; uint8,
                 or floats in [0, 1]. Default: the explained input, stretched to the range of
                 colours. For preprocessed inputs the photos look better.
-            names: Names of the classes, indexed by target.
+            names: Names of the classes, indexed by target. Default: `labels`.
 
         Returns:
             A `matplotlib.figure.Figure`, one row for each decision.
         """
+        from . import plotting
+
+        pictures = self._pictures(images)
+        attention, regions, boxes = self.attention(), self.saliency(), self.boxes()
+        return plotting.figure(
+            [
+                plotting.Row(
+                    pictures[i],
+                    *self._points[i],
+                    attention[i],
+                    regions[i],
+                    boxes[i],
+                    title=self._title(i, names or self.labels),
+                )
+                for i in range(len(self))
+            ]
+        )
+
+    def compare(self, images: Any = None, names: Sequence[str] | None = None) -> Any:
+        """Draws why one class and not another: the pixels of either side, and of the difference.
+
+        Args:
+            images, names: As for `plot`.
+
+        Returns:
+            A `matplotlib.figure.Figure`, one row for each decision.
+
+        Raises:
+            ValueError: As for `sides`.
+        """
+        from . import plotting
+
+        pictures, names = self._pictures(images), names or self.labels
+        sides = [
+            [plotting.Pixels(e._title(i, names), *e._points[i]) for e in (*self.sides, self)]
+            for i in range(len(self))
+        ]
+        return plotting.comparison(pictures, sides)
+
+    @cached_property
+    def sides(self) -> tuple["Explanation", "Explanation"]:
+        """Of decisions between two classes, either class explained by itself.
+
+        This runs the model again.
+
+        Raises:
+            ValueError: If a decision is not between two classes, or the model has changed.
+        """
+        if (self.versus < 0).any():
+            raise ValueError(
+                "Only decisions between two classes can be compared: explain(x, targets=(a, b)). "
+                f"Received: targets {self.targets[self.versus < 0][:10].tolist()} alone."
+            )
+        x = [values[self.image_index] for values in self._images]
+        x = x[0] if len(x) == 1 else x
+        sides = [self._explain(x, t, labels=self.labels) for t in (self.targets, self.versus)]
+        if not np.allclose(sides[0].scores, self.scores, rtol=1e-2, atol=1e-3):
+            raise ValueError(
+                "The model has changed since it was explained: explain again and compare that. "
+                f"Received: scores of {sides[0].scores[:5]} now, {self.scores[:5]} then."
+            )
+        return sides[0].of(self.input), sides[1].of(self.input)
+
+    def _pictures(self, images: Any) -> list[np.ndarray]:
+        """What to draw each decision on."""
         from . import plotting
 
         explained = self._images[self._shown]
@@ -273,20 +345,7 @@ class Explanation:
                 f"`images` must be the {len(explained)} explained images of size "
                 f"{height} × {width}. Received: shape {np.shape(images)}."
             )
-        attention, regions, boxes = self.attention(), self.saliency(), self.boxes()
-        return plotting.figure(
-            [
-                plotting.Row(
-                    plotting.displayable(pictures[self.image_index[i]]),
-                    *self._points[i],
-                    attention[i],
-                    regions[i],
-                    boxes[i],
-                    title=self._title(i, names),
-                )
-                for i in range(len(self))
-            ]
-        )
+        return [plotting.displayable(pictures[image]) for image in self.image_index]
 
     def save(self, path: str | Path) -> None:
         """Writes the explanation to a file.
@@ -324,6 +383,7 @@ class Explanation:
                 "image": int(self.image_index[i]),
                 "target": int(self.targets[i]),
                 "score": float(self.scores[i]),
+                **self._record_of_pair(i),
                 "lost": float(self.lost[i]),
                 "input_mass": shares[i].tolist(),
                 "pixels": points.tolist(),
@@ -332,6 +392,11 @@ class Explanation:
             }
             for i, ((points, mass), boxes) in enumerate(zip(self._points, all_boxes, strict=True))
         ]
+
+    def _record_of_pair(self, i: int) -> dict:
+        if self.versus[i] < 0:
+            return {}
+        return {"versus": int(self.versus[i]), "logits": self.logits[i].tolist()}
 
     def _image_size(self) -> tuple[int, int]:
         if len(self.shape) != 3:
@@ -345,13 +410,17 @@ class Explanation:
         target = int(self.targets[i])
         if target < 0:
             return f"a mask of units  {self.scores[i]:.3g}"
-        return f"{names[target] if names is not None else target}  {self.scores[i]:.3g}"
+        if self.versus[i] < 0:
+            return f"{short_name(target, names)}  {self.scores[i]:.3g}"
+        one, other = (short_name(int(unit), names) for unit in (target, self.versus[i]))
+        return "{} rather than {}\nlogits {:.3g} and {:.3g}".format(one, other, *self.logits[i])
 
     def __repr__(self) -> str:
         lines = [f"Explanation of {len(self)} decision{'s' * (len(self) != 1)}"]
         for i, (points, _) in enumerate(self._points[:8]):
             lines.append(
-                f"  image {self.image_index[i]}: target {self.targets[i]}, score "
+                f"  image {self.image_index[i]}: target {self.targets[i]}"
+                f"{f' versus {self.versus[i]}' if self.versus[i] >= 0 else ''}, score "
                 f"{self.scores[i]:.4g}, {len(points)} pixels, lost mass {self.lost[i]:.3g}"
             )
         return "\n".join(lines + ["  …"] * (len(self) > 8))

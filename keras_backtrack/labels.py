@@ -34,9 +34,9 @@ def _plain(name: str) -> str:
     return name.replace("_", " ").strip().casefold()
 
 
-def short(name: str) -> str:
-    """The first of a class's names."""
-    return name.split(", ")[0]
+def short_name(target: int, labels: Sequence[str] | None) -> str:
+    """The first of a class's names, or its number."""
+    return str(target) if labels is None else labels[target].split(", ")[0]
 
 
 def numbered(targets: Any, labels: Sequence[str] | None) -> Any:

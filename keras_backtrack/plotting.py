@@ -35,6 +35,20 @@ class Row(NamedTuple):
     title: str
 
 
+class Pixels(NamedTuple):
+    """Important pixels to draw.
+
+    Attributes:
+        title: What they are of.
+        points: (P, 2) rows (row, column).
+        mass: (P,) float, which makes points larger and denser.
+    """
+
+    title: str
+    points: np.ndarray
+    mass: np.ndarray
+
+
 def displayable(image: np.ndarray) -> np.ndarray:
     """Any image as (H, W, 3) that matplotlib can show; what is out of range is stretched."""
     image = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].repeat(3, axis=-1)
@@ -49,19 +63,36 @@ def displayable(image: np.ndarray) -> np.ndarray:
 
 def figure(rows: Sequence[Row]) -> Figure:
     """Draws decisions below one another."""
-    heights = [_WIDTH * row.image.shape[0] / row.image.shape[1] for row in rows]
-    fig = Figure(figsize=(_WIDTH * len(_COLUMNS), sum(heights) + 0.4 * len(rows)), dpi=100)
-    axes = fig.subplots(
-        len(rows), len(_COLUMNS), squeeze=False, gridspec_kw={"height_ratios": heights}
-    )
+    fig, axes = _grid([row.image for row in rows], len(_COLUMNS))
     for line, row in zip(axes, rows, strict=True):
         for name, ax in zip(_COLUMNS, line, strict=True):
             _draw(name, ax, row)
-            ax.set_axis_off()
     for name, ax in zip(_COLUMNS[1:], axes[0][1:], strict=True):
         ax.set_title(name, fontsize=9)
     fig.tight_layout(pad=0.4)
     return fig
+
+
+def comparison(images: Sequence[np.ndarray], rows: Sequence[Sequence[Pixels]]) -> Figure:
+    """Draws several sets of important pixels beside each image, as many for each."""
+    fig, axes = _grid(images, 1 + len(rows[0]))
+    for line, image, sets in zip(axes, images, rows, strict=True):
+        line[0].imshow(image)
+        for ax, pixels in zip(line[1:], sets, strict=True):
+            _draw_pixels(ax, image, pixels.points, pixels.mass)
+            ax.set_title(pixels.title, fontsize=9)
+    fig.tight_layout(pad=0.4)
+    return fig
+
+
+def _grid(images: Sequence[np.ndarray], columns: int) -> tuple[Figure, np.ndarray]:
+    """A figure with a row of axes for each image."""
+    heights = [_WIDTH * image.shape[0] / image.shape[1] for image in images]
+    fig = Figure(figsize=(_WIDTH * columns, sum(heights) + 0.4 * len(images)), dpi=100)
+    axes = fig.subplots(len(images), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return fig, axes
 
 
 def png(fig: Figure) -> bytes:
@@ -76,14 +107,7 @@ def _draw(name: str, ax, row: Row) -> None:
         ax.imshow(row.image)
         ax.set_title(row.title, fontsize=9)
     elif name == "important pixels":
-        # On a faded picture, so that points stand out whatever is under them.
-        ax.imshow(_faded(row.image))
-        share = row.mass / row.mass.max() if len(row.mass) else row.mass
-        # A few pixels are drawn as points that one can see, thousands as the pixels they are.
-        pixel = 2 * (72 * _WIDTH / row.image.shape[1]) ** 2
-        size = pixel + 60 * share * min(1, 100 / max(len(share), 1))
-        ax.scatter(*row.points.T[::-1], s=size, c=_COLOUR, linewidths=0, alpha=np.sqrt(share))
-        ax.set(xlim=(-0.5, row.image.shape[1] - 0.5), ylim=(row.image.shape[0] - 0.5, -0.5))
+        _draw_pixels(ax, row.image, row.points, row.mass)
     elif name == "attention":
         ax.imshow(row.image)
         ax.imshow(row.attention, cmap="jet", vmin=0, vmax=1, alpha=0.5)
@@ -95,6 +119,17 @@ def _draw(name: str, ax, row: Row) -> None:
         for top, left, bottom, right in row.boxes:
             corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
             ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=_COLOUR, linewidth=2))
+
+
+def _draw_pixels(ax, image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> None:
+    # On a faded picture, so that points stand out whatever is under them.
+    ax.imshow(_faded(image))
+    share = mass / mass.max() if len(mass) else mass
+    # A few pixels are drawn as points that one can see, thousands as the pixels they are.
+    pixel = 2 * (72 * _WIDTH / image.shape[1]) ** 2
+    size = pixel + 60 * share * min(1, 100 / max(len(share), 1))
+    ax.scatter(*points.T[::-1], s=size, c=_COLOUR, linewidths=0, alpha=np.sqrt(share))
+    ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
 
 
 def _as_float(image: np.ndarray) -> np.ndarray:

@@ -90,9 +90,10 @@ def check_pairs(unit: np.ndarray, versus: np.ndarray, first: int = 0) -> None:
     same = np.flatnonzero(unit == versus)
     if len(same):
         shown = f"class {unit[same[0]]}" if unit[same[0]] >= 0 else "the predicted class"
+        images = ", ".join(map(str, first + same[:10]))
         raise ValueError(
             "A class can only be told from another one. "
-            f"Received: {shown} on both sides for image(s) {', '.join(map(str, first + same[:10]))}."
+            f"Received: {shown} on both sides, for image(s) {images}."
         )
 
 

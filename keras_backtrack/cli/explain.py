@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
+from ..labels import short_name
 from .options import network_options, walk_options
 
 
@@ -13,6 +15,12 @@ from .options import network_options, walk_options
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
 @network_options
 @click.option("--target", metavar="CLASS", help="Class to explain, name or number. [predicted]")
+@click.option(
+    "--versus",
+    metavar="CLASS",
+    help="Class to tell the target from: why the one and not the other. Writes a second figure, "
+    "the pixels of both classes and of their difference.",
+)
 @walk_options
 @click.option(
     "--out",
@@ -26,6 +34,7 @@ def explain(
     name,
     weights,
     target,
+    versus,
     preprocess,
     resize,
     method,
@@ -48,6 +57,10 @@ def explain(
     try:
         network = load_network(name, weights, preprocess, resize, allow_code)
         wanted = None if target is None else network.class_index(target)
+        if versus is not None:
+            wanted = (wanted, network.class_index(versus))
+            if wanted[0] == wanted[1]:
+                raise ValueError(f"The target and --versus are one class. Received: {versus!r}.")
         explainer = BacktrackExplainer(network.model, top_n, channels, positions, method=method)
         out.mkdir(parents=True, exist_ok=True)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
@@ -77,19 +90,19 @@ def _unique_stems(photos) -> list[str]:
     return stems
 
 
-def _explain_photo(photo: str, out: Path, network, explainer, target: int | None) -> None:
+def _explain_photo(photo: str, out: Path, network, explainer, target: Any) -> None:
     from .. import maps, plotting
     from ..photos import read_photo
 
     picture = read_photo(photo)
     frame = network.frame(picture.shape[:2], network.size)
     x = network.preprocess(frame.cut(picture)[None])
-    e = explainer.explain(x, target)
+    e = explainer.explain(x, target, labels=network.classes)
     predictions = _top_classes(np.asarray(network.model(x, training=False))[0], network.classes)
     points, mass = maps.unique_points(frame.points(e.pixels[0]), e.mass[0])
     boxes = frame.boxes(e.boxes()[0])
     attention = frame.map(e.attention()[0])
-    label = network.classes[int(e.targets[0])].split(", ")[0]
+    label = short_name(int(e.targets[0]), network.classes)
     row = plotting.Row(
         picture,
         points,
@@ -97,18 +110,32 @@ def _explain_photo(photo: str, out: Path, network, explainer, target: int | None
         attention,
         maps.saliency(attention),
         boxes,
-        title=f"{label}  {e.scores[0]:.1%}",
+        title=f"{label}  {e.scores[0]:.1%}" if e.versus[0] < 0 else e.titles[0],
     )
     # `with_suffix` would take "photo.2" apart.
     Path(f"{out}.png").write_bytes(plotting.png(plotting.figure([row])))
+    files, pair = f"{out}.png and {out}.json", {}
+    if e.versus[0] >= 0:
+        other = short_name(int(e.versus[0]), network.classes)
+        pair = {"versus": int(e.versus[0]), "versus_name": other, "logits": e.logits[0].tolist()}
+        sets = [
+            plotting.Pixels(
+                each.titles[0], *maps.unique_points(frame.points(each.pixels[0]), each.mass[0])
+            )
+            for each in (*e.sides, e)
+        ]
+        compared = plotting.comparison([picture], [sets])
+        Path(f"{out}-versus.png").write_bytes(plotting.png(compared))
+        label, files = f"{label} rather than {other}", f"{out}-versus.png, {files}"
     record = {
         "photo": str(photo),
         "height": picture.shape[0],
         "width": picture.shape[1],
         "predictions": predictions,
         "target": int(e.targets[0]),
-        "target_name": label,
+        "target_name": short_name(int(e.targets[0]), network.classes),
         "score": float(e.scores[0]),
+        **pair,
         "lost": float(e.lost[0]),
         "seen": [round(edge, 2) for edge in frame.part],
         "pixels": points.tolist(),
@@ -119,7 +146,7 @@ def _explain_photo(photo: str, out: Path, network, explainer, target: int | None
     click.echo(f"{photo}")
     for prediction in predictions:
         click.echo(f"  {prediction['probability']:7.2%}  {prediction['name']}")
-    click.echo(f"  {len(points)} important pixels for {label!r}, see {out}.png and {out}.json")
+    click.echo(f"  {len(points)} important pixels for {label!r}, see {files}")
 
 
 def _top_classes(output: np.ndarray, classes: tuple[str, ...]) -> list[dict]:
@@ -130,6 +157,6 @@ def _top_classes(output: np.ndarray, classes: tuple[str, ...]) -> list[dict]:
         output /= output.sum()
     best = np.argsort(-output, kind="stable")[:5]
     return [
-        {"class": int(i), "name": classes[i].split(", ")[0], "probability": float(output[i])}
+        {"class": int(i), "name": short_name(int(i), classes), "probability": float(output[i])}
         for i in best
     ]

@@ -42,7 +42,7 @@ def start_pair(
             if rule is recurrent.recurrent:
                 continue
             reads = step.call.inputs
-            if rule in _WEIGHTS and not (rule is weighted.average_pooling):
+            if rule in _WEIGHTS:
                 children, ended = _difference(step, _WEIGHTS[rule], pair)
                 for node, share in children:
                     nodes[reads[0]][node] += mass * share
@@ -80,11 +80,7 @@ def _mean(step: Step, place: Place) -> dict[Place, np.float32]:
     return {(*p, place[-1]): np.float32(1 / len(positions)) for p in positions}
 
 
-_WEIGHTS = {
-    weighted.dense: _dense,
-    weighted.convolution: _convolution,
-    weighted.average_pooling: _mean,
-}
+_WEIGHTS = {weighted.dense: _dense, weighted.convolution: _convolution}
 
 
 def _difference(step: Step, weights, pair: Pair) -> tuple[list, float]:
