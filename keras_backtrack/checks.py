@@ -81,7 +81,8 @@ def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarra
         dtype: The model's input dtype.
 
     Returns:
-        The batch in the model's dtype. Shares the memory of `x` where that is possible.
+        `x` as an array with a batch axis, in its own dtype: what is on disk (`np.memmap`) stays
+        there until `in_dtype` takes a batch of it.
 
     Raises:
         TypeError: If `x` does not hold real numbers.
@@ -111,21 +112,38 @@ def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarra
         )
     if x.size == 0:
         raise ValueError(f"`x` must hold at least one image. Received: shape {given}.")
-    with np.errstate(over="ignore"):
-        x = x.astype(dtype, copy=False)
-    # A sum is finite only where every number is, and finds that out without a temporary array.
-    with np.errstate(over="ignore", invalid="ignore"):
-        suspicious = x.dtype.kind == "f" and not np.isfinite(np.sum(x, dtype=np.float64))
-    if suspicious:
-        finite = np.isfinite(x).reshape(len(x), -1)
-        bad = np.flatnonzero(~finite.all(axis=1))
-        if len(bad):
-            raise ValueError(
-                "`x` must hold finite numbers. "
-                f"Received: {int((~finite).sum())} NaN or infinite values, in image(s) "
-                f"{_some(bad)}."
-            )
+    if dtype.startswith(("float", "bfloat")):
+        _check_finite(x, dtype)
     return x
+
+
+def in_dtype(x: np.ndarray, dtype: str) -> np.ndarray:
+    """Numbers as a model takes them."""
+    with np.errstate(over="ignore"):
+        return x.astype(dtype, copy=False)
+
+
+def _check_finite(x: np.ndarray, dtype: str) -> None:
+    rows = max(1, _PIECE // x[0].size)
+    bad, count = [], 0
+    for start in range(0, len(x), rows):
+        piece = in_dtype(x[start : start + rows], dtype)
+        # A sum is finite only where every number is, and needs no temporary array.
+        with np.errstate(over="ignore", invalid="ignore"):
+            suspicious = not np.isfinite(np.sum(piece, dtype=np.float64))
+        if suspicious:
+            finite = np.isfinite(piece).reshape(len(piece), -1)
+            count += int((~finite).sum())
+            bad.extend(start + np.flatnonzero(~finite.all(axis=1)))
+    if bad:
+        raise ValueError(
+            "`x` must hold finite numbers. "
+            f"Received: {count} NaN or infinite values, in image(s) {_some(np.array(bad))}."
+        )
+
+
+# Numbers that are looked at together, so that an array may be larger than the memory.
+_PIECE = 2**24
 
 
 def check_scores(scores: np.ndarray, image: np.ndarray) -> None:

@@ -1,22 +1,26 @@
 """`BacktrackExplainer`: checks what comes in, runs the program, wraps what comes out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
-from .checks import check_inputs, check_limit, check_method, check_scores
+from .checks import check_inputs, check_limit, check_method, check_scores, in_dtype
 from .compat import keras
 from .errors import UnsupportedModelError
 from .explanation import Explanation
 from .labels import check_labels
 from .layouts import Watch
-from .program import Program, Roots, Run
+from .prepared import Prepared
+from .program import Kept, Program, Roots, Run
 from .reading import read_graph
 from .rules import Rules
 from .step import Limits
-from .targets import check_pairs, check_targets
+from .targets import check_pairs, check_same_for_all, check_targets
 
 
 class BacktrackExplainer:
@@ -117,6 +121,7 @@ class BacktrackExplainer:
         *,
         labels: Sequence[str] | None = None,
         batch_size: int = 32,
+        progress: bool = False,
     ) -> Explanation:
         """Explains the network's decisions.
 
@@ -124,7 +129,8 @@ class BacktrackExplainer:
             x: Input as `model.predict` takes it (preprocessed as the model wants), finite numbers:
                 an array or tensor (N, ...), such as (N, H, W, C) images; for one alone the batch
                 axis may be left out. For a model with several inputs a list of these, or a dict by
-                the inputs' names.
+                the inputs' names. What is on disk (`np.memmap`) is read a batch at a time. Or a
+                `tf.data.Dataset` of batches, as `stream` takes it; its pictures are not kept.
             targets: What to explain: None for each image's predicted class, an int for the same
                 class in all, (N,) ints, (N, K) ints for K classes of each image, or one-hot rows
                 (N, classes) as floats or bools. The K classes share one forward pass. Where the
@@ -141,6 +147,7 @@ class BacktrackExplainer:
                 several with ", " between, such as "tabby, tabby cat".
             batch_size: How many images go through the network at once. It bounds the memory and
                 does not change the result.
+            progress: Whether to show a progress bar.
 
         Returns:
             An `Explanation` of length N, or N · K with the K of an image behind one another.
@@ -151,30 +158,151 @@ class BacktrackExplainer:
                 or is to be told from itself, `labels` are not as many as classes, or the network's
                 own output is not finite.
         """
+        if isinstance(x, tf.data.Dataset):
+            stream = self.stream(
+                x, targets, labels=labels, batch_size=batch_size, progress=progress
+            )
+            return Explanation.joined(list(stream))
+        x = self._checked(x)
+        starts = self._starts(x, batch_size)
+        return self._explained(x, starts, self._explain_batch, targets, labels, progress)
+
+    __call__ = explain
+
+    def stream(
+        self,
+        data: Any,
+        targets: Any = None,
+        *,
+        labels: Sequence[str] | None = None,
+        batch_size: int = 32,
+        progress: bool = False,
+    ) -> Iterator[Explanation]:
+        """Explains batch after batch, holding no more than one: for more data than memory.
+
+        Args:
+            data: A `tf.data.Dataset`, or anything else that yields batches: each `x` as for
+                `explain` or, as for `model.fit`, a tuple that begins with it.
+            targets: As for `explain`, the same for all images: None, a class, a tuple of two
+                classes, or a mask of units without the batch axis.
+            labels, batch_size: As for `explain`; larger batches are split.
+            progress: Whether to show a progress bar.
+
+        Yields:
+            For each batch an `Explanation`; its `image_index` counts from the batch's first.
+
+        Raises:
+            ValueError, TypeError: As `explain`, when it comes to a batch; or if there is none.
+        """
+        check_same_for_all(targets)
+        is_empty = True
+        with tqdm(unit=" images", disable=not progress) as bar:
+            for element in data:
+                x = element[0] if isinstance(element, tuple) else element
+                e = self.explain(x, targets, labels=labels, batch_size=batch_size)
+                is_empty = False
+                bar.update(int(e.image_index[-1]) + 1)
+                yield e
+        if is_empty:
+            raise ValueError(f"`data` must yield at least one batch. Received: {data!r}.")
+
+    def prepare(self, x: Any, *, batch_size: int = 32, memory: int = 2**30) -> Prepared:
+        """Runs the network now, so that explaining costs only the walk, again and again.
+
+        Args:
+            x: As for `explain`.
+            batch_size: How many images go through the network at once.
+            memory: How many bytes the activations that are kept may take.
+
+        Returns:
+            A `Prepared`; `prepared.explain(targets)` is `explain(x, targets)`.
+
+        Raises:
+            ValueError: As `explain`; or if the activations would take more than `memory`.
+
+        Example:
+            >>> prepared = explainer.prepare(photo)
+            >>> for target in range(1000):
+            ...     e = prepared.explain(target)
+        """
+        x = self._checked(x)
+        starts = self._starts(x, batch_size)
+        kept = []
+        for batch in self._batches(x, starts):
+            kept.append(self._program.forward(batch))
+            if len(kept) == 1:
+                needed = kept[0].nbytes * len(x[0]) // len(batch[0])
+                if needed > memory:
+                    raise ValueError(
+                        f"The activations of {len(x[0])} image(s) take {needed:,} bytes, which "
+                        "must not be more than `memory`: prepare fewer, or allow more. "
+                        f"Received: memory={memory:,}."
+                    )
+        walk = partial(self._explained, x, starts, partial(self._explain_kept, kept))
+        return Prepared(walk, Watch(self.model.weights), sum(k.nbytes for k in kept))
+
+    def _explain_batch(
+        self, number: int, batch: list[np.ndarray], owner: np.ndarray, asked: Roots
+    ) -> Run:
+        return self._program(batch, owner, asked)
+
+    def _explain_kept(
+        self, kept: list[Kept], number: int, batch: list, owner: np.ndarray, asked: Roots
+    ) -> Run:
+        return self._program.back(kept[number], owner, asked)
+
+    def _checked(self, x: Any) -> list[np.ndarray]:
         if self._watch.changed():
             self._read()
         graph = self._graph
         names = [graph.names[number] for number in graph.inputs]
-        x = check_inputs(x, names, [graph.specs[number] for number in graph.inputs])
+        return check_inputs(x, names, [graph.specs[number] for number in graph.inputs])
+
+    def _starts(self, x: list[np.ndarray], batch_size: int | None) -> list[int]:
+        """Where batches begin, and behind the last its end."""
         count = len(x[0])
-        batch_size = check_limit("batch_size", batch_size) or count
+        size = check_limit("batch_size", batch_size) or count
+        return [*range(0, count, size), count]
+
+    def _batches(self, x: list[np.ndarray], starts: list[int]) -> Iterator[list[np.ndarray]]:
+        dtypes = [self._graph.specs[number].dtype.name for number in self._graph.inputs]
+        for start, stop in pairwise(starts):
+            pairs = zip(x, dtypes, strict=True)
+            yield [in_dtype(values[start:stop], dtype) for values, dtype in pairs]
+
+    def _explained(
+        self,
+        x: list[np.ndarray],
+        starts: list[int],
+        run: Callable[[int, list[np.ndarray], np.ndarray, Roots], Run],
+        targets: Any,
+        labels: Sequence[str] | None,
+        progress: bool = False,
+    ) -> Explanation:
+        """Explains batch after batch.
+
+        Args:
+            starts: As from `_starts`.
+            run: Takes a batch's number, the batch, owners and roots.
+            x, targets, labels, progress: As for `explain`, `x` checked.
+        """
         shape = self._shape_of_output(x)
         labels = check_labels(labels, shape)
-        roots = check_targets(targets, count, shape, labels)
+        roots = check_targets(targets, len(x[0]), shape, labels)
         runs = []
-        for start in range(0, count, batch_size):
-            batch = [values[start : start + batch_size] for values in x]
-            owner, asked = roots.of_images(start, start + batch_size)
-            run = self._program(batch, owner, asked)
-            check_scores(run.scores, start + owner)
-            if asked.versus is not None:
-                check_pairs(run.targets, run.versus, start)
-            if not self._is_trusted:
-                self._compare(batch, run, asked)
-            runs.append(run)
-        return Explanation.from_runs(runs, graph, x, roots.image, labels, self.explain)
-
-    __call__ = explain
+        with tqdm(total=len(x[0]), unit=" images", disable=not progress) as bar:
+            for number, batch in enumerate(self._batches(x, starts)):
+                start, stop = starts[number : number + 2]
+                owner, asked = roots.of_images(start, stop)
+                found = run(number, batch, owner, asked)
+                check_scores(found.scores, start + owner)
+                if asked.versus is not None:
+                    check_pairs(found.targets, found.versus, start)
+                if not self._is_trusted:
+                    self._compare(batch, found, asked)
+                runs.append(found)
+                bar.update(stop - start)
+        return Explanation.from_runs(runs, self._graph, x, roots.image, labels, self.explain)
 
     @property
     def output_place(self) -> int:

@@ -47,7 +47,7 @@ class Explanation:
     def __init__(
         self,
         decisions: "Decisions",
-        images: Sequence[np.ndarray],
+        images: Sequence[np.ndarray] | None,
         layers: HeldNodes,
         rows: np.ndarray,
         shown: int,
@@ -64,7 +64,7 @@ class Explanation:
         self.labels = labels
         self._explain = explain
         self.input = layers.inputs[shown]
-        self.shape = tuple(images[shown].shape[1:])
+        self.shape = layers.shape_of(self.input)
         self._images = images
         self._layers = layers
         self._rows = rows
@@ -85,16 +85,41 @@ class Explanation:
         Args:
             runs: In the order of the input.
             graph: The graph they ran.
-            images: The whole of each input; the first that holds images is shown.
+            images: The whole of each input; the first of pictures is shown.
             image_index: (N,) which row of it each decision is about.
             labels: Names of the classes, or None.
             explain: Explains other decisions about these images.
         """
         joined = [np.concatenate([getattr(r, f) for r in runs]) for f in Decisions._fields[:-1]]
-        shown = next((i for i, values in enumerate(images) if values.ndim == 4), 0)
         held, rows = HeldNodes(runs, graph), np.arange(len(image_index))
+        shown = next((i for i, name in enumerate(held.inputs) if len(held.shape_of(name)) == 3), 0)
         decisions = Decisions(*joined, image_index)
         return cls(decisions, images, held, rows, shown, labels, explain)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Explanation"]) -> "Explanation":
+        """One explanation of what several are about, in their order, without their pictures.
+
+        Args:
+            parts: Whole explanations, as `explain` returns them, by one explainer.
+
+        Raises:
+            ValueError: If there are none, or their inputs differ in size.
+        """
+        if len({part.shape for part in parts}) != 1:
+            raise ValueError(
+                "Explanations of inputs of one size can be joined; `stream` gives them one after "
+                f"another. Received: {sorted({part.shape for part in parts})}."
+            )
+        counts = np.cumsum([0, *(part.image_index[-1] + 1 for part in parts)])
+        moved = [
+            part._decisions._replace(image_index=part.image_index + first)
+            for part, first in zip(parts, counts[:-1], strict=True)
+        ]
+        decisions = Decisions(*map(np.concatenate, zip(*moved, strict=True)))
+        held = HeldNodes.joined([part._layers for part in parts])
+        first, rows = parts[0], np.arange(len(decisions.targets))
+        return cls(decisions, None, held, rows, first._shown, first.labels, first._explain)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -322,7 +347,7 @@ class Explanation:
                 "Only decisions between two classes can be compared: explain(x, targets=(a, b)). "
                 f"Received: targets {self.targets[self.versus < 0][:10].tolist()} alone."
             )
-        x = [values[self.image_index] for values in self._images]
+        x = [values[self.image_index] for values in self._kept_images()]
         x = x[0] if len(x) == 1 else x
         sides = [self._explain(x, t, labels=self.labels) for t in (self.targets, self.versus)]
         if not np.allclose(sides[0].scores, self.scores, rtol=1e-2, atol=1e-3):
@@ -336,16 +361,26 @@ class Explanation:
         """What to draw each decision on."""
         from . import plotting
 
-        explained = self._images[self._shown]
-        pictures = explained if images is None else np.asarray(images)
-        pictures = pictures[None] if pictures.ndim == len(self.shape) else pictures
         height, width = self._image_size()
-        if pictures.shape[1:3] != (height, width) or len(pictures) != len(explained):
+        given = self._kept_images()[self._shown] if images is None else images
+        pictures = np.asarray(given)
+        pictures = pictures[None] if pictures.ndim == len(self.shape) else pictures
+        count = int(self.image_index.max()) + 1 if self._images is None else len(self._images[0])
+        if pictures.shape[1:3] != (height, width) or len(pictures) != count:
             raise ValueError(
-                f"`images` must be the {len(explained)} explained images of size "
+                f"`images` must be the {count} explained images of size "
                 f"{height} × {width}. Received: shape {np.shape(images)}."
             )
         return [plotting.displayable(pictures[image]) for image in self.image_index]
+
+    def _kept_images(self) -> Sequence[np.ndarray]:
+        if self._images is None:
+            raise ValueError(
+                "The pictures of a data set are not kept. Give them where they are wanted, as in "
+                "`plot(images)`, or take the explanations that `stream` yields, which have theirs. "
+                f"Received: an explanation of {len(self)} decisions without pictures."
+            )
+        return self._images
 
     def save(self, path: str | Path) -> None:
         """Writes the explanation to a file.

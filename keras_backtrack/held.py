@@ -66,6 +66,15 @@ class HeldNodes:
         self.names = [graph.names[number] for call in graph.calls for number in call.outputs]
         self._cache: dict[str, _Tensor] = {}
 
+    @classmethod
+    def joined(cls, parts: Sequence["HeldNodes"]) -> "HeldNodes":
+        """What several held, one behind the other."""
+        return cls([run for part in parts for run in part._runs], parts[0]._graph)
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Sizes of a tensor after the batch axis."""
+        return self._runs[0].sizes[self._numbers[name]]
+
     def held(self, name: str) -> _Tensor:
         if name not in self._cache:
             number = self._numbers[name]

@@ -64,7 +64,7 @@ class _Kept:
 
 
 class Watch:
-    """Tells whether any of some variables has changed since it last said so."""
+    """Tells whether any of some variables has changed since."""
 
     def __init__(self, variables: Sequence[Any]) -> None:
         self._variables = variables
@@ -72,9 +72,7 @@ class Watch:
 
     def changed(self) -> bool:
         now = [raw_tensor(variable) for variable in self._variables]
-        moved = any(_address(a) != _address(b) for a, b in zip(now, self._held, strict=True))
-        self._held = now
-        return moved
+        return any(_address(a) != _address(b) for a, b in zip(now, self._held, strict=True))
 
 
 def _address(tensor: tf.Tensor) -> int:

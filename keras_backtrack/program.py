@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -60,6 +61,23 @@ class Roots(NamedTuple):
     versus: np.ndarray | None = None
 
 
+class Kept(NamedTuple):
+    """What the walk needs of a run of the network.
+
+    Attributes:
+        tensors: The activations it reads, by tensor number.
+        sizes: By tensor number, the sizes of all axes, of the whole graph.
+    """
+
+    tensors: dict[int, tf.Tensor]
+    sizes: dict[int, tf.Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the activations take."""
+        return sum(t.dtype.size * t.shape.num_elements() for t in self.tensors.values())
+
+
 class Program:
     """Runs the network once on a batch and walks each asked decision back to the input.
 
@@ -87,21 +105,25 @@ class Program:
         self._wanted = wanted
         self._rules = rules
         self._keep_activations = keep_activations
-        outputs = [number for call in reached(graph) for number in call.outputs]
+        calls = reached(graph)
+        outputs = [number for call in calls for number in call.outputs]
         self._reached = [*graph.inputs, *outputs]
-        inputs = [_any_batch(graph.specs[number]) for number in graph.inputs]
-        vector = tf.TensorSpec([None], tf.int64)
+        read = {number for call in calls for number in call.inputs}
+        self._read = sorted({graph.output, *self._reached, *read})
         # AutoGraph would rewrite every function the trace goes through, which takes seconds.
-        self._functions = [
-            tf.function(self._trace, input_signature=[inputs, *given], autograph=False)
-            for given in ([vector] * 3, [vector] * 4)
+        function = partial(tf.function, autograph=False)
+        inputs = [_any_batch(graph.specs[number]) for number in graph.inputs]
+        self._forward = function(self._trace_forward, input_signature=[inputs])
+        self._whole = [
+            function(self._trace, input_signature=[inputs, *_ROOTS[:count]]) for count in (3, 4)
         ]
+        self._back: list[Any] = []
 
     @property
     def traces(self) -> int:
         """How often TensorFlow has traced the program: 1 after the first run, and for good; once
         more after the first with differences of units."""
-        return sum(f.experimental_get_tracing_count() for f in self._functions)
+        return sum(f.experimental_get_tracing_count() for f in self._whole)
 
     def __call__(self, inputs: Sequence[tf.Tensor], owner: np.ndarray, roots: Roots) -> Run:
         """Explains one batch.
@@ -114,34 +136,65 @@ class Program:
         Raises:
             UnsupportedModelError: If the model mixes the images of a batch.
         """
+        inputs = [tf.convert_to_tensor(values) for values in inputs]
+        return self._run(self._whole, [inputs], owner, roots)
+
+    def forward(self, inputs: Sequence[tf.Tensor]) -> Kept:
+        """Runs the network alone, for `back` to explain one decision after another."""
+        return Kept(*self._forward([tf.convert_to_tensor(values) for values in inputs]))
+
+    def back(self, kept: Kept, owner: np.ndarray, roots: Roots) -> Run:
+        """As a call of the program, the network having run."""
+        if not self._back:
+            specs = self._forward.get_concrete_function().structured_outputs
+            specs = tf.nest.map_structure(lambda s: tf.TensorSpec(s.shape, s.dtype), specs)
+            self._back = [
+                tf.function(
+                    self._trace_back, input_signature=[*specs, *_ROOTS[:count]], autograph=False
+                )
+                for count in (3, 4)
+            ]
+        return self._run(self._back, kept, owner, roots)
+
+    def _run(self, functions: list, given: Sequence, owner: np.ndarray, roots: Roots) -> Run:
         self._rules.layouts.refresh()
-        given = [owner, *(field for field in roots if field is not None)]
-        result = self._functions[roots.versus is not None](
-            [tf.convert_to_tensor(values) for values in inputs],
-            *(tf.constant(field, tf.int64) for field in given),
-        )
-        run = Run(**_to_numpy(result))
+        asked = [owner, *(field for field in roots if field is not None)]
+        asked = [tf.constant(field, tf.int64) for field in asked]
+        run = Run(**_to_numpy(functions[roots.versus is not None](*given, *asked)))
+        images = run.sizes[self.graph.inputs[0]][0]
         for number in self._reached:
-            if run.sizes[number][0] != len(inputs[0]):
+            if run.sizes[number][0] != images:
                 raise UnsupportedModelError(
                     f"{self.graph.names[number]!r} must have one row for each image of the batch: "
                     "a model that mixes images cannot be explained. Received: shape "
-                    f"{run.sizes[number]} for a batch of {len(inputs[0])}."
+                    f"{run.sizes[number]} for a batch of {images}."
                 )
         return run._replace(sizes={number: sizes[1:] for number, sizes in run.sizes.items()})
 
-    def _trace(
+    def _replayed(self, inputs: list[tf.Tensor]) -> Kept:
+        """All activations."""
+        with warnings.catch_warnings():
+            # Of layers opened up, whose own layers see masks that they do not ask for.
+            warnings.filterwarnings("ignore", message=".*was passed an input with a mask.*")
+            tensors = self.graph.replay(inputs)
+        return Kept(tensors, {number: tf.shape(tensors[number]) for number in self.graph.names})
+
+    def _trace_forward(self, inputs: list[tf.Tensor]) -> tuple:
+        tensors, sizes = self._replayed(inputs)
+        return {number: tf.identity(tensors[number]) for number in self._read}, sizes
+
+    def _trace(self, inputs: list[tf.Tensor], *asked: tf.Tensor) -> dict:
+        return self._trace_back(*self._replayed(inputs), *asked)
+
+    def _trace_back(
         self,
-        inputs: list[tf.Tensor],
+        tensors: dict[int, tf.Tensor],
+        sizes: dict[int, tf.Tensor],
         owner: tf.Tensor,
         explanation: tf.Tensor,
         unit: tf.Tensor,
         versus: tf.Tensor | None = None,
     ) -> dict:
-        with warnings.catch_warnings():
-            # Of layers opened up, whose own layers see masks that they do not ask for.
-            warnings.filterwarnings("ignore", message=".*was passed an input with a mask.*")
-            tensors = self.graph.replay(inputs)
         output = tf.cast(tensors[self.graph.output], tf.float32)
         output = tf.reshape(output, [-1, product(dims(output))])
         image = tf.gather(owner, explanation)
@@ -173,7 +226,7 @@ class Program:
             "logits": start.logits,
             "lost": start.lost + found.lost,
             "nodes": {n: h for n, h in held_by(start.passed, found.nodes).items() if n in wanted},
-            "sizes": {number: tf.shape(tensors[number]) for number in self.graph.names},
+            "sizes": sizes,
             "activations": dict(tensors) if self._keep_activations else {},
         }
 
@@ -187,6 +240,10 @@ class Program:
             if len(dims(tensors[number])) == 3 and tensors[number].shape[1:3] != [1, 1]
         ]
         return [*self.graph.inputs, *maps[-1:], *(self._wanted or ())]
+
+
+# Owner, explanation, unit and, of differences, the other unit.
+_ROOTS = [tf.TensorSpec([None], tf.int64)] * 4
 
 
 def _any_batch(spec: tf.TensorSpec) -> tf.TensorSpec:

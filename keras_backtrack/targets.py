@@ -97,6 +97,21 @@ def check_pairs(unit: np.ndarray, versus: np.ndarray, first: int = 0) -> None:
         )
 
 
+def check_same_for_all(targets: Any) -> None:
+    """Raises ValueError where targets are given for each image and it is not known how many come.
+
+    Args:
+        targets: As for `BacktrackExplainer.stream`.
+    """
+    sides = targets if isinstance(targets, tuple) else (targets,)
+    if any(np.ndim(side) and np.asarray(side).dtype != bool for side in sides):
+        raise ValueError(
+            "`targets` for data that comes in batches must be the same for all images: None, a "
+            "class, a tuple of two classes, or a mask of units. For a class of each image explain "
+            f"batch by batch: `explainer.explain(x, y)`. Received: {targets!r}."
+        )
+
+
 def _masks(mask: np.ndarray, images: int, shape: tuple[int, ...]) -> Targets:
     given = mask.shape
     if mask.ndim == len(shape):
