@@ -47,47 +47,52 @@ def traced_anew():
     sharing._traced_form.cache_clear()
 
 
-# 300 networks altogether, in parts that run side by side.
+both_methods = pytest.mark.parametrize(
+    "limits", [limits, st.none()], ids=["best paths", "all paths"]
+)
+
+
+# With the slow tests 300 networks for all paths and 200 for the best ones, in parts to run at once.
 def test_random_networks_optimised():
-    check_random_networks(20, 0)
+    check_random_networks(10, 0)
 
 
-@pytest.mark.parametrize("part", [1, 2, 3])
-def test_random_networks(part, plain_graphs):
-    check_random_networks(60, part)
-
-
-@pytest.mark.parametrize("limits", [limits, st.none()], ids=["best paths", "all paths"])
-def test_random_networks_of_other_ranks(limits, plain_graphs):
-    check_random_networks(20, 8, other_rank_networks(), limits)
-
-
-@pytest.mark.parametrize("limits", [limits, st.none()], ids=["best paths", "all paths"])
-def test_random_networks_over_sequences(limits, plain_graphs):
-    check_random_networks(8, 9, sequence_networks(), limits)
+@both_methods
+@pytest.mark.parametrize("part", range(2))
+def test_random_networks(part, limits, plain_graphs):
+    check_random_networks(20, 1 + part, limits=limits)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limits", [limits, st.none()], ids=["best paths", "all paths"])
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize(
+    ("examples", "limits"), [(35, limits), (65, st.none())], ids=["best paths", "all paths"]
+)
+def test_more_random_networks(part, examples, limits, plain_graphs):
+    check_random_networks(examples, 11 + part, limits=limits)
+
+
+@both_methods
+def test_random_networks_of_other_ranks(limits, plain_graphs):
+    check_random_networks(10, 8, other_rank_networks(), limits)
+
+
+@both_methods
+def test_random_networks_over_sequences(limits, plain_graphs):
+    check_random_networks(5, 9, sequence_networks(), limits)
+
+
+@pytest.mark.slow
+@both_methods
 def test_more_random_networks_over_sequences(limits, plain_graphs):
     check_random_networks(25, 10, sequence_networks(), limits)
-
-
-def test_random_networks_all_paths(plain_graphs):
-    check_random_networks(30, 4, limits=st.none())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("part", range(3))
-def test_more_random_networks_all_paths(part, plain_graphs):
-    check_random_networks(80, 5 + part, limits=st.none())
 
 
 def test_random_networks_compiled(monkeypatch, traced_anew):
     """All convolutions take the compiled step, in calls of a few nodes."""
     monkeypatch.setattr("keras_backtrack.rules.linear._WORTH_COMPILING", 1)
     monkeypatch.setattr("keras_backtrack.kernels.calls.NODES", 8)
-    check_random_networks(15, 7)
+    check_random_networks(10, 7)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
