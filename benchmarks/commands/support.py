@@ -23,9 +23,11 @@ def command(held: Held, networks: tuple[str, ...], rounds: int, out: Path) -> No
 
     Writes support-keras-<version>.json and SUPPORT.md, the page about all versions measured.
     """
+    out.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in networks or support.names():
         rows.append(support.measure(name, rounds))
         click.echo(rows[-1])
         support.forget()
-    support.write(results.record("support", held, rounds=rounds, rows=rows), out)
+        # Written after each network: all of them take an hour.
+        support.write(results.record("support", held, rounds=rounds, rows=rows), out)
