@@ -213,16 +213,13 @@ class Sum(ABC):
     before anybody looks inside.
 
     Subclasses are dataclasses of tensors and hashable settings: layers that differ in the tensors
-    only share one traced function. So their methods must take sizes from the tensors they hold.
+    only share one traced function. So their methods must take sizes from the tensors they hold. One
+    that is no `LinearSum` is followed node by node by all paths too, traced for each layer anew.
 
     Attributes:
         group_limit: Which of the explainer's limits says how many groups are kept.
         member_limit: Which says how many members of each; None where groups have one.
         compiled: Whether there is so much to compute for each node that compiling pays.
-        is_dense: Whether there are `weights` and `apply`; without them all paths are followed node
-            by node, and the step is traced for each layer anew.
-        is_channelwise: Whether each channel, the last axis, is added up alone, all with one weight
-            at a place.
         source: What the layer read, batch axis first.
         bias: (output channels,) float32 or None.
     """
@@ -230,24 +227,9 @@ class Sum(ABC):
     group_limit: ClassVar[str]
     member_limit: ClassVar[str | None] = None
     compiled = False
-    is_dense = True
-    is_channelwise = False
 
     source: tf.Tensor
     bias: tf.Tensor | None
-
-    @property
-    @abstractmethod
-    def weights(self) -> tf.Tensor:
-        """The weights W, in any order."""
-
-    @abstractmethod
-    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """The sums without bias, for other inputs and other weights of the same shapes."""
-
-    def of_images(self, image: tf.Tensor) -> "Sum":
-        """The same with other rows: those of the (M,) int64 images."""
-        return replace(self, source=tf.gather(self.source, image))
 
     @property
     def width(self) -> tf.Tensor | None:
@@ -264,6 +246,31 @@ class Sum(ABC):
             limit: How many groups will be kept at most; None for all. Groups that cannot be among
                 them may be left out, as long as the rest stay in order where they are equal.
         """
+
+
+@dataclass(frozen=True)
+class LinearSum(Sum):
+    """A sum that can be made anew from other inputs and weights, for all units at once.
+
+    Attributes:
+        is_channelwise: Whether each channel, the last axis, is added up alone, all with one weight
+            at a place.
+    """
+
+    is_channelwise = False
+
+    @property
+    @abstractmethod
+    def weights(self) -> tf.Tensor:
+        """The weights W, in any order."""
+
+    @abstractmethod
+    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """The sums without bias, for other inputs and other weights of the same shapes."""
+
+    def of_images(self, image: tf.Tensor) -> "LinearSum":
+        """The same with other rows: those of the (M,) int64 images."""
+        return replace(self, source=tf.gather(self.source, image))
 
 
 @dataclass(frozen=True)

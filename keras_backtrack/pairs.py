@@ -22,6 +22,7 @@ from .contributions import (
     At,
     Branches,
     Contributions,
+    LinearSum,
     Loop,
     Moves,
     Product,
@@ -157,7 +158,7 @@ class _Walk:
             parts, ended = [part for part, _ in steps], sum(ended for _, ended in steps)
             return call.among_inputs(parts), self._by_explanation(ended, pairs)
         if isinstance(contributions, Sum):
-            if contributions.is_channelwise:
+            if isinstance(contributions, LinearSum) and contributions.is_channelwise:
                 part, ended = self._by_place(contributions, call, pairs)
                 parts = [part]
             else:
@@ -255,7 +256,7 @@ class _Walk:
         self, layer: Sum, pairs: Pairs, size: tf.Tensor, include_bias: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """What each unit of the input weighs in each difference, and contributes: (M, units)."""
-        if not layer.is_dense:
+        if not isinstance(layer, LinearSum):
             value = tf.add_n([layer.groups(at, None, None).value for at in self._at(pairs)])
             return tf.math.divide_no_nan(value, tf.gather(layer.source, self._image(pairs))), value
         rows = layer.of_images(self._image(pairs))
@@ -266,8 +267,10 @@ class _Walk:
             value += _weights_of(rows, tf.ones_like(rows.weights), pairs.unit, bias, size)
         return weight, value
 
-    def _by_place(self, layer: Sum, call: TracedCall, pairs: Pairs) -> tuple[Pairs, tf.Tensor]:
-        """The places of the input where the first exceeds the second most, both still a pair."""
+    def _by_place(
+        self, layer: LinearSum, call: TracedCall, pairs: Pairs
+    ) -> tuple[Pairs, tf.Tensor]:
+        """The places of the input where the one exceeds the other most, both still a pair."""
         size, channels = product(dims(call.output)), tf.shape(layer.source, tf.int64)[-1]
         rows = layer.of_images(self._image(pairs))
         source = tf.cast(rows.source, tf.float32)
@@ -311,7 +314,7 @@ def _logits(
     contributions: Contributions, call: TracedCall, image: tf.Tensor, unit: tf.Tensor
 ) -> tf.Tensor:
     """The two units' values, without the activation that a layer of weights may end in."""
-    if not isinstance(contributions, Sum) or not contributions.is_dense:
+    if not isinstance(contributions, LinearSum):
         return value_at(call.output, image[:, None], unit)
     rows = contributions.of_images(image)
     sums = rows.apply(tf.cast(rows.source, tf.float32), rows.weights)
@@ -322,7 +325,7 @@ def _logits(
 
 
 def _weights_of(
-    layer: Sum, weights: tf.Tensor, unit: tf.Tensor, factor: tf.Tensor, size: tf.Tensor
+    layer: LinearSum, weights: tf.Tensor, unit: tf.Tensor, factor: tf.Tensor, size: tf.Tensor
 ) -> tf.Tensor:
     """What the inputs weigh in sums of a few units: (M, units of the input).
 

@@ -16,6 +16,7 @@ from .contributions import (
     At,
     Branches,
     Contributions,
+    LinearSum,
     Loop,
     Moves,
     Product,
@@ -286,7 +287,7 @@ def _unbroadcast(mass: tf.Tensor, output: tf.Tensor, tensor: tf.Tensor) -> tf.Te
 
 
 def _through_sum(layer: Sum, maps: Maps) -> tuple[Maps, tf.Tensor]:
-    if not layer.is_dense:
+    if not isinstance(layer, LinearSum):
         return _node_by_node(layer, maps)
     high, low, ended = call_shared(_spread_sum, None, layer, *maps)
     return Maps(high, low), ended
@@ -300,7 +301,7 @@ def _node_by_node(layer: Sum, maps: Maps) -> tuple[Maps, tf.Tensor]:
     return as_maps(nodes, explanations, units), ended
 
 
-def _spread_sum(_, layer: Sum, asked_high: tf.Tensor, asked_low: tf.Tensor) -> tuple:
+def _spread_sum(_, layer: LinearSum, asked_high: tf.Tensor, asked_low: tf.Tensor) -> tuple:
     """The contributions of y = Σ W·A to a high unit are W·A, so both factors must have one sign;
     to a low unit they are -W·A. A unit with A > 0 is asked why it is high, whoever asks, since a
     child's sign is its parent's times that of W.

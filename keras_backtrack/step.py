@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from .contributions import At, Sum
+from .contributions import At, LinearSum, Sum
 from .kernels import collect, cut, padded
 from .nodes import Nodes
 from .sharing import call_compiled, call_shared
@@ -50,7 +50,7 @@ def follow_sum(
     Returns:
         The nodes at the input, not merged, and the (E,) float32 mass that ended.
     """
-    if layer.is_dense:
+    if isinstance(layer, LinearSum):
         index, sign, mass, ended = call_shared(_follow, limits, layer, *nodes, size, owner)
     else:
         index, sign, mass, ended = _follow(limits, layer, *nodes, size, owner)

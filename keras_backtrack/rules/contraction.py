@@ -10,6 +10,7 @@ from ..compat import as_tensor, is_variable, keras
 from ..contributions import (
     At,
     Groups,
+    LinearSum,
     Members,
     Product,
     Sum,
@@ -153,7 +154,7 @@ def _by_unit(features: int) -> Layout:
 
 
 @dataclass(frozen=True)
-class ContractionSum(Sum):
+class ContractionSum(LinearSum):
     """Every input unit along the summed axes is a group of its own.
 
     Attributes:

@@ -29,16 +29,8 @@ class GradientSum(Sum):
     """
 
     group_limit = "top_n"
-    is_dense = False
 
     call: Any
-
-    @property
-    def weights(self) -> tf.Tensor:
-        raise NotImplementedError
-
-    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        raise NotImplementedError
 
     @property
     def width(self) -> tf.Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from ..compat import as_tensor, as_tuple, depthwise_kernel, keras
-from ..contributions import At, Groups, Members, Sum, TracedCall, dims, value_at
+from ..contributions import At, Groups, LinearSum, Members, Sum, TracedCall, dims, value_at
 from ..kernels import DenseNodes, all_products, best_products, window_sums
 from ..layouts import Layout
 from ..windows import Slide, Windows
@@ -74,7 +74,7 @@ def depthwise_convolution(call: TracedCall) -> Sum:
 
 
 @dataclass(frozen=True)
-class DenseSum(Sum):
+class DenseSum(LinearSum):
     """Every input unit is a group of its own.
 
     Attributes:
@@ -123,7 +123,7 @@ class DenseSum(Sum):
 
 
 @dataclass(frozen=True)
-class ConvolutionSum(Sum):
+class ConvolutionSum(LinearSum):
     """The channels are the groups, the positions in the window their members.
 
     Attributes:
@@ -206,7 +206,7 @@ class TransposedSum(ConvolutionSum):
 
 
 @dataclass(frozen=True)
-class DepthwiseSum(Sum):
+class DepthwiseSum(LinearSum):
     """Every position in the window is a group of its own.
 
     Attributes:

@@ -10,6 +10,7 @@ from ..contributions import (
     Arrival,
     At,
     Groups,
+    LinearSum,
     Members,
     Moves,
     Sum,
@@ -80,7 +81,7 @@ def extreme_along_axes(call: TracedCall) -> Moves:
 
 
 @dataclass(frozen=True)
-class MeanSum(Sum):
+class MeanSum(LinearSum):
     """Every position in the window is a group of its own.
 
     Attributes:

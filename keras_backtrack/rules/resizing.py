@@ -11,6 +11,7 @@ from ..contributions import (
     Arrival,
     At,
     Groups,
+    LinearSum,
     Members,
     Moves,
     Sum,
@@ -110,7 +111,7 @@ def _taps(source: tf.Tensor, along: Sequence[tf.Tensor], at: At) -> _Taps:
 
 
 @dataclass(frozen=True)
-class ResizedSum(Sum):
+class ResizedSum(LinearSum):
     """Every position that counts for a unit is a group of its own.
 
     Attributes:
