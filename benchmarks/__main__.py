@@ -45,5 +45,122 @@ def main(
     context.obj = held
 
 
+def _network_options(command):
+    """Options of commands that compare methods on a network."""
+    for option in (
+        click.option(
+            "--maps",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Folder to keep every method's maps in, for the next run. [kept in memory only]",
+        ),
+        click.option(
+            "--models",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Folder of the weights of vgg16-caltech101 and squeezenet. [../shared/models]",
+        ),
+        click.option(
+            "--preprocess",
+            metavar="KIND",
+            help="How pixels are prepared for a model file, as for `keras-backtrack explain`.",
+        ),
+        click.option(
+            "--method",
+            "wanted",
+            multiple=True,
+            metavar="NAME",
+            help="Compare these only; any part of a method's name. May be given several times.",
+        ),
+        click.option(
+            "--model",
+            "name",
+            default="efficientnet-lite0",
+            show_default=True,
+            metavar="NAME|FILE",
+            help="efficientnet-lite0, vgg16-caltech101, squeezenet, any name in "
+            "keras.applications, or a .keras or .h5 file.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _subject(name: str, models: Path | None, preprocess: str | None):
+    from . import networks
+    from .subject import Subject
+
+    try:
+        return Subject(networks.load(name, models or networks.MODELS, preprocess))
+    except (ImportError, OSError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _methods(wanted: tuple[str, ...]) -> dict:
+    from .contenders import CONTENDERS
+
+    unknown = [w for w in wanted if not any(w.lower() in name.lower() for name in CONTENDERS)]
+    if unknown:
+        raise click.UsageError(
+            f"There is no such method; known are {', '.join(CONTENDERS)}. Received: {unknown[0]!r}."
+        )
+    return {
+        name: contender
+        for name, contender in CONTENDERS.items()
+        if not wanted or any(w.lower() in name.lower() for w in wanted)
+    }
+
+
+@main.command()
+@_network_options
+@click.option("--images", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--masks",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Masks named as their pictures. [the same folder, as in MSRA-B: .jpg and .png]",
+)
+@click.option("--limit", type=click.IntRange(2), help="So many pairs only, evenly picked.")
+@click.option("--seed", default=0, show_default=True, help="Of the folds.")
+@click.option(
+    "--out",
+    default="out/saliency",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+)
+def saliency(name, wanted, preprocess, models, maps, images, masks, limit, seed, out) -> None:
+    """Salient regions of all methods against masks (the paper's Table I).
+
+    Every method explains the class the network predicts for the whole picture, squeezed to its
+    input. The width of the Gaussian and the threshold are chosen by 5-fold cross-validation, never
+    on the pictures that are scored. Writes table.md, table.csv, pictures.csv (the scores of each
+    picture), results.json and sheet.png (the best, median and worst pictures).
+    """
+    from . import saliency as regions
+    from .host import describe
+    from .keeping import Keeper
+    from .pairs import read_pairs
+
+    subject, methods = _subject(name, models, preprocess), _methods(wanted)
+    try:
+        pairs = read_pairs(images, masks or images, subject.size, limit)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    for text in pairs.left_out:
+        click.echo(f"Left out: {text}", err=True)
+    results = regions.measure(subject, pairs, methods, Keeper(name, maps), seed, click.echo)
+    record = {
+        "benchmark": "saliency",
+        "network": name,
+        "pictures": len(pairs.names),
+        "left_out": pairs.left_out,
+        "seed": seed,
+        "host": describe(),
+        "rows": regions.rows(results),
+    }
+    regions.write(record, pairs, results, out)
+    if results.scored:
+        regions.sheet(out / "sheet.png", pairs, results)
+    click.echo(regions.table(record["rows"]))
+    click.echo(f"Written to {out}.")
+
+
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")

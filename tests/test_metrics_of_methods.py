@@ -181,7 +181,9 @@ def test_stability_by_hand(rng):
         (lambda: metrics.insertion(first_column_bright, IMAGES, RIGHT, [0], steps=0), "`steps`"),
         (lambda: metrics.ssim(IMAGES[..., 0], IMAGES[..., 0]), "7 × 7"),
         (
-            lambda: metrics.cascading_randomization(keras.Sequential(), lambda: None),
+            lambda: metrics.cascading_randomization(
+                keras.Sequential([keras.Input((2,)), layers.ReLU()]), lambda: None
+            ),
             "must have weights",
         ),
     ],

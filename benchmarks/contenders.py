@@ -1,0 +1,93 @@
+"""Methods to compare: ours, controls that look at nothing, CAM; and peers.
+
+A contender is made for a `Subject` and then takes (N, h, w, 3) prepared images and (N,) targets to
+(N, h, w) float32 maps, at least 0.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_backtrack import BacktrackExplainer
+from keras_backtrack.compat import keras
+
+from . import peers
+from .subject import Subject
+
+Explain = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Contender = Callable[[Subject], Explain]
+
+GAUSSIAN, CHANCE = "centred Gaussian", "chance"
+
+
+class DoesNotApply(Exception):
+    """A method that a network is not made for."""
+
+
+def ours(**settings) -> Contender:
+    """A method of keras_backtrack; the map is the mass in each pixel."""
+
+    def make(subject: Subject) -> Explain:
+        explainer = BacktrackExplainer(subject.model, **settings)
+
+        def explain(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
+            e = explainer.explain(x, targets, batch_size=8)
+            maps = np.zeros((len(e), *x.shape[1:3]), np.float32)
+            for values, points, mass in zip(maps, e.pixels, e.mass, strict=True):
+                values[tuple(points.T)] = mass
+            return maps
+
+        return explain
+
+    return make
+
+
+def cam(subject: Subject) -> Explain:
+    """Class activation mapping (Zhou et al., *Learning deep features*, CVPR 2016)."""
+    layers = [n for n in subject.model.layers if not isinstance(n, keras.layers.Dropout)]
+    pools = [i for i, n in enumerate(layers) if isinstance(n, keras.layers.GlobalAveragePooling2D)]
+    after = layers[pools[-1] + 1 :] if pools else layers
+    if not pools or len(after) > 1 or not all(isinstance(n, keras.layers.Dense) for n in after):
+        raise DoesNotApply("needs a global average before the last layer")
+    features = keras.Model(subject.model.input, layers[pools[-1]].input)
+    size = subject.size
+
+    def explain(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        values = np.concatenate([features(x[i : i + 8]) for i in range(0, len(x), 8)])
+        if after:
+            # Read at every call: randomisation changes it.
+            kernel = after[0].get_weights()[0]
+            maps = np.einsum("nhwc,cn->nhw", values, kernel[:, targets])
+        else:
+            maps = values[np.arange(len(x)), :, :, targets]
+        return np.maximum(tf.image.resize(maps[..., None], size).numpy()[..., 0], 0)
+
+    return explain
+
+
+def centred_gaussian(subject: Subject) -> Explain:
+    """Looks at nothing, knows that photographers aim: a Gaussian a quarter of a side wide."""
+    y, x = (np.linspace(-2, 2, n) for n in subject.size)
+    bell = np.exp(-(y[:, None] ** 2 + x**2) / 2).astype(np.float32)
+    return lambda x, targets: np.repeat(bell[None], len(x), axis=0)
+
+
+def chance(subject: Subject) -> Explain:
+    """Looks at nothing: uniform noise."""
+    rng = np.random.default_rng(0)
+    return lambda x, targets: rng.random(x.shape[:3], np.float32)
+
+
+OURS: dict[str, Contender] = {
+    "viterbi (the paper's)": ours(),
+    "viterbi, 3 channels, 3 positions": ours(channels=3, positions=3),
+    "posterior": ours(method="posterior"),
+}
+CONTENDERS: dict[str, Contender] = {
+    **OURS,
+    "CAM": cam,
+    **peers.PEERS,
+    GAUSSIAN: centred_gaussian,
+    CHANCE: chance,
+}
