@@ -102,10 +102,17 @@ def _methods(wanted: tuple[str, ...]) -> dict:
         raise click.UsageError(
             f"There is no such method; known are {', '.join(CONTENDERS)}. Received: {unknown[0]!r}."
         )
+    if not wanted:
+        return CONTENDERS
+    # "CAM" is a method, though a part of other names.
+    whole = {name.lower() for name in CONTENDERS}
     return {
         name: contender
         for name, contender in CONTENDERS.items()
-        if not wanted or any(w.lower() in name.lower() for w in wanted)
+        if any(
+            w.lower() == name.lower() or (w.lower() not in whole and w.lower() in name.lower())
+            for w in wanted
+        )
     }
 
 
@@ -159,6 +166,76 @@ def saliency(name, wanted, preprocess, models, maps, images, masks, limit, seed,
     if results.scored:
         regions.sheet(out / "sheet.png", pairs, results)
     click.echo(regions.table(record["rows"]))
+    click.echo(f"Written to {out}.")
+
+
+@main.command()
+@_network_options
+@click.option(
+    "--data",
+    default=Path("../shared/data"),
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with sod/images and sod/masks (pairs), imagenet (photos) and dragonfly.",
+)
+@click.option(
+    "--row",
+    "kinds",
+    multiple=True,
+    type=click.Choice(("faithful", "blurred", "discriminating", "randomised")),
+    help="Measure these only, besides the pointing game. May be given several times.",
+)
+@click.option("--limit", type=click.IntRange(2), help="So many pairs only, evenly picked.")
+@click.option("--photos", type=click.IntRange(1), help="So many photos only, evenly picked.")
+@click.option(
+    "--few", default=10, show_default=True, type=click.IntRange(1), help="Photos for `randomised`."
+)
+@click.option("--figures/--no-figures", default=True, help="Draw figure-7 and figure-8.")
+@click.option(
+    "--out",
+    default="out/truth",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+)
+def truth(
+    name, wanted, preprocess, models, maps, data, kinds, limit, photos, few, figures, out
+) -> None:
+    """Whether the maps tell what the network looked at.
+
+    On pairs of pictures and masks: the pointing game, and how regions survive a blur. On photos:
+    insertion and deletion, and how much maps change with the class asked about and with layers
+    randomised. Writes tables (NETWORK.md), numbers (NETWORK.json), and the paper's Figs. 7 and 8
+    drawn anew.
+    """
+    from . import figures as draw
+    from . import truth as truths
+    from .host import describe
+    from .keeping import Keeper
+    from .pairs import read_pairs, read_photos, some
+    from .truth_page import page
+
+    subject, methods = _subject(name, models, preprocess), _methods(wanted)
+    try:
+        pairs = read_pairs(data / "sod/images", data / "sod/masks", subject.size, limit)
+        seen = read_photos(some(data / "imagenet", photos), subject.size)
+        dragonflies = read_photos(some(data / "dragonfly"), subject.size) if figures else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    out.mkdir(parents=True, exist_ok=True)
+    stem = Path(name).stem
+    record = {"benchmark": "truth", "network": name, "host": describe()}
+    for found in truths.measure(
+        subject, pairs, seen, methods, Keeper(name, maps), kinds or truths.KINDS, few, click.echo
+    ):
+        # Written after each step: it takes hours.
+        record |= found
+        text = json.dumps(record, indent=1) + "\n"
+        (out / f"{stem}.json").write_text(text, encoding="utf-8")
+        (out / f"{stem}.md").write_text(page(record), encoding="utf-8")
+    click.echo(page(record))
+    if figures:
+        draw.several(subject, dragonflies, out / f"figure-7-{stem}.png")
+        draw.blurs(subject, seen[:: max(len(seen) // 6, 1)][:6], out / f"figure-8-{stem}.png")
     click.echo(f"Written to {out}.")
 
 

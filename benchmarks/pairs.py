@@ -41,8 +41,7 @@ def read_pairs(images: Path, masks: Path, size: tuple[int, int], limit: int | No
         ValueError: If a folder does not exist or there are fewer than two pairs.
     """
     found, left_out = _paired(images, masks)
-    if limit is not None and limit < len(found):
-        found = [found[i] for i in np.linspace(0, len(found) - 1, limit).round().astype(int)]
+    found = _evenly(found, limit)
     names, photos, regions = [], [], []
     for picture, mask in found:
         try:
@@ -68,6 +67,19 @@ def read_pairs(images: Path, masks: Path, size: tuple[int, int], limit: int | No
     return Pairs(names, np.stack(photos), np.stack(regions), left_out)
 
 
+def some(folder: Path, limit: int | None = None) -> list[Path]:
+    """The pictures of a folder by name, or so many of them, evenly picked.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    paths = [path for path in paths if path.suffix.lower() in _PICTURES]
+    if not paths:
+        raise ValueError(f"There are no pictures in this folder. Received: {str(folder)!r}.")
+    return _evenly(paths, limit)
+
+
 def read_photos(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
     """Pictures squeezed to a size, (N, h, w, 3) uint8."""
     return np.stack([squeezed(read_photo(path), size) for path in paths])
@@ -77,6 +89,12 @@ def squeezed(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The whole photo at another size, (h, w, 3) uint8."""
     cut = Frame.squeeze(photo.shape[:2], size).cut(photo)
     return np.clip(np.rint(cut), 0, 255).astype(np.uint8)
+
+
+def _evenly(values: list, limit: int | None) -> list:
+    if limit is None or limit >= len(values):
+        return values
+    return [values[i] for i in np.linspace(0, len(values) - 1, limit).round().astype(int)]
 
 
 def _paired(images: Path, masks: Path) -> tuple[list[tuple[Path, Path]], list[str]]:

@@ -5,9 +5,10 @@ import pickle
 import numpy as np
 import pytest
 from networks import assert_equals_reference, layers
-from PIL import Image
 
 from benchmarks.cost import Case, build
+from benchmarks.networks import load
+from benchmarks.pairs import read_photos
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.checkpoint import read_checkpoint
 from keras_backtrack.compat import keras
@@ -90,34 +91,27 @@ def test_a_checkpoint_may_not_run_code(tmp_path):
         read_checkpoint(path)
 
 
-def vgg16_caltech(path):
-    arrays = np.load(path)
-    x = image = keras.Input((224, 224, 3))
-    for block, (repeats, filters) in enumerate(
-        [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)], 1
-    ):
-        for i in range(1, repeats + 1):
-            name = f"block{block}_conv{i}"
-            x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=name)(x)
-        x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
-    x = layers.Flatten()(x)
-    x = layers.Dense(1024, "relu", name="fc1")(x)
-    x = layers.Dense(1024, "relu", name="fc2")(x)
-    model = keras.Model(image, layers.Dense(101, "softmax", name="predictions")(x))
-    for layer in model.layers:
-        if layer.weights:
-            layer.set_weights([arrays[f"{layer.name}/{k}"].astype("f") for k in ("kernel", "bias")])
-    return model, arrays["classes"]
-
-
 def test_vgg16_caltech_on_dragonflies(shared):
-    model, classes = vgg16_caltech(shared / "models" / "vgg16_caltech101_f16.npz")
+    network = load("vgg16-caltech101", shared / "models")
     paths = sorted((shared / "data" / "dragonfly").iterdir())[:3]
-    photos = [np.asarray(Image.open(p).convert("RGB").resize((224, 224)), "f") for p in paths]
-    x = np.stack(photos)[..., ::-1] - np.float32([103.939, 116.779, 123.68])
-    predicted = model.predict(x, verbose=0).argmax(axis=1)
-    assert [str(classes[p]) for p in predicted].count("dragonfly") >= 2
-    assert_equals_reference(model, x, predicted[:, None], PAPER)
+    x = network.preprocess(read_photos(paths, network.size).astype(np.float32))
+    predicted = network.model.predict(x, verbose=0).argmax(axis=1)
+    assert [network.classes[p] for p in predicted].count("dragonfly") >= 2
+    assert_equals_reference(network.model, x, predicted[:, None], PAPER)
+
+
+def test_squeezenet_knows_imagenet(shared):
+    network = load("squeezenet", shared / "models")
+    paths = sorted((shared / "data" / "imagenet").iterdir())[::4]
+    x = network.preprocess(read_photos(paths, network.size).astype(np.float32))
+    predicted = network.model.predict(x, verbose=0).argmax(axis=1)
+    right = sum(int(path.name[:3]) == p for path, p in zip(paths, predicted, strict=True))
+    assert right >= 12
+
+
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="weights are not there.*squeezenet"):
+        load("squeezenet", tmp_path)
 
 
 @pytest.mark.parametrize(("name", "size"), [("VGG19", 128), ("VGG16", 224), ("VGG19", 224)])
