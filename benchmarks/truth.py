@@ -165,10 +165,10 @@ def randomised(
             "ssim": metrics.ssim(a, b, average=None),
         }
 
-    found = metrics.cascading_randomization(
+    steps = metrics.cascading_randomization(
         subject.model, lambda: method.explain(x, targets), compare, shares=SHARES
     )
-    return dict(zip(map(str, SHARES), found.values(), strict=True))
+    return {f"{step.share:.2f}": step.likeness for step in steps}
 
 
 def summary(values: dict) -> dict:

@@ -130,8 +130,8 @@ def test_truth(model, rng, tmp_path):
     assert ours["faithful"]["difference"]["mean"] > control["faithful"]["difference"]["mean"] + 0.1
     assert ours["blurred"]["iou"]["mean"] > 0.7 and ours["blurred"]["class_changed"]["mean"] == 0
     assert control["discriminating"]["rank_correlation"]["mean"] < 0.9
-    assert set(ours["randomised"]) == {"0.25", "0.5", "0.75", "1.0"}
-    assert rows[contenders.GAUSSIAN]["discriminating"]["rank_correlation"]["mean"] == 1
+    assert set(ours["randomised"]) == {"0.50", "1.00"}
+    assert rows[contenders.GAUSSIAN]["discriminating"]["rank_correlation"]["mean"] > 0.999
     assert "### Insertion and deletion" in (out / "colours.md").read_text()
     assert "| posterior |" in result.output
     for name in ("figure-7-colours.png", "figure-8-colours.png"):

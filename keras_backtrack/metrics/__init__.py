@@ -13,12 +13,13 @@
 from .faithfulness import deletion, insertion
 from .maps import mae, mass_inside, pointing_game, sparsity
 from .regions import f1, f_beta, iou, pixel_accuracy, precision, recall
-from .sanity import cascading_randomization
+from .sanity import Randomized, cascading_randomization
 from .similarity import class_discrimination, rank_correlation, ssim
 from .stability import Perturbation, blur, flip, jpeg, noise, shift, stability
 
 __all__ = [
     "Perturbation",
+    "Randomized",
     "blur",
     "cascading_randomization",
     "class_discrimination",

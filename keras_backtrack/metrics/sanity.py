@@ -2,11 +2,25 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .similarity import rank_correlation
+
+
+class Randomized(NamedTuple):
+    """A step of the cascade.
+
+    Attributes:
+        layer: Name of the last layer that was randomised.
+        share: Of the layers with weights, how many were, in (0, 1].
+        likeness: What `compare` returned.
+    """
+
+    layer: str
+    share: float
+    likeness: Any
 
 
 def cascading_randomization(
@@ -16,7 +30,7 @@ def cascading_randomization(
     *,
     shares: Sequence[float] | None = None,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> list[Randomized]:
     """How alike maps stay while the network's layers lose what they learned, the output's first.
 
     Adebayo et al., *Sanity checks for saliency maps*, NeurIPS 2018. A map that stays the same does
@@ -36,8 +50,7 @@ def cascading_randomization(
         seed: Of the shuffling.
 
     Returns:
-        By the name of the last randomised layer, in that order, what `compare` returned. Layers
-        without weights are not counted.
+        The steps in their order. Layers without weights are not counted.
 
     Raises:
         ValueError: If the model has no weights or a share is not in (0, 1].
@@ -54,15 +67,16 @@ def cascading_randomization(
         raise ValueError(f"`shares` must be above 0 and at most 1. Received: {shares!r}.")
     rng = np.random.default_rng(seed)
     before = np.array(explain())  # a copy: a method may return the same array again
-    results = {}
+    steps = []
     with _kept(model):
         for number, name in enumerate(names[: max(stops)], 1):
             for weight in layers[name]:
                 values = weight.numpy()
                 weight.assign(rng.permutation(values.ravel()).reshape(values.shape))
             if number in stops:
-                results[name] = compare(before, np.asarray(explain()))
-    return results
+                likeness = compare(before, np.asarray(explain()))
+                steps.append(Randomized(name, number / len(names), likeness))
+    return steps
 
 
 def _layers_with_weights(model: Any) -> dict[str, list[Any]]:
