@@ -1,5 +1,6 @@
-"""Other people's methods in their own implementations (extra `bench`), with their own defaults
-where they have them. Imported when asked for: each may be missing, or fail on this Keras.
+"""Other people's methods in their own implementations (extra `bench`, and xplique.txt), with their
+own defaults where they have them. Imported when asked for: each may be missing, or fail on this
+Keras, and then its error is its entry in the table.
 """
 
 import io
