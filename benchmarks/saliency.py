@@ -1,12 +1,12 @@
 """Table I of the paper for any folder of pairs: regions of many methods on the same network."""
 
 import csv
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from . import results as results_file
 from .contenders import Contender, DoesNotApply
 from .keeping import Keeper
 from .pairs import Pairs
@@ -162,7 +162,7 @@ def write(record: dict, pairs: Pairs, results: Results, out: Path) -> None:
     """Writes table.md, table.csv, pictures.csv (each picture's scores) and results.json."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(table(record["rows"]), encoding="utf-8")
-    (out / "results.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    results_file.write(record, out / "results.json")
     with (out / "table.csv").open("w", newline="", encoding="utf-8") as file:
         spread = [*COLUMNS, "iou_behind_the_best"]
         fields = [

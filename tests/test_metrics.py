@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sklearn_metrics
@@ -33,6 +33,7 @@ def test_region_metrics_by_hand(name):
     assert type(metric(REGIONS, MASKS)) is float
 
 
+@settings(max_examples=25)
 @given(st.data())
 def test_region_metrics_are_those_of_scikit_learn(data):
     shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(2, 5)))
