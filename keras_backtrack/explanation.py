@@ -296,7 +296,7 @@ class Explanation:
         """
         from . import plotting
 
-        pictures = self._pictures(images)
+        pictures = self.pictures(images)
         attention, regions, boxes = self.attention(), self.saliency(), self.boxes()
         return plotting.figure(
             [
@@ -326,7 +326,7 @@ class Explanation:
         """
         from . import plotting
 
-        pictures, names = self._pictures(images), names or self.labels
+        pictures, names = self.pictures(images), names or self.labels
         sides = [
             [plotting.Pixels(e._title(i, names), *e._points[i]) for e in (*self.sides, self)]
             for i in range(len(self))
@@ -357,8 +357,15 @@ class Explanation:
             )
         return sides[0].of(self.input), sides[1].of(self.input)
 
-    def _pictures(self, images: Any) -> list[np.ndarray]:
-        """What to draw each decision on."""
+    def pictures(self, images: Any = None) -> list[np.ndarray]:
+        """What each decision is drawn on.
+
+        Args:
+            images: As for `plot`.
+
+        Returns:
+            For each decision (H, W, 3) uint8, or floats in [0, 1].
+        """
         from . import plotting
 
         height, width = self._image_size()

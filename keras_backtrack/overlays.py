@@ -1,0 +1,60 @@
+"""Pictures with what was found drawn over them, as arrays."""
+
+import numpy as np
+from matplotlib import colormaps
+
+_RED = np.float32([255, 45, 85])
+
+
+def with_attention(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """A picture half covered by its attention, from blue for none to red for most.
+
+    Args:
+        image: (H, W, 3) uint8, or float in [0, 1].
+        attention: (H, W) float in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    colours = 255 * colormaps["jet"](attention)[..., :3]
+    return _rounded(0.5 * _as_255(image) + 0.5 * colours)
+
+
+def with_pixels(image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """A faded picture with its important pixels in red, the heaviest ones strongest.
+
+    Args:
+        image: As for `with_attention`.
+        points: (P, 2) int rows (row, column).
+        mass: (P,) float.
+    """
+    grey = 0.55 * 255 + 0.45 * _as_255(image).mean(axis=-1, keepdims=True)
+    strength = np.zeros((*image.shape[:2], 1), np.float32)
+    if len(points):
+        strength[tuple(points.T)] = np.sqrt(mass / mass.max())[:, None]
+    return _rounded(grey + strength * (_RED - grey))
+
+
+def with_boxes(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """A picture with boxes around parts of it.
+
+    Args:
+        image: As for `with_attention`.
+        boxes: (B, 4) int rows (top, left, bottom, right), half open.
+    """
+    drawn = _as_255(image)
+    line = max(1, round(max(image.shape[:2]) / 100))
+    for top, left, bottom, right in boxes:
+        inside = np.s_[top + line : bottom - line, left + line : right - line]
+        kept = drawn[inside].copy()
+        drawn[top:bottom, left:right] = _RED
+        drawn[inside] = kept
+    return _rounded(drawn)
+
+
+def _as_255(image: np.ndarray) -> np.ndarray:
+    return image.astype(np.float32) * (1 if image.dtype == np.uint8 else 255)
+
+
+def _rounded(image: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
