@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .errors import UnsupportedLayerError, UnsupportedModelError
     from .explainer import BacktrackExplainer
     from .explanation import Explanation
+    from .mistakes import explain_mistakes
+    from .quantus import explain_func
     from .rules import moved, register_rule
 
 _HOMES = {
@@ -43,6 +45,8 @@ _HOMES = {
     "TracedCall": "contributions",
     "UnsupportedLayerError": "errors",
     "UnsupportedModelError": "errors",
+    "explain_func": "quantus",
+    "explain_mistakes": "mistakes",
     "moved": "rules",
     "register_rule": "rules",
     "same_place": "contributions",
@@ -64,6 +68,8 @@ __all__ = [
     "UnsupportedLayerError",
     "UnsupportedModelError",
     "__version__",
+    "explain_func",
+    "explain_mistakes",
     "moved",
     "register_rule",
     "same_place",

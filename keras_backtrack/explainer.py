@@ -20,7 +20,7 @@ from .program import Kept, Program, Roots, Run
 from .reading import read_graph
 from .rules import Rules
 from .step import Limits
-from .targets import check_pairs, check_same_for_all, check_targets
+from .targets import check_pairs, check_same_for_all, check_targets, highest
 
 
 class BacktrackExplainer:
@@ -120,6 +120,7 @@ class BacktrackExplainer:
         targets: Any = None,
         *,
         labels: Sequence[str] | None = None,
+        top: int | None = None,
         batch_size: int = 32,
         progress: bool = False,
     ) -> Explanation:
@@ -145,6 +146,8 @@ class BacktrackExplainer:
                 Classes can be given by name where there are `labels`.
             labels: Names of the classes, for targets by name and for figures. A name may be
                 several with ", " between, such as "tabby, tabby cat".
+            top: In place of targets: explain so many of each image's highest outputs, the highest
+                first, on one forward pass.
             batch_size: How many images go through the network at once. It bounds the memory and
                 does not change the result.
             progress: Whether to show a progress bar.
@@ -158,6 +161,8 @@ class BacktrackExplainer:
                 or is to be told from itself, `labels` are not as many as classes, or the network's
                 own output is not finite.
         """
+        if top is not None:
+            targets = highest(top, targets)
         if isinstance(x, tf.data.Dataset):
             stream = self.stream(
                 x, targets, labels=labels, batch_size=batch_size, progress=progress

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import maps
+from .detection import Detections
 from .graph import Graph
 from .held import HeldNodes, LayerNodes
 from .labels import short_name
@@ -238,20 +239,29 @@ class Explanation:
         """
         return maps.saliency(self.attention(sigma), threshold)
 
-    def boxes(self, sigma: float | None = None, threshold: float | None = None) -> list[np.ndarray]:
+    def boxes(
+        self,
+        sigma: float | None = None,
+        threshold: float | None = None,
+        *,
+        labels: Sequence[str] | None = None,
+    ) -> "list[np.ndarray] | Detections":
         """Boxes around the salient regions (paper: IV, object detection).
 
         Regions that hold less than 5 % of the mass in pixels are left out.
 
         Args:
             sigma, threshold: As for `saliency`.
+            labels: Names of the classes, to get objects: boxes around lone pixels left out, with
+                classes and scores, to be drawn and exported. See `explain(x, top=3)`.
 
         Returns:
             For each decision (B, 4) int32 rows (top, left, bottom, right), half open; the one
-            with the largest mass first.
+            with the largest mass first. With labels `Detections`.
         """
         regions = self.saliency(sigma, threshold)
-        return [maps.boxes(r, p, m) for r, (p, m) in zip(regions, self._points, strict=True)]
+        found = [maps.boxes(r, p, m) for r, (p, m) in zip(regions, self._points, strict=True)]
+        return found if labels is None else Detections.of_boxes(self, found, labels)
 
     def grid(self, layer: str | None = None) -> np.ndarray:
         """Mass in each cell of a spatial layer, the image split evenly (paper: Fig. 2).

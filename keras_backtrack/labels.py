@@ -65,12 +65,12 @@ def numbered(targets: Any, labels: Sequence[str] | None) -> Any:
     return targets
 
 
-def check_labels(labels: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
+def check_labels(labels: Any, shape: tuple[int, ...] | None = None) -> tuple[str, ...] | None:
     """Makes a tuple of what a user gave as names of the classes.
 
     Args:
         labels: One name for each class, or None.
-        shape: Of the output, batch axis left out.
+        shape: Of the output, batch axis left out; None where it does not matter.
 
     Raises:
         TypeError: If they are no names.
@@ -82,7 +82,7 @@ def check_labels(labels: Any, shape: tuple[int, ...]) -> tuple[str, ...] | None:
         raise TypeError(
             f"`labels` must be a list of names, one for each class. Received: {labels!r}."
         )
-    if shape != (len(labels),):
+    if shape is not None and shape != (len(labels),):
         raise ValueError(
             "`labels` must be the names of all classes, one for each unit of the output. "
             f"Received: {len(labels)} names for an output of shape {shape}."

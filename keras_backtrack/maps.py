@@ -1,5 +1,7 @@
 """From important pixels to attention, salient regions and boxes: pure array functions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -61,6 +63,11 @@ def saliency(attention: np.ndarray, threshold: float | None = None) -> np.ndarra
     if not 0 <= threshold <= 1:
         raise ValueError(f"`threshold` must be between 0 and 1. Received: {threshold!r}.")
     return (attention >= threshold) & (attention > 0)
+
+
+def inside(points: np.ndarray, box: Sequence[int]) -> np.ndarray:
+    """Which of the (P, 2) points are in a half-open box (top, left, bottom, right): (P,) bool."""
+    return ((points >= box[:2]) & (points < box[2:])).all(axis=1)
 
 
 def boxes(region: np.ndarray, points: np.ndarray, mass: np.ndarray) -> np.ndarray:

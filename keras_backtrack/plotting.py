@@ -2,9 +2,10 @@
 
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -85,6 +86,28 @@ def comparison(images: Sequence[np.ndarray], rows: Sequence[Sequence[Pixels]]) -
     return fig
 
 
+def named_boxes(
+    images: Sequence[tuple[np.ndarray, Sequence[tuple[Sequence[int], int, str]]]], columns: int
+) -> Figure:
+    """Draws images with boxes that have a number for their colour, and a name."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    height = _WIDTH * max(image.shape[0] / image.shape[1] for image, _ in images)
+    fig = Figure(figsize=(_WIDTH * columns, height * rows), dpi=100, layout="constrained")
+    axes = fig.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, (image, boxes) in zip(axes.flat, images, strict=False):
+        ax.imshow(image)
+        # Golden steps round the circle: classes next to one another get colours far apart.
+        for box, number, name in boxes:
+            colour = colormaps["hsv"](number * 0.618 % 1)
+            _draw_box(ax, box, colour)
+            text = {"facecolor": colour, "edgecolor": "none", "pad": 1, "alpha": 0.9}
+            ax.text(box[1], box[0] + 1, name, va="top", fontsize=7, color="black", bbox=text)
+    return fig
+
+
 def _grid(images: Sequence[np.ndarray], columns: int) -> tuple[Figure, np.ndarray]:
     """A figure with a row of axes for each image."""
     heights = [_WIDTH * image.shape[0] / image.shape[1] for image in images]
@@ -116,9 +139,14 @@ def _draw(name: str, ax, row: Row) -> None:
         ax.imshow(np.where(row.region[..., None], image, 0.15 * image))
     else:
         ax.imshow(row.image)
-        for top, left, bottom, right in row.boxes:
-            corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
-            ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=_COLOUR, linewidth=2))
+        for box in row.boxes:
+            _draw_box(ax, box, _COLOUR)
+
+
+def _draw_box(ax, box: Sequence[int], colour: Any) -> None:
+    top, left, bottom, right = box
+    corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
+    ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=2))
 
 
 def _draw_pixels(ax, image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> None:

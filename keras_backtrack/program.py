@@ -51,7 +51,8 @@ class Roots(NamedTuple):
 
     Attributes:
         explanation: (R,) int64, whose root it is.
-        unit: (R,) int64, its row-major place; -1 for the unit with the largest value.
+        unit: (R,) int64, its row-major place; -1 for the unit with the largest value, -2 for the
+            next, and so on.
         versus: (R,) int64, the unit whose difference from it is explained, -1 as above, where each
             explanation has one root; None where units are explained alone.
     """
@@ -198,9 +199,10 @@ class Program:
         output = tf.cast(tensors[self.graph.output], tf.float32)
         output = tf.reshape(output, [-1, product(dims(output))])
         image = tf.gather(owner, explanation)
-        predicted = tf.cast(tf.math.top_k(output, 1).indices[:, 0], tf.int64)
-        predicted = tf.gather(predicted, image)
-        unit = tf.where(unit < 0, predicted, unit)
+        ranks = tf.maximum(-tf.cast(tf.reduce_min(unit), tf.int32), 1)
+        ranked = tf.cast(tf.math.top_k(output, ranks).indices, tf.int64)
+        rank = tf.stack([image, tf.maximum(-unit, 1) - 1], axis=1)
+        unit = tf.where(unit < 0, tf.gather_nd(ranked, rank), unit)
         explanations = tf.size(owner)
         count = tf.math.unsorted_segment_sum(tf.ones_like(unit), explanation, explanations)
         mass = 1.0 / tf.cast(tf.gather(count, explanation), tf.float32)
@@ -213,7 +215,7 @@ class Program:
             versus = tf.fill([explanations], tf.constant(-1, tf.int64))
             start = Parted(roots, {}, tf.fill([explanations, 2], float("nan")), 0.0)
         else:
-            versus = tf.where(versus < 0, predicted, versus)
+            versus = tf.where(versus < 0, tf.gather(ranked[:, 0], image), versus)
             start = start_pairs(self.graph, tensors, owner, unit, versus, self._limits, self._rules)
         if self._limits is None:
             found = spread_back(self.graph, tensors, owner, start.nodes, self._rules, wanted)

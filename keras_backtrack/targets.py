@@ -33,6 +33,12 @@ class Targets(NamedTuple):
         return self.image[first:last] - start, roots
 
 
+class Ranks(NamedTuple):
+    """Targets by their rank: the `top` highest outputs of each image, the highest first."""
+
+    top: Any
+
+
 def check_targets(
     targets: Any, images: int, shape: tuple[int, ...], labels: Sequence[str] | None = None
 ) -> Targets:
@@ -48,13 +54,19 @@ def check_targets(
         TypeError: If the targets are neither units, one-hot rows nor masks.
         ValueError: If there are too many or too few, or a unit does not exist.
     """
+    if isinstance(targets, Ranks):
+        return _alone(_ranked(targets.top, images, int(np.prod(shape))))
     targets = numbered(targets, labels)
     if isinstance(targets, tuple) and len(targets) == 2:
         return _pairs(targets, images, int(np.prod(shape)))
     if len(shape) > 1 and np.asarray(targets).dtype == bool:
         return _masks(np.asarray(targets), images, shape)
-    units = _units(targets, images, int(np.prod(shape)))
-    image = np.repeat(np.arange(images), units.shape[1])
+    return _alone(_units(targets, images, int(np.prod(shape))))
+
+
+def _alone(units: np.ndarray) -> Targets:
+    """(images, K) units, each explained by itself."""
+    image = np.repeat(np.arange(len(units)), units.shape[1])
     return Targets(image, np.arange(len(image)), units.reshape(-1))
 
 
@@ -78,6 +90,23 @@ def _pairs(targets: tuple, images: int, classes: int) -> Targets:
     check_pairs(*sides)
     each = np.arange(images)
     return Targets(each, each, *sides)
+
+
+def highest(top: Any, targets: Any) -> Ranks:
+    """Targets for the `top` highest outputs of each image.
+
+    Raises:
+        ValueError: If targets were given as well.
+    """
+    if targets is not None:
+        raise ValueError(f"`top` stands in place of `targets`. Received: both, top={top!r}.")
+    return Ranks(top)
+
+
+def _ranked(top: Any, images: int, classes: int) -> np.ndarray:
+    if not isinstance(top, (int, np.integer)) or isinstance(top, bool) or not 1 <= top <= classes:
+        raise ValueError(f"`top` must be an int from 1 to {classes}. Received: {top!r}.")
+    return np.tile(-np.arange(1, top + 1), (images, 1))
 
 
 def check_pairs(unit: np.ndarray, versus: np.ndarray, first: int = 0) -> None:
