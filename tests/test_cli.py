@@ -46,6 +46,24 @@ def test_explains_a_photo(model, photo, tmp_path):
     assert (tmp_path / "out" / "photo.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_why_this_and_not_that(model, photo, tmp_path):
+    result = run(photo, "--model", model, "--out", tmp_path, "--target", 3, "--versus", 1)
+    assert result.exit_code == 0, result.output
+    assert "'3 rather than 1'" in result.output and "photo-versus.png" in result.output
+    record = json.loads((tmp_path / "photo.json").read_text())
+    assert (record["target"], record["versus"], record["versus_name"]) == (3, 1, "1")
+    assert len(record["logits"]) == 2
+    for name in ("photo.png", "photo-versus.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "photo-versus.png").unlink()
+    predicted = record["predictions"][0]["class"]
+    other = (predicted + 1) % 5
+    assert run(photo, "--model", model, "--out", tmp_path, "--versus", other).exit_code == 0
+    assert json.loads((tmp_path / "photo.json").read_text())["target"] == predicted
+    result = run(photo, "--model", model, "--out", tmp_path, "--versus", predicted)
+    assert result.exit_code == 2 and "told from another one" in result.output
+
+
 def test_broken_photos_do_not_stop_the_others(model, photo, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
     whole = tmp_path / "whole.jpg"
@@ -68,6 +86,8 @@ def test_broken_photos_do_not_stop_the_others(model, photo, tmp_path):
         (["--model", "none.keras"], "no such model file"),
         (["--target", "7"], "from 0 to 4. Received: class 7"),
         (["--target", "tabby"], "no class of this name. Received: 'tabby'"),
+        (["--target", "2", "--versus", "2"], "--versus are one class. Received: '2'"),
+        (["--versus", "9"], "from 0 to 4. Received: class 9"),
         (["--preprocess", "odd"], "`preprocess` must be one of"),
         (["--top-n", "0"], "at least 1, or 'all'. Received: '0'"),
         (["--weights", "w.h5"], "has its own weights"),
