@@ -47,20 +47,21 @@ def test_explains_a_photo(model, photo, tmp_path):
 
 
 def test_why_this_and_not_that(model, photo, tmp_path):
-    result = run(photo, "--model", model, "--out", tmp_path, "--target", 3, "--versus", 1)
+    out = tmp_path / "out"
+    result = run(photo, "--model", model, "--out", out, "--target", 3, "--versus", 1)
     assert result.exit_code == 0, result.output
     assert "'3 rather than 1'" in result.output and "photo-versus.png" in result.output
-    record = json.loads((tmp_path / "photo.json").read_text())
+    record = json.loads((out / "photo.json").read_text())
     assert (record["target"], record["versus"], record["versus_name"]) == (3, 1, "1")
     assert len(record["logits"]) == 2
     for name in ("photo.png", "photo-versus.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-    (tmp_path / "photo-versus.png").unlink()
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
     predicted = record["predictions"][0]["class"]
     other = (predicted + 1) % 5
-    assert run(photo, "--model", model, "--out", tmp_path, "--versus", other).exit_code == 0
-    assert json.loads((tmp_path / "photo.json").read_text())["target"] == predicted
-    result = run(photo, "--model", model, "--out", tmp_path, "--versus", predicted)
+    assert run(photo, "--model", model, "--out", out, "--versus", other).exit_code == 0
+    record = json.loads((out / "photo.json").read_text())
+    assert record["target"] == predicted
+    result = run(photo, "--model", model, "--out", out, "--versus", predicted)
     assert result.exit_code == 2 and "told from another one" in result.output
 
 
