@@ -22,7 +22,7 @@ from .contributions import (
     unravel,
     value_at,
 )
-from .graph import Graph
+from .graph import Call, Graph
 from .loops import walk_loop
 from .nodes import Nodes, Walked, cut, merge
 from .rules import Rules
@@ -49,6 +49,31 @@ def walk_back(
         rules: Which rule serves which call.
     """
     return _Walk(tensors, owner, limits, rules).back(graph, roots)
+
+
+def step_back(
+    graph: Graph,
+    call: Call,
+    position: int,
+    tensors: dict[int, tf.Tensor],
+    nodes: Nodes,
+    owner: tf.Tensor,
+    limits: Limits,
+    rules: Rules,
+) -> list[Nodes | None]:
+    """Takes a single step of a walk, without merging what arrives.
+
+    Args:
+        graph, tensors, owner, limits, rules: As for `walk_back`.
+        call, position: The call, and which of its outputs the nodes are at.
+        nodes: Nodes there, in ascending order of index.
+
+    Returns:
+        The nodes in each input of the call; None for inputs that are not followed.
+    """
+    traced = rules.trace(graph, call, position, tensors)
+    walk = _Walk(tensors, owner, limits, rules)
+    return walk._follow(rules.ask(traced), traced, nodes)[0]
 
 
 @dataclass(frozen=True)
