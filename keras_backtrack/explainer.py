@@ -15,6 +15,7 @@ from .errors import UnsupportedModelError
 from .explanation import Explanation
 from .labels import check_labels
 from .layouts import Watch
+from .paths import Tracks
 from .prepared import Prepared
 from .program import Kept, Program, Roots, Run
 from .reading import read_graph
@@ -111,6 +112,7 @@ class BacktrackExplainer:
         if wanted is not None:
             wanted = [numbers[graph.resolve(name)] for name in wanted]
         self._rules = rules
+        self._tracks = Tracks(graph, rules, self._limits)
         self._program = Program(graph, rules, self._limits, wanted)
         self._is_trusted = not graph.is_recorded
 
@@ -307,7 +309,10 @@ class BacktrackExplainer:
                     self._compare(batch, found, asked)
                 runs.append(found)
                 bar.update(stop - start)
-        return Explanation.from_runs(runs, self._graph, x, roots.image, labels, self.explain)
+        graph, tracks = self._graph, self._tracks
+        return Explanation.from_runs(
+            runs, graph, tracks, x, roots.image, labels, self.explain
+        )
 
     @property
     def output_place(self) -> int:

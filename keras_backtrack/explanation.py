@@ -13,6 +13,7 @@ from .detection import Detections
 from .graph import Graph
 from .held import HeldNodes, LayerNodes
 from .labels import short_name
+from .paths import Tracks
 from .program import Run
 
 
@@ -76,6 +77,7 @@ class Explanation:
         cls,
         runs: Sequence[Run],
         graph: Graph,
+        tracks: Tracks,
         images: Sequence[np.ndarray],
         image_index: np.ndarray,
         labels: tuple[str, ...] | None,
@@ -86,13 +88,14 @@ class Explanation:
         Args:
             runs: In the order of the input.
             graph: The graph they ran.
+            tracks: Takes its steps again.
             images: The whole of each input; the first of pictures is shown.
             image_index: (N,) which row of it each decision is about.
             labels: Names of the classes, or None.
             explain: Explains other decisions about these images.
         """
         joined = [np.concatenate([getattr(r, f) for r in runs]) for f in Decisions._fields[:-1]]
-        held, rows = HeldNodes(runs, graph), np.arange(len(image_index))
+        held, rows = HeldNodes(runs, graph, tracks), np.arange(len(image_index))
         shown = next((i for i, name in enumerate(held.inputs) if len(held.shape_of(name)) == 3), 0)
         decisions = Decisions(*joined, image_index)
         return cls(decisions, images, held, rows, shown, labels, explain)
@@ -399,12 +402,58 @@ class Explanation:
             )
         return self._images
 
+    def to_html(
+        self,
+        images: Any = None,
+        names: Sequence[str] | None = None,
+        files: Sequence[str] | None = None,
+        title: str = "Why the network decided so",
+    ) -> str:
+        """A page to explore the explanation, one file that opens in any browser, without a network.
+
+        It shows the photo with layers to switch, sliders for the maps, and the way down through the
+        network: the nodes M held at each layer, what they see, how much passed between them. For
+        this the network runs once more on each image, and the steps of the walk are taken again;
+        where its weights have changed since, activations and paths are left out.
+
+        Args:
+            images: The pictures to show, one for each row of `x`, each (h, w, 3 or 1) of any size,
+                uint8 or floats in [0, 1]; what the network saw is all of each. Default: the
+                explained input, stretched to the range of colours.
+            names: Names of the classes, indexed by target. Default: `labels`.
+            files: What the pictures are called, one for each row of `x`. Default: their numbers.
+            title: Of the page.
+
+        Returns:
+            The HTML; `save("why.html")` writes it.
+
+        Raises:
+            ValueError: If the input is no picture, or there are not as many `images` or `files` as
+                rows of `x`.
+        """
+        from .report import page
+
+        return page(self._report(images, names, files), title)
+
+    def _report(
+        self,
+        images: Any = None,
+        names: Sequence[str] | None = None,
+        files: Sequence[str] | None = None,
+    ) -> list[Any]:
+        """A `report.Picture` for each image, with the decisions about it."""
+        from .report import pictures_of
+
+        self._image_size()
+        explained = self._kept_images()[self._shown]
+        return pictures_of(self, explained, images, names or self.labels, files)
+
     def save(self, path: str | Path) -> None:
         """Writes the explanation to a file.
 
         Args:
             path: `.json` or `.npz` for the numbers (targets, scores, lost, pixels, mass, boxes);
-                `.png`, `.pdf` or `.svg` for the figure.
+                `.png`, `.pdf` or `.svg` for the figure; `.html` for the page to explore.
 
         Raises:
             ValueError: If the path ends in something else.
@@ -420,9 +469,11 @@ class Explanation:
             np.savez_compressed(path, **columns, **flat, **counts)
         elif path.suffix in (".png", ".pdf", ".svg"):
             self.plot().savefig(path, bbox_inches="tight")
+        elif path.suffix == ".html":
+            path.write_text(self.to_html(), encoding="utf-8")
         else:
             raise ValueError(
-                "An explanation is saved as .json, .npz, .png, .pdf or .svg. "
+                "An explanation is saved as .json, .npz, .png, .pdf, .svg or .html. "
                 f"Received: {str(path)!r}."
             )
 
@@ -476,6 +527,11 @@ class Explanation:
                 f"{self.scores[i]:.4g}, {len(points)} pixels, lost mass {self.lost[i]:.3g}"
             )
         return "\n".join(lines + ["  …"] * (len(self) > 8))
+
+    def _repr_html_(self) -> str | None:
+        from .report import fragment
+
+        return fragment(self[:8]._report()) if len(self.shape) == 3 else None
 
     def _repr_png_(self) -> bytes | None:
         from . import plotting

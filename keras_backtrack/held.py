@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .graph import Graph
+from .paths import Held, Tracks
 from .program import Run
 
 
@@ -48,19 +49,27 @@ class _Tensor:
         self._index, self._sign, self._mass = index[order], sign[order], mass[order]
         self._size = int(np.prod(shape))
 
-    def of(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Units (row-major), signs and masses for one explanation."""
+    def of(self, row: int) -> Held:
+        """The nodes of one explanation."""
         start, stop = np.searchsorted(self._index, [row * self._size, (row + 1) * self._size])
         unit = self._index[start:stop] - row * self._size
-        return unit, self._sign[start:stop].astype(np.int8), self._mass[start:stop]
+        return Held(unit, self._sign[start:stop].astype(np.int8), self._mass[start:stop])
 
 
 class HeldNodes:
-    """What all runs held, by layer name; put in order when first asked for."""
+    """What all runs held, by layer name; put in order when first asked for.
 
-    def __init__(self, runs: Sequence[Run], graph: Graph) -> None:
+    Attributes:
+        graph: The calls that were run.
+        tracks: Takes their steps again.
+        inputs: Names of the model's inputs.
+        names: Names of all other tensors, in the order they are made.
+    """
+
+    def __init__(self, runs: Sequence[Run], graph: Graph, tracks: Tracks) -> None:
         self._runs = runs
-        self._graph = graph
+        self.graph = graph
+        self.tracks = tracks
         self._numbers = {name: number for number, name in graph.names.items()}
         self.inputs = [graph.names[number] for number in graph.inputs]
         self.names = [graph.names[number] for call in graph.calls for number in call.outputs]
@@ -69,7 +78,8 @@ class HeldNodes:
     @classmethod
     def joined(cls, parts: Sequence["HeldNodes"]) -> "HeldNodes":
         """What several held, one behind the other."""
-        return cls([run for part in parts for run in part._runs], parts[0]._graph)
+        runs = [run for part in parts for run in part._runs]
+        return cls(runs, parts[0].graph, parts[0].tracks)
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Sizes of a tensor after the batch axis."""
@@ -90,9 +100,15 @@ class HeldNodes:
             self._cache[name] = _Tensor(*map(np.concatenate, fields), shape)
         return self._cache[name]
 
+    def all_of(self, row: int) -> dict[int, Held]:
+        """The nodes of one explanation wherever they were brought back from, by tensor number."""
+        numbers = {number for run in self._runs for number in run.nodes}
+        names = {self.graph.names[number] for number in numbers}
+        return {self._numbers[name]: self.held(name).of(row) for name in sorted(names)}
+
     def resolve(self, layer: str) -> str:
         """Full name of a layer that may have been named by its last part."""
-        name = self._graph.resolve(layer)
+        name = self.graph.resolve(layer)
         if self._numbers[name] not in self._runs[0].nodes:
             raise ValueError(
                 "This explanation does not hold the nodes of that layer: with method='posterior' "

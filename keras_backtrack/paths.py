@@ -57,11 +57,13 @@ class Tracks:
     Args:
         graph: The model's calls.
         rules: Which rule serves which of them.
-        limits: How many contributions the walk followed.
+        limits: How many contributions the walk followed; None where it followed all paths at once,
+            of which there are no single steps.
     """
 
-    def __init__(self, graph: Graph, rules: Rules, limits: Limits) -> None:
-        self._graph, self._rules, self._limits = graph, rules, limits
+    def __init__(self, graph: Graph, rules: Rules, limits: Limits | None) -> None:
+        self.rules, self.limits = rules, limits
+        self._graph = graph
 
     def activations(self, inputs: Sequence[np.ndarray]) -> dict[int, tf.Tensor]:
         """Runs the network: every tensor's activation by number.
@@ -69,7 +71,7 @@ class Tracks:
         Args:
             inputs: One row of each of the model's inputs, batch axis first.
         """
-        self._rules.layouts.refresh()
+        self.rules.layouts.refresh()
         return self._graph.replay([tf.convert_to_tensor(values) for values in inputs])
 
     def edges(self, tensors: dict[int, tf.Tensor], held: dict[int, Held]) -> Iterator[Edges]:
@@ -79,6 +81,8 @@ class Tracks:
             tensors: What `activations` returned for its image.
             held: The nodes it held, by tensor number.
         """
+        if self.limits is None:
+            return
         for call in reversed(self._graph.calls):
             for position, above in enumerate(call.outputs):
                 if above not in held or not len(held[above].unit):
@@ -96,7 +100,7 @@ class Tracks:
         start = Nodes(index, sign, tf.constant(nodes.mass, tf.float32))
         image = tf.zeros_like(own)
         return step_back(
-            self._graph, call, position, tensors, start, image, self._limits, self._rules
+            self._graph, call, position, tensors, start, image, self.limits, self.rules
         )
 
 

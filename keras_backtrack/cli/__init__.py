@@ -10,6 +10,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from .explain import explain
+from .report import report
 
 
 @click.group()
@@ -19,3 +20,4 @@ def main() -> None:
 
 
 main.add_command(explain)
+main.add_command(report)

@@ -33,7 +33,7 @@ layers = keras.layers
 )
 def max_pooling(call: TracedCall) -> Moves:
     """Algorithm 3: what came through is the largest of the window; ties go to the first."""
-    windows = _windows(call)
+    windows = pooled_windows(call)
 
     def to(at: At) -> list[Arrival]:
         value, unit, inside = _look(call.input, windows, at)
@@ -53,7 +53,7 @@ def average_pooling(call: TracedCall) -> Sum:
         # A mask says which steps of a sequence count.
         mask = tf.cast(call.inputs[1], tf.float32)
         return ContractionSum(call.input, None, mask, "tc", "t", "c", True)
-    return MeanSum(call.input, None, _windows(call), _slide(call.layer))
+    return MeanSum(call.input, None, pooled_windows(call), _slide(call.layer))
 
 
 @register_operation("max", "min")
@@ -147,7 +147,8 @@ def _slide(layer) -> Slide | None:
     return Slide(size, strides, (1,) * len(size), layer.padding)
 
 
-def _windows(call: TracedCall) -> Windows:
+def pooled_windows(call: TracedCall) -> Windows:
+    """What each output position of a pooling layer reads."""
     spatial, slide = dims(call.input)[:-1], _slide(call.layer)
     if slide is None:
         return Windows.whole(spatial)

@@ -1,0 +1,91 @@
+// From pixels to attention, salient regions and boxes: what maps.py does, step by step, so that the
+// sliders show the library's own numbers.
+
+const SMALLEST_BOX = 0.05; // of the mass in pixels
+
+/** Half of a Gaussian's weights, the middle first; cut at four deviations as SciPy does. */
+function gaussianWeights(sigma) {
+  const radius = Math.trunc(4 * sigma + 0.5);
+  const weights = Array.from({ length: radius + 1 }, (_, x) => Math.exp((-0.5 * x * x) / sigma ** 2));
+  const total = weights.reduce((sum, weight, x) => sum + (x ? 2 * weight : weight), 0);
+  return Float64Array.from(weights, (weight) => weight / total);
+}
+
+/** Blurs `count` lines of `length` numbers; SciPy's order of adding, rounded to float32 as there. */
+function blurLines(values, weights, count, length, lineStep, step) {
+  const radius = weights.length - 1;
+  const line = new Float64Array(length + 2 * radius);
+  const result = new Float32Array(values.length);
+  for (let l = 0; l < count; l++) {
+    let first = length;
+    let last = -1;
+    for (let i = 0; i < length; i++) {
+      const value = values[l * lineStep + i * step];
+      line[radius + i] = value;
+      if (value !== 0) {
+        first = Math.min(first, i);
+        last = i;
+      }
+    }
+    const stop = Math.min(length, last + radius + 1);
+    for (let i = Math.max(0, first - radius); i < stop; i++) {
+      const middle = radius + i;
+      let sum = line[middle] * weights[0];
+      for (let j = radius; j > 0; j--) sum += (line[middle - j] + line[middle + j]) * weights[j];
+      result[l * lineStep + i * step] = sum;
+    }
+  }
+  return result;
+}
+
+/** `Explanation.attention`: a Gaussian around each pixel, the maximum scaled to 1. */
+function attentionOf(density, [height, width], sigma) {
+  const weights = gaussianWeights(sigma);
+  const down = blurLines(density, weights, width, height, 1, width);
+  const map = blurLines(down, weights, height, width, width, 1);
+  let largest = 0;
+  for (const value of map) if (value > largest) largest = value;
+  return largest > 0 ? map.map((value) => value / largest) : map;
+}
+
+/** `Explanation.saliency`: where the attention reaches the threshold, 0 or 1. */
+function regionOf(attention, threshold) {
+  const least = Math.fround(threshold);
+  return Uint8Array.from(attention, (value) => (value >= least && value > 0 ? 1 : 0));
+}
+
+/** `Explanation.boxes`: [top, left, bottom, right] around connected regions, the heaviest first. */
+function boxesOf(region, density, [height, width]) {
+  const seen = new Uint8Array(region.length);
+  const found = [];
+  let total = 0;
+  for (const mass of density) total += mass;
+  for (let start = 0; start < region.length; start++) {
+    if (!region[start] || seen[start]) continue;
+    const box = { top: height, left: width, bottom: 0, right: 0, mass: 0 };
+    const waiting = [start];
+    seen[start] = 1;
+    while (waiting.length) {
+      const place = waiting.pop();
+      const row = Math.floor(place / width);
+      const column = place % width;
+      box.top = Math.min(box.top, row);
+      box.left = Math.min(box.left, column);
+      box.bottom = Math.max(box.bottom, row + 1);
+      box.right = Math.max(box.right, column + 1);
+      box.mass += density[place];
+      for (let r = Math.max(row - 1, 0); r <= Math.min(row + 1, height - 1); r++) {
+        for (let c = Math.max(column - 1, 0); c <= Math.min(column + 1, width - 1); c++) {
+          const next = r * width + c;
+          if (region[next] && !seen[next]) {
+            seen[next] = 1;
+            waiting.push(next);
+          }
+        }
+      }
+    }
+    if (box.mass > SMALLEST_BOX * total) found.push(box);
+  }
+  found.sort((a, b) => b.mass - a.mass);
+  return found.map(({ top, left, bottom, right }) => [top, left, bottom, right]);
+}
