@@ -431,9 +431,10 @@ class Explanation:
             ValueError: If the input is no picture, or there are not as many `images` or `files` as
                 rows of `x`.
         """
-        from .report import page
+        from .report import page, shown
 
-        return page(self._report(images, names, files), title)
+        pictures = self._report(images, names, files)
+        return page([shown(picture, len(pictures)) for picture in pictures], title)
 
     def _report(
         self,

@@ -52,7 +52,7 @@ def report(
     """
     from ..explainer import BacktrackExplainer
     from ..models import load_network
-    from ..report import page
+    from ..report import page, shown
 
     try:
         paths = _photos_in(photos)
@@ -65,15 +65,14 @@ def report(
     pictures, failed = [], 0
     for path in paths:
         try:
-            pictures.append(_explain(path, network, explainer, wanted))
+            # One by one: explanations are large, what a page shows of them is not.
+            pictures.append(shown(_explain(path, network, explainer, wanted), len(paths)))
         except (OSError, ValueError) as error:
             failed += 1
             click.echo(f"{path}: {error}", err=True)
     if pictures:
-        title = (
-            title or f"{name}: {pictures[0].name if len(paths) == 1 else f'{len(paths)} photos'}"
-        )
-        out.write_text(page(pictures, title), encoding="utf-8")
+        what = paths[0].name if len(paths) == 1 else f"{len(paths)} photos"
+        out.write_text(page(pictures, title or f"{name}: {what}"), encoding="utf-8")
         size = out.stat().st_size / 1e6
         click.echo(f"{len(pictures)} of {len(paths)} photos are in {out} ({size:.1f} MB).")
     if failed:

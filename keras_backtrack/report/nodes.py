@@ -52,10 +52,22 @@ def links(steps: Iterable[Edges], held: dict[int, Held], shown: Shown) -> dict[i
             continue
         rows = np.full(len(parent), above, np.int32), parent, edges.child, edges.unit, edges.mass
         found[shown.place(edges.below)].append(Links(*rows))
-    return {
+    joined = {
         below: Links(*(np.concatenate(field) for field in zip(*parts, strict=True)))
         for below, parts in found.items()
     }
+    return {
+        below: links for below, links in joined.items() if _add_up(links, held[shown.numbers[below]])
+    }
+
+
+def _add_up(links: Links, nodes: Held) -> bool:
+    """Whether links bring nodes the mass they hold: a walk of the difference of two classes starts
+    with a step of its own.
+    """
+    known = links.child >= 0
+    arrived = np.bincount(links.child[known], links.mass[known], minlength=len(nodes.mass))
+    return bool(np.abs(arrived - nodes.mass).sum() <= 1e-2 * nodes.mass.sum())
 
 
 def _carried(edges: Edges, parent: np.ndarray, held: dict[int, Held]) -> np.ndarray:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 from ..version import __version__
 from .pictures import Picture, details, overview
@@ -12,12 +13,33 @@ from .pictures import Picture, details, overview
 # What nodes may take in a page of one picture, and in a page of many altogether; in bytes before
 # base64 makes four of three.
 _NODES_OF_ONE, _NODES_OF_ALL, _LEAST_NODES = 800_000, 8_000_000, 60_000
-_LONGEST_OF_ONE, _LONGEST_OF_MANY = 1000, 640
+# Pixels of the longer side that photos are shown with at most.
+_LONGEST_OF_ONE, _LONGEST_OF_MANY, _LONGEST_IN_NOTEBOOK = 1000, 640, 400
 
 _SCRIPTS = ("arrays", "maps", "dom", "stage", "walk", "view", "gallery", "start")
 
 
-def page(pictures: Sequence[Picture], title: str) -> str:
+class Shown(NamedTuple):
+    """What a page has of a picture: what is listed of it, and its arrays."""
+
+    listed: dict
+    details: dict
+
+
+def shown(picture: Picture, count: int) -> Shown:
+    """Takes out of an explanation what a page shows.
+
+    Args:
+        picture: The picture.
+        count: How many pictures there are on the page; the more, the less of each.
+    """
+    if count == 1:
+        return Shown(overview(picture, _LONGEST_OF_ONE), details(picture, _NODES_OF_ONE))
+    budget = min(_NODES_OF_ONE, max(_NODES_OF_ALL // count, _LEAST_NODES))
+    return Shown(overview(picture, _LONGEST_OF_MANY), details(picture, budget))
+
+
+def page(pictures: Sequence[Shown], title: str) -> str:
     """A page that a browser opens without a network: one picture, or a gallery of several.
 
     Args:
@@ -27,19 +49,12 @@ def page(pictures: Sequence[Picture], title: str) -> str:
     Returns:
         The HTML.
     """
-    alone = len(pictures) == 1
-    share = max(_NODES_OF_ALL // len(pictures), _LEAST_NODES)
-    budget = _NODES_OF_ONE if alone else min(_NODES_OF_ONE, share)
-    longest = _LONGEST_OF_ONE if alone else _LONGEST_OF_MANY
-    listed = {"title": title, "pictures": [overview(p, longest) for p in pictures]}
-    blocks = [_block("listed", listed)]
-    blocks += [_block("details", details(p, budget)) for p in pictures]
     return _fill(
         _read("page.html"),
         title=html.escape(title),
         version=__version__,
         style=_read("page.css"),
-        data="\n".join(blocks),
+        data=_data(pictures, title),
         script=_script(),
     )
 
@@ -47,18 +62,23 @@ def page(pictures: Sequence[Picture], title: str) -> str:
 def fragment(pictures: Sequence[Picture]) -> str:
     """The page's small version for a notebook: layers and sliders, without the network.
 
-    It needs no ids and no network. Where scripts do not run, the photo with its attention is seen.
+    It needs no ids and no network. Where scripts do not run, the first photo is seen with its
+    attention.
     """
-    listed = {"title": "", "pictures": [overview(p, 480) for p in pictures]}
+    listed = [Shown(overview(p, _LONGEST_IN_NOTEBOOK), details(p, None)) for p in pictures]
     return _fill(
         _read("fragment.html"),
-        still=pictures[0].still(320),
+        still=pictures[0].still(_LONGEST_IN_NOTEBOOK),
         alt=html.escape(pictures[0].alt),
-        data=_block("listed", listed)
-        + "".join(_block("details", details(p, None)) for p in pictures),
         style=_read("page.css"),
+        data=_data(listed, ""),
         script=_script(),
     )
+
+
+def _data(pictures: Sequence[Shown], title: str) -> str:
+    listed = _block("listed", {"title": title, "pictures": [p.listed for p in pictures]})
+    return "\n".join([listed, *(_block("details", p.details) for p in pictures)])
 
 
 def _script() -> str:

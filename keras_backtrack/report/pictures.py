@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from ..labels import short_name
 from ..photos import Frame
 from .fields import Field, receptive_fields
 from .layers import Shown, shown_layers
@@ -43,7 +44,8 @@ class Picture:
     @property
     def alt(self) -> str:
         """What is to be said of the photo where it is not seen."""
-        labels = [label_of(int(target), self.names) for target in self.explanation.targets]
+        e = self.explanation
+        labels = [label_of(e, i, self.names) for i in range(len(e))]
         return f"{self.name}: what made the network see {' and '.join(labels)}"
 
     def still(self, longest: int) -> str:
@@ -123,8 +125,9 @@ def overview(picture: Picture, longest: int) -> dict:
         "decisions": [
             {
                 "target": int(e.targets[i]),
-                "label": label_of(int(e.targets[i]), picture.names),
+                "label": label_of(e, i, picture.names),
                 "score": float(e.scores[i]),
+                "logits": e.logits[i].tolist() if e.versus[i] >= 0 else None,
                 "lost": float(e.lost[i]),
                 "pixels": len(e.pixels[i]),
             }
@@ -200,11 +203,17 @@ def _layer(walk: Retraced, shown: Shown, number: int, field: Field | None) -> di
     }
 
 
-def label_of(target: int, names: Sequence[str] | None) -> str:
+def label_of(e: "Explanation", i: int, names: Sequence[str] | None) -> str:
     """What a decision is called: its class's first name, or its number."""
-    if target < 0:
+
+    def name(target: int) -> str:
+        return short_name(target, names) if names is not None else f"class {target}"
+
+    if e.targets[i] < 0:
         return "a mask of units"
-    return str(names[target]).split(", ")[0] if names is not None else f"class {target}"
+    if e.versus[i] < 0:
+        return name(int(e.targets[i]))
+    return f"{name(int(e.targets[i]))} rather than {name(int(e.versus[i]))}"
 
 
 def jpeg(photo: np.ndarray, longest: int) -> str:

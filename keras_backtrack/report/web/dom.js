@@ -22,7 +22,11 @@ const percent = (share) => {
 const number = (value) => String(Number(value.toPrecision(4)));
 
 /** A share between 0 and 1 as percent, any other score as it is. */
-const scoreText = (score) => (score >= 0 && score <= 1 ? percent(score) : number(score));
+const valueText = (score) => (score >= 0 && score <= 1 ? percent(score) : number(score));
+
+/** A decision's score, or the logits of the two classes it is between. */
+const scoreText = ({ score, logits }) =>
+  logits ? `logits ${logits.map(number).join(" and ")}` : valueText(score);
 
 const many = (count, thing) => `${count.toLocaleString("en")} ${thing}${count === 1 ? "" : "s"}`;
 

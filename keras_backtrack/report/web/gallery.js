@@ -29,7 +29,7 @@ function showGallery(root, listed, detailsOf) {
     const image = make("span", { class: "thumb", "data-picture": i }, make("img", { src: picture.photo, alt: `Photo ${picture.name}`, decoding: "async" }));
     watcher.observe(image);
     return make("a", { class: "card", href: `#${i + 1}` }, image,
-      make("span", { class: "line" }, make("strong", {}, decision.label), make("span", { class: "score" }, scoreText(decision.score))),
+      make("span", { class: "line" }, make("strong", {}, decision.label), make("span", { class: "score" }, scoreText(decision))),
       make("span", { class: "file" }, picture.name));
   });
 

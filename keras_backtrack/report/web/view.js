@@ -95,7 +95,7 @@ class View {
       "fieldset", { class: "classes" },
       make("legend", {}, this.decisions.length > 1 ? "Explained" : "Explained class"),
       ...this.decisions.map((decision, i) =>
-        make("label", { class: "class" }, this.radios[i], make("span", { class: "name" }, decision.label), make("span", { class: "score" }, scoreText(decision.score))),
+        make("label", { class: "class" }, this.radios[i], make("span", { class: "name" }, decision.label), make("span", { class: "score" }, scoreText(decision))),
       ),
     );
   }

@@ -9,6 +9,7 @@ class Walk {
     this.count = this.layers.length;
     this.place = 0; // of the layer, from the input up
     this.row = -1; // of the node looked at, in the decision's table
+    this.kept = -1; // of the one to come back to after hovering over others
     this.channel = null;
     this.element = this.build();
   }
@@ -35,8 +36,15 @@ class Walk {
     this.list = make("ol", { class: "nodes" });
     this.card = make("div", { class: "card", "aria-live": "polite" });
     const { canvas } = this.view.stage;
-    canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.point(event));
-    canvas.addEventListener("pointerdown", (event) => this.point(event));
+    canvas.addEventListener("pointermove", (event) => {
+      const row = event.pointerType === "mouse" ? this.rowUnder(event) : -1;
+      if (row >= 0 && row !== this.row) this.look(row);
+    });
+    canvas.addEventListener("pointerdown", (event) => {
+      const row = this.rowUnder(event);
+      if (row >= 0) this.keep(row);
+    });
+    for (const place of [canvas, this.list]) place.addEventListener("pointerleave", () => this.look(this.kept));
     const { details } = this.view;
     const note = details.is_current
       ? !details.is_walk && "All paths were followed at once, so no node has a single parent."
@@ -68,6 +76,7 @@ class Walk {
       this.started = true;
       this.isQuiet = true;
     }
+    delete this.card.dataset.row;
     this.go(this.place);
     this.isQuiet = false;
   }
@@ -90,7 +99,7 @@ class Walk {
     if (held.nodes && !this.isQuiet && !this.view.state.on.has("nodes")) this.view.toggle("nodes", true);
     this.showChannels(held);
     this.showList();
-    this.look(row >= 0 ? row : (this.rows()[0] ?? -1));
+    this.keep(row >= 0 ? row : (this.rows()[0] ?? -1));
   }
 
   /** Rows of the table that are at this layer, and in the chosen channel if one is; heaviest first. */
@@ -123,14 +132,14 @@ class Walk {
     for (const other of this.channels.children) other.setAttribute("aria-pressed", String(other === button && channel !== null));
     if (!this.view.state.on.has("nodes")) this.view.toggle("nodes", true);
     this.showList();
-    this.look(this.rows()[0] ?? -1);
+    this.keep(this.rows()[0] ?? -1);
   }
 
   showList() {
     const rows = this.rows().slice(0, LISTED);
     this.items = new Map();
     this.list.replaceChildren(...rows.map((row) => {
-      const button = make("button", { type: "button", onmouseenter: () => this.look(row), onfocus: () => this.look(row), onclick: () => this.look(row) },
+      const button = make("button", { type: "button", onmouseenter: () => this.look(row), onfocus: () => this.keep(row), onclick: () => this.keep(row) },
         make("span", {}, this.nameOf(row, false)), make("span", { class: "score" }, percent(this.nodes.mass[row])));
       button.style.setProperty("--share", this.nodes.mass[row] / this.nodes.mass[rows[0]]);
       this.items.set(row, button);
@@ -195,8 +204,16 @@ class Walk {
     return rows;
   }
 
+  /** Looks at a node for good, until another is chosen. */
+  keep(row) {
+    this.kept = row;
+    this.look(row);
+  }
+
   /** Looks at a node: its numbers beside the photo, its field of view on it. */
   look(row) {
+    if (row === this.row && this.card.dataset.row === String(row)) return;
+    this.card.dataset.row = row;
     this.row = row;
     for (const [own, button] of this.items) button.classList.toggle("now", own === row);
     this.card.replaceChildren(...(row < 0 ? [] : this.describe(row)));
@@ -222,7 +239,7 @@ class Walk {
     const name = make("h4", {}, this.nameOf(row));
     if (!isWalk || !isCurrent) return [name, make("dl", {}, ...facts)];
     const up = parent[row];
-    facts.push(...term("Parent", up >= 0 ? link(this.nameOf(up), up) : "none: here the walk started", up >= 0 ? ` passed it ${percent(passed[row])}${passed[row] < 0.999 * mass[row] ? ", the most of all" : ""}` : ""));
+    facts.push(...term("Parent", up >= 0 ? link(this.nameOf(up), up) : this.place === this.count - 1 ? "none: here the walk starts" : "not known: the walk starts with a difference", up >= 0 ? ` passed it ${percent(passed[row])}${passed[row] < 0.999 * mass[row] ? ", the most of all" : ""}` : ""));
     const children = this.contributions(row);
     const below = children.map((child) =>
       make("li", {}, link(`${this.layers[child.place].name} ${this.unitName(child.place, child.unit)}`, child.row),
@@ -250,8 +267,9 @@ class Walk {
     return stage.at(((cellRow + 0.5) * height) / rows, ((cellColumn + 0.5) * width) / columns);
   }
 
-  point(event) {
-    if (!this.view.state.on.has("nodes") || !this.layer.field) return;
+  /** The node under the pointer, the heaviest where there are several; -1 for none. */
+  rowUnder(event) {
+    if (!this.view.state.on.has("nodes") || !this.layer.field) return -1;
     const { stage } = this.view;
     const box = stage.canvas.getBoundingClientRect();
     const [x, y] = [(event.clientX - box.left) * stage.unit, (event.clientY - box.top) * stage.unit];
@@ -259,10 +277,10 @@ class Walk {
     for (const row of this.rows()) {
       const [nodeX, nodeY] = this.centre(stage, row);
       const distance = (x - nodeX) ** 2 + (y - nodeY) ** 2;
-      // The heaviest comes first where several are in one place.
+      // The heaviest comes first.
       if (distance < nearest) [best, nearest] = [row, distance];
     }
-    if (best >= 0 && best !== this.row) this.look(best);
+    return best;
   }
 
   key(event) {
@@ -278,7 +296,7 @@ class Walk {
     // In the list down is on.
     const place = rows.indexOf(this.row) + (inList && (event.key === "ArrowUp" || event.key === "ArrowDown") ? -step : step);
     const row = rows[Math.min(Math.max(place, 0), rows.length - 1)];
-    this.look(row);
+    this.keep(row);
     if (inList) this.items.get(row).focus();
   }
 
