@@ -1,6 +1,7 @@
 """The command line, as a user meets it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -129,3 +130,43 @@ def test_a_frame_maps_places_back():
     assert seen.shape == (512, 1024) and seen.sum() == 448 * 448
     white = np.full((512, 1024, 3), 255, np.uint8)
     assert frame.cut(white).shape == (224, 224, 3)
+
+
+def report(*arguments):
+    return CliRunner().invoke(main, ["report", *map(str, arguments)])
+
+
+def test_writes_a_page(model, photo, tmp_path):
+    out = tmp_path / "new folder" / "page.html"
+    result = report(photo, "--model", model, "--out", out, "--target", 3, "--target", 1)
+    assert result.exit_code == 0, result.output
+    assert "1 of 1 photos" in result.output
+    text = out.read_text(encoding="utf-8")
+    assert "photo.png</title>" in text and "data:image/jpeg" in text
+    assert re.findall('"target":([0-9]+)', text) == ["3", "1"]
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_a_page_of_a_folder(model, photo, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("b.png", "a.png"):
+        Image.open(photo).save(folder / name)
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "broken.jpg").write_text("no picture")
+    result = report(folder, "--model", model, "--out", tmp_path / "page.html")
+    assert result.exit_code == 2
+    assert "broken.jpg: The file is not a picture" in result.output
+    assert "2 of 3 photos" in result.output and "notes" not in result.output
+    names = re.findall('"name":"([ab].png)"', (tmp_path / "page.html").read_text())
+    assert names == ["a.png", "b.png"]
+
+
+def test_nothing_to_report(model, photo, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = report(tmp_path / "empty", "--model", model)
+    assert result.exit_code == 2 and "must hold pictures. Received" in result.output
+    result = report(photo, "--model", model, "--out", tmp_path)
+    assert result.exit_code == 2 and "is a directory" in result.output
+    result = report(tmp_path / "none.jpg", "--model", model, "--out", tmp_path / "page.html")
+    assert result.exit_code == 2 and not (tmp_path / "page.html").exists()

@@ -57,7 +57,9 @@ def links(steps: Iterable[Edges], held: dict[int, Held], shown: Shown) -> dict[i
         for below, parts in found.items()
     }
     return {
-        below: links for below, links in joined.items() if _add_up(links, held[shown.numbers[below]])
+        below: links
+        for below, links in joined.items()
+        if _add_up(links, held[shown.numbers[below]])
     }
 
 

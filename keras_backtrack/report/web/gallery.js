@@ -16,6 +16,7 @@ function showGallery(root, listed, detailsOf) {
   const found = make("p", { class: "found", role: "status" });
   const cards = make("div", { class: "cards" });
   const gallery = make("section", { class: "gallery", "aria-label": "Gallery" },
+    make("h1", {}, listed.title),
     make("div", { class: "tools" }, search, make("label", {}, "Sort by ", order), make("label", {}, "Class ", filter)), found, cards);
   const watcher = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
