@@ -79,6 +79,13 @@ class Frame:
         points = np.floor([top, left] + (points + 0.5) * scale)
         return np.clip(points, 0, np.array(self.photo) - 1).astype(np.int32)
 
+    def in_network(self, points: np.ndarray) -> np.ndarray:
+        """(P, 2) rows of the photo's pixels to those of the network's input that lie on them."""
+        top, left, bottom, right = self.part
+        scale = np.array(self.network) / [bottom - top, right - left]
+        points = np.floor((points + 0.5 - [top, left]) * scale)
+        return np.clip(points, 0, np.array(self.network) - 1).astype(np.int32)
+
     def boxes(self, boxes: np.ndarray) -> np.ndarray:
         """(B, 4) half-open boxes of the network's input to the smallest ones in the photo."""
         top, left, bottom, right = self.part

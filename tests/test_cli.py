@@ -1,5 +1,6 @@
 """The command line, as a user meets it."""
 
+import base64
 import json
 import re
 import subprocess
@@ -140,7 +141,7 @@ def test_writes_a_page(model, photo, tmp_path):
     out = tmp_path / "new folder" / "page.html"
     result = report(photo, "--model", model, "--out", out, "--target", 3, "--target", 1)
     assert result.exit_code == 0, result.output
-    assert "1 of 1 photos" in result.output
+    assert "1 of 1 pictures" in result.output
     text = out.read_text(encoding="utf-8")
     assert "photo.png</title>" in text and "data:image/jpeg" in text
     assert re.findall('"target":([0-9]+)', text) == ["3", "1"]
@@ -157,7 +158,7 @@ def test_a_page_of_a_folder(model, photo, tmp_path):
     result = report(folder, "--model", model, "--out", tmp_path / "page.html")
     assert result.exit_code == 2
     assert "broken.jpg: The file is not a picture" in result.output
-    assert "2 of 3 photos" in result.output and "notes" not in result.output
+    assert "2 of 3 pictures" in result.output and "notes" not in result.output
     names = re.findall('"name":"([ab].png)"', (tmp_path / "page.html").read_text())
     assert names == ["a.png", "b.png"]
 
@@ -170,3 +171,60 @@ def test_nothing_to_report(model, photo, tmp_path):
     assert result.exit_code == 2 and "is a directory" in result.output
     result = report(tmp_path / "none.jpg", "--model", model, "--out", tmp_path / "page.html")
     assert result.exit_code == 2 and not (tmp_path / "page.html").exists()
+
+
+@pytest.fixture
+def table(photo, tmp_path):
+    """A file as `keras-backtrack run` writes it, one of its photos gone."""
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    import pyarrow.parquet as pq
+
+    rows = [
+        {
+            "path": path,
+            "height": 60,
+            "width": 90,
+            "target": 1,
+            "target_name": name,
+            "score": score,
+            "lost": 0.25,
+            "pixels": [[10, 20], [50, 70]],
+            "mass": [0.5, 0.25],
+            "seen": [3.75, 18.75, 56.25, 71.25],
+        }
+        for path, name, score in ((photo, "bee", 0.75), ("gone.png", "ant", 0.5))
+    ]
+    path = tmp_path / "explanations.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_a_page_of_a_job(table, tmp_path):
+    result = report(table, "--out", tmp_path / "page.html")
+    assert result.exit_code == 2 and "gone.png" in result.output
+    assert "1 of 2 pictures are in" in result.output
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    listed = json.loads(re.search('class="listed">(.*?)</script>', text)[1])
+    [picture] = listed["pictures"]
+    assert picture["decisions"][0]["label"] == "bee" and picture["photo_size"] == [60, 90]
+    np.testing.assert_allclose(picture["part"], [0.0625, 18.75 / 90, 0.9375, 71.25 / 90])
+    pixels = json.loads(re.search('class="details">(.*?)</script>', text)[1])["decisions"][0]
+    place = np.frombuffer(base64.b64decode(pixels["pixels"]["place"][3:]), np.int32)
+    top = np.floor(np.array([10.5 - 3.75, 50.5 - 3.75]) / 52.5 * 224)
+    assert (place // 224 == top).all() and (place >= 0).all()
+    result = report(table, "--out", tmp_path / "page.html", "--most", 1)
+    assert result.exit_code == 0 and "--most takes more" in result.output
+
+
+def test_parquet_of_another_kind(table, photo, tmp_path):
+    import pyarrow.parquet as pq
+
+    result = report(table, photo)
+    assert result.exit_code == 2 and "a page by itself. Received" in result.output
+    other = tmp_path / "other.parquet"
+    pq.write_table(pq.read_table(table).drop_columns(["seen", "mass"]), other)
+    result = report(other)
+    assert result.exit_code == 2 and "lacks the columns" in result.output
+    (tmp_path / "text.parquet").write_text("no table")
+    result = report(tmp_path / "text.parquet")
+    assert result.exit_code == 2 and "no Parquet file" in result.output

@@ -9,7 +9,7 @@ from .options import network_options, walk_options
 
 
 @click.command()
-@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...|PARQUET")
 @network_options
 @click.option(
     "--target",
@@ -27,6 +27,13 @@ from .options import network_options, walk_options
     type=click.Path(dir_okay=False, path_type=Path),
     help="The HTML file.",
 )
+@click.option(
+    "--most",
+    default=200,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Pictures at most, of a folder or a Parquet file.",
+)
 @click.option("--title", help="Title of the page. [names of the network and the photo]")
 def report(
     photos,
@@ -40,6 +47,7 @@ def report(
     channels,
     positions,
     out,
+    most,
     title,
     allow_code,
 ) -> None:
@@ -48,36 +56,64 @@ def report(
     One HTML file that opens in any browser, without a network: each PHOTO with important pixels,
     attention, saliency, boxes and grid to switch, sliders for them, and the way down through the
     network's layers. Of several photos (or a folder of them) it is a gallery to search, sort and
-    filter.
+    filter. Of a file that `keras-backtrack run` wrote (explanations.parquet) the network is not
+    run again, so that there are no layers and nodes.
     """
-    from ..explainer import BacktrackExplainer
-    from ..models import load_network
-    from ..report import page, shown
+    from ..report import page
 
     try:
-        paths = _photos_in(photos)
-        network = load_network(name, weights, preprocess, resize, allow_code)
-        wanted = [network.class_index(target) for target in targets]
-        explainer = BacktrackExplainer(network.model, top_n, channels, positions, method=method)
+        if any(Path(photo).suffix == ".parquet" for photo in photos):
+            total, pictures = _read(photos, most)
+        else:
+            paths = _photos_in(photos)
+            total = len(paths)
+            network, explainer, wanted = _network(
+                *(name, weights, preprocess, resize, allow_code, targets),
+                *(top_n, channels, positions, method),
+            )
+            pictures = _explained(paths[:most], network, explainer, wanted)
         out.parent.mkdir(parents=True, exist_ok=True)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
-    pictures, failed = [], 0
-    for path in paths:
-        try:
-            # One by one: explanations are large, what a page shows of them is not.
-            pictures.append(shown(_explain(path, network, explainer, wanted), len(paths)))
-        except (OSError, ValueError) as error:
+    shown, failed = [], 0
+    for picture in pictures:
+        if isinstance(picture, Exception):
             failed += 1
-            click.echo(f"{path}: {error}", err=True)
-    if pictures:
-        what = paths[0].name if len(paths) == 1 else f"{len(paths)} photos"
-        out.write_text(page(pictures, title or f"{name}: {what}"), encoding="utf-8")
+            click.echo(picture, err=True)
+        else:
+            shown.append(picture)
+    if shown:
+        title = title or (shown[0].listed["name"] if total == 1 else f"{len(shown)} pictures")
+        out.write_text(page(shown, title), encoding="utf-8")
         size = out.stat().st_size / 1e6
-        click.echo(f"{len(pictures)} of {len(paths)} photos are in {out} ({size:.1f} MB).")
+        click.echo(f"{len(shown)} of {total} pictures are in {out} ({size:.1f} MB).")
+    if total > most:
+        click.echo(f"The first {most} were taken: --most takes more.", err=True)
     if failed:
-        click.echo(f"{failed} of {len(paths)} photos could not be explained.", err=True)
+        click.echo(f"{failed} pictures could not be shown.", err=True)
         raise SystemExit(2)
+
+
+def _network(name, weights, preprocess, resize, allow_code, targets, *limits):
+    """The network, its explainer and the classes that are asked for."""
+    from ..explainer import BacktrackExplainer
+    from ..models import load_network
+
+    network = load_network(name, weights, preprocess, resize, allow_code)
+    *numbers, method = limits
+    explainer = BacktrackExplainer(network.model, *numbers, method=method)
+    return network, explainer, [network.class_index(target) for target in targets]
+
+
+def _read(files, most: int):
+    from ..report.parquet import count_rows, shown_in
+
+    if len(files) > 1:
+        raise ValueError(
+            f"A Parquet file makes a page by itself. Received: {', '.join(map(repr, files))}."
+        )
+    path = Path(files[0])
+    return count_rows(path), shown_in(path, most)
 
 
 def _photos_in(given) -> list[Path]:
@@ -97,12 +133,18 @@ def _photos_in(given) -> list[Path]:
     return found
 
 
-def _explain(path: Path, network, explainer, wanted: list[int]):
+def _explained(paths: list[Path], network, explainer, wanted: list[int]):
+    """What a page shows of each photo, or what is wrong with it."""
     from ..photos import read_photo
-    from ..report import Picture
+    from ..report import Picture, shown
 
-    photo = read_photo(path)
-    frame = network.frame(photo.shape[:2], network.size)
-    x = network.preprocess(frame.cut(photo)[None])
-    e = explainer.explain(x, np.array([wanted]) if wanted else None)
-    return Picture(path.name, photo, frame, e, network.classes)
+    for path in paths:
+        try:
+            photo = read_photo(path)
+            frame = network.frame(photo.shape[:2], network.size)
+            x = network.preprocess(frame.cut(photo)[None])
+            e = explainer.explain(x, np.array([wanted]) if wanted else None)
+            # One by one: explanations are large, what a page shows of them is not.
+            yield shown(Picture(path.name, photo, frame, e, network.classes), len(paths))
+        except (OSError, ValueError) as error:
+            yield type(error)(f"{path}: {error}")

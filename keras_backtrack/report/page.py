@@ -14,7 +14,7 @@ from .pictures import Picture, details, overview
 # base64 makes four of three.
 _NODES_OF_ONE, _NODES_OF_ALL, _LEAST_NODES = 800_000, 8_000_000, 60_000
 # Pixels of the longer side that photos are shown with at most.
-_LONGEST_OF_ONE, _LONGEST_OF_MANY, _LONGEST_IN_NOTEBOOK = 1000, 640, 400
+LONGEST_OF_ONE, LONGEST_OF_MANY, LONGEST_IN_NOTEBOOK = 1000, 640, 400
 
 _SCRIPTS = ("arrays", "maps", "dom", "stage", "walk", "view", "gallery", "start")
 
@@ -34,9 +34,9 @@ def shown(picture: Picture, count: int) -> Shown:
         count: How many pictures there are on the page; the more, the less of each.
     """
     if count == 1:
-        return Shown(overview(picture, _LONGEST_OF_ONE), details(picture, _NODES_OF_ONE))
+        return Shown(overview(picture, LONGEST_OF_ONE), details(picture, _NODES_OF_ONE))
     budget = min(_NODES_OF_ONE, max(_NODES_OF_ALL // count, _LEAST_NODES))
-    return Shown(overview(picture, _LONGEST_OF_MANY), details(picture, budget))
+    return Shown(overview(picture, LONGEST_OF_MANY), details(picture, budget))
 
 
 def page(pictures: Sequence[Shown], title: str) -> str:
@@ -65,10 +65,10 @@ def fragment(pictures: Sequence[Picture]) -> str:
     It needs no ids and no network. Where scripts do not run, the first photo is seen with its
     attention.
     """
-    listed = [Shown(overview(p, _LONGEST_IN_NOTEBOOK), details(p, None)) for p in pictures]
+    listed = [Shown(overview(p, LONGEST_IN_NOTEBOOK), details(p, None)) for p in pictures]
     return _fill(
         _read("fragment.html"),
-        still=pictures[0].still(_LONGEST_IN_NOTEBOOK),
+        still=pictures[0].still(LONGEST_IN_NOTEBOOK),
         alt=html.escape(pictures[0].alt),
         style=_read("page.css"),
         data=_data(listed, ""),

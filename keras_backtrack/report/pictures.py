@@ -112,27 +112,32 @@ def overview(picture: Picture, longest: int) -> dict:
         picture: The picture.
         longest: Pixels of the longer side it is shown with at most.
     """
-    e, frame = picture.explanation, picture.frame
+    e = picture.explanation
+    decisions = [
+        {
+            "target": int(e.targets[i]),
+            "label": label_of(e, i, picture.names),
+            "score": float(e.scores[i]),
+            "logits": e.logits[i].tolist() if e.versus[i] >= 0 else None,
+            "lost": float(e.lost[i]),
+        }
+        for i in range(len(e))
+    ]
+    return listed(picture.name, picture.photo, picture.frame, decisions, longest)
+
+
+def listed(name: str, photo: np.ndarray, frame: Frame, decisions: list[dict], longest: int) -> dict:
+    """A photo and where the network looked at it, beside what it decided."""
     height, width = frame.photo
     top, left, bottom, right = frame.part
     return {
-        "name": picture.name,
-        "photo": jpeg(picture.photo, longest),
+        "name": name,
+        "photo": jpeg(photo, longest),
         "photo_size": [height, width],
         # Shares of the photo, which may be shown at any size.
         "part": [top / height, left / width, bottom / height, right / width],
-        "size": list(e.shape[:2]),
-        "decisions": [
-            {
-                "target": int(e.targets[i]),
-                "label": label_of(e, i, picture.names),
-                "score": float(e.scores[i]),
-                "logits": e.logits[i].tolist() if e.versus[i] >= 0 else None,
-                "lost": float(e.lost[i]),
-                "pixels": len(e.pixels[i]),
-            }
-            for i in range(len(e))
-        ],
+        "size": list(frame.network),
+        "decisions": decisions,
     }
 
 
@@ -146,7 +151,7 @@ def details(picture: Picture, budget: int | None) -> dict:
     e = picture.explanation
     found: dict[str, Any] = {
         "decisions": [
-            {"pixels": _pixels(points, mass, e.shape[:2])}
+            {"pixels": pixels_of(points, mass, e.shape[:2])}
             for points, mass in zip(e.pixels, e.mass, strict=True)
         ]
     }
@@ -237,8 +242,8 @@ def pack(values: np.ndarray) -> str:
     return f"{dtype.str[1:]}:{data}"
 
 
-def _pixels(points: np.ndarray, mass: np.ndarray, size: Sequence[int]) -> dict:
-    """As places and masses, or as a map of all pixels, whichever is shorter."""
+def pixels_of(points: np.ndarray, mass: np.ndarray, size: Sequence[int]) -> dict:
+    """Important pixels as places and masses, or as a map of all pixels, whichever is shorter."""
     place = np.ravel_multi_index(tuple(points.T), tuple(size))
     if 2 * len(mass) < size[0] * size[1]:
         return {"place": pack(place), "mass": pack(mass)}

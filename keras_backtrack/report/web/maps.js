@@ -51,7 +51,9 @@ function attentionOf(density, [height, width], sigma) {
 /** `Explanation.saliency`: where the attention reaches the threshold, 0 or 1. */
 function regionOf(attention, threshold) {
   const least = Math.fround(threshold);
-  return Uint8Array.from(attention, (value) => (value >= least && value > 0 ? 1 : 0));
+  const region = new Uint8Array(attention.length);
+  for (let i = 0; i < region.length; i++) region[i] = attention[i] >= least && attention[i] > 0;
+  return region;
 }
 
 /** `Explanation.boxes`: [top, left, bottom, right] around connected regions, the heaviest first. */

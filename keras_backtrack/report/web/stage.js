@@ -5,41 +5,41 @@ const NODE = "#12c8c8";
 // From little to much attention: stops of the "inferno" colours.
 const STOPS = [[40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 72, 66], [245, 125, 21], [250, 193, 39], [252, 255, 164]];
 
-const COLOURS = Array.from({ length: 256 }, (_, i) => {
-  const at = (i / 255) * (STOPS.length - 1);
-  const low = Math.min(Math.floor(at), STOPS.length - 2);
-  return STOPS[low].map((value, c) => value + (at - low) * (STOPS[low + 1][c] - value));
-});
+/** A colour as image data holds it: red in the lowest byte. */
+const rgba = (red, green, blue, alpha) => (Math.round(alpha) << 24) | (Math.round(blue) << 16) | (Math.round(green) << 8) | Math.round(red);
 
-/** A picture of the network's input size, each pixel painted by `paint(place) -> [r, g, b, a]`. */
-function painted([height, width], paint) {
+/** Colours of 256 steps from 0 to 1, each made by `colour(share)`. */
+const ramp = (colour) => Int32Array.from({ length: 256 }, (_, i) => rgba(...colour(i / 255)));
+
+// Little attention lets the photo through.
+const ATTENTION = ramp((share) => {
+  const at = share * (STOPS.length - 1);
+  const low = Math.min(Math.floor(at), STOPS.length - 2);
+  const mixed = STOPS[low].map((value, c) => value + (at - low) * (STOPS[low + 1][c] - value));
+  return [...mixed, share > 0.02 ? 255 * Math.min(1, 1.15 * share ** 0.85) : 0];
+});
+const MASS = ramp((share) => [255, 45, 85, 255 * Math.sqrt(share)]);
+const SHADOW = Int32Array.of(rgba(0, 0, 0, 225), 0);
+
+/** A picture of the network's input size: each value, times `scale`, is a place in `colours`. */
+function painted([height, width], values, scale, colours) {
   const canvas = document.createElement("canvas");
   [canvas.height, canvas.width] = [height, width];
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  for (let place = 0; place < height * width; place++) {
-    const colour = paint(place);
-    if (colour) image.data.set(colour, place * 4);
-  }
+  const pixels = new Int32Array(image.data.buffer);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = colours[Math.round(values[i] * scale)];
   context.putImageData(image, 0, 0);
   return canvas;
 }
 
-const attentionPicture = (attention, size) =>
-  painted(size, (place) => {
-    const value = attention[place];
-    // Little attention lets the photo through.
-    return value > 0.02 && [...COLOURS[Math.round(value * 255)], 255 * Math.min(1, 1.15 * value ** 0.85)];
-  });
+const attentionPicture = (attention, size) => painted(size, attention, 255, ATTENTION);
 
-const shadowPicture = (region, size) => painted(size, (place) => !region[place] && [0, 0, 0, 225]);
+const shadowPicture = (region, size) => painted(size, region, 1, SHADOW);
 
-function pixelPicture(decision, size) {
-  const largest = Math.max(...decision.places.map((place) => decision.density[place]), 0);
-  return painted(size, (place) => {
-    const mass = decision.density[place];
-    return mass > 0 && [255, 45, 85, 255 * Math.sqrt(mass / largest)];
-  });
+function pixelPicture({ density }, size) {
+  const largest = density.reduce((most, mass) => Math.max(most, mass), 0);
+  return painted(size, density, largest ? 255 / largest : 0, MASS);
 }
 
 /** Draws on a canvas over the photo; places in the network's input are (row, column). */
