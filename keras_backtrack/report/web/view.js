@@ -71,7 +71,8 @@ class View {
     );
     const section = make(
       "section", { class: "view", "aria-label": this.picture.name },
-      make("header", {}, options.back, make("h2", {}, this.picture.name), this.choices),
+      options.back,
+      make("header", {}, make("h2", {}, this.picture.name), this.choices),
       make("div", { class: this.walk ? "columns" : "" }, look, this.walk && this.walk.element),
     );
     section.addEventListener("keydown", (event) => this.key(event, chips.length));
