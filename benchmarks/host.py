@@ -4,7 +4,9 @@ import importlib.metadata
 import os
 import platform
 from datetime import datetime, timezone
-from pathlib import Path
+
+from keras_backtrack import runtime
+from keras_backtrack.host import read_cpu, usable_cpus
 
 _TELLING = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
 _PACKAGES = ("tensorflow", "keras", "numpy", "intel-extension-for-tensorflow")
@@ -14,33 +16,23 @@ def describe() -> dict:
     """The host, the libraries and their settings, for a result file."""
     import tensorflow as tf
 
-    cpu = _cpu_info()
-    flags = cpu.get("flags", "").split()
+    cpu, plugin = read_cpu(), runtime.itex_plugin()
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "cpu": cpu.get("model name", platform.processor()),
-        "instruction_sets": [name for name in _TELLING if name in flags],
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cpu": cpu.model,
+        "instruction_sets": [name for name in _TELLING if name in cpu.flags],
+        "sockets": cpu.sockets,
+        "cores": usable_cpus(),
         "memory_gib": _memory_gib(),
         "python": platform.python_version(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
-        "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
+        "onednn": runtime.onednn_is_on(),
+        "itex": plugin and plugin.stem.removeprefix("libitex_"),
         "threads": {
             "intra_op": tf.config.threading.get_intra_op_parallelism_threads() or "all",
             "inter_op": tf.config.threading.get_inter_op_parallelism_threads() or "all",
         },
     }
-
-
-def _cpu_info() -> dict[str, str]:
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
-        return {}
-    first = path.read_text().split("\n\n")[0]
-    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
-    return {key.strip(): value.strip() for key, value in pairs}
 
 
 def _memory_gib() -> float | None:

@@ -20,6 +20,7 @@ from .prepared import Prepared
 from .program import Kept, Program, Roots, Run
 from .reading import read_graph
 from .rules import Rules
+from .runtime import warn_without_onednn
 from .step import Limits
 from .targets import check_pairs, check_same_for_all, check_targets, highest
 
@@ -92,6 +93,7 @@ class BacktrackExplainer:
             bool(include_bias),
         )
         check_method(method, include_bias)
+        warn_without_onednn()
         self.model = model
         self.method = method
         self._limits = limits if method == "viterbi" else None

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import os
 import subprocess
 import sys
 
@@ -117,9 +118,25 @@ def test_missing_extra(photo, monkeypatch):
     assert result.exit_code == 2 and "keras-backtrack[demo]" in result.output
 
 
-def test_sets_the_environment_before_tensorflow_is_imported():
-    code = "import sys, keras_backtrack.cli; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+def test_turns_onednn_on_before_tensorflow_is_imported():
+    code = """
+import os
+import sys
+from keras_backtrack.cli import main
+
+class Tripwire:
+    def find_spec(name, path=None, target=None):
+        if name == "tensorflow":
+            print("oneDNN", os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+            raise SystemExit(3)
+
+assert "tensorflow" not in sys.modules
+sys.meta_path.insert(0, Tripwire)
+main(["explain", "photo.jpg"])
+"""
+    environ = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "oneDNN 1\n"), done.stderr
 
 
 def test_a_frame_maps_places_back():

@@ -4,20 +4,22 @@ import os
 
 import click
 
-# Read when TensorFlow is imported, which happens in the commands. It leaves oneDNN off on CPUs
-# without AVX512-VNNI, though they gain from it as well.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+from .. import runtime
+from .doctor import doctor
 from .explain import explain
 from .report import report
 
 
 @click.group()
 @click.version_option(package_name="keras-backtrack")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """See why a Keras network decided what it did."""
+    context.obj = dict(os.environ)  # As the user left it, for `doctor`.
+    # TensorFlow reads it when it is imported, which happens in the commands.
+    runtime.set_defaults(os.environ)
 
 
 main.add_command(explain)
 main.add_command(report)
+main.add_command(doctor)

@@ -1,0 +1,170 @@
+"""What a host is, what TensorFlow does on it, and what to set."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from keras_backtrack import runtime
+from keras_backtrack.cli import main
+from keras_backtrack.cli.doctor import report
+from keras_backtrack.host import read_cpu
+
+# Sockets, NUMA nodes and, from the first processor's block, cores and hyper-threads of each.
+_HOSTS = {"gold-6128": (2, 2), "i7-8700k": (1, 1), "sapphire-rapids": (2, 2), "epyc-7763": (1, 1)}
+_FOUND = {
+    "tensorflow": "2.21.0",
+    "keras": "3.15.1",
+    "threads": 0,
+    "itex": None,
+    "version": "3.7.3",
+    "isa": "some CPU",
+    "kernel": None,
+}
+
+
+def host(name):
+    """A host made of the first block of its /proc/cpuinfo."""
+    block = (Path(__file__).parent / "cpuinfo" / f"{name}.txt").read_text()
+    sockets, nodes = _HOSTS[name]
+    fields = dict(line.split("\t", 1) for line in block.splitlines())
+    siblings, cores = (int(fields[key].strip("\t: ")) for key in ("siblings", "cpu cores"))
+    blocks = [
+        block.replace("processor\t: 0", f"processor\t: {i}")
+        .replace("physical id\t: 0", f"physical id\t: {i // siblings}")
+        .replace("core id\t\t: 0", f"core id\t\t: {i % cores}")
+        for i in range(sockets * siblings)
+    ]
+    return read_cpu("\n".join(blocks), nodes)
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "sets", "is_on"),
+    [
+        ("gold-6128", (2, 12, 24, 2), {"AVX2", "AVX512"}, False),
+        ("i7-8700k", (1, 6, 12, 1), {"AVX2"}, False),
+        ("sapphire-rapids", (2, 112, 224, 2), {"AVX2", "AVX512", "VNNI", "bf16", "AMX"}, True),
+        ("epyc-7763", (1, 64, 128, 1), {"AVX2"}, False),
+    ],
+)
+def test_advice_for_a_host(name, counts, sets, is_on):
+    cpu = host(name)
+    assert (cpu.sockets, cpu.cores, cpu.threads, cpu.numa_nodes) == counts
+    assert {key for key, has in cpu.instruction_sets.items() if has} == sets
+    state = runtime.onednn_state(cpu, {})
+    assert state.on == is_on
+    assert ("AMX or AVX-VNNI or" if is_on else "none of them") in state.why
+    lines = [advice.line for advice in runtime.advice(cpu, {})]
+    assert ("export TF_ENABLE_ONEDNN_OPTS=1" in lines) != is_on
+    assert "export TF_ENABLE_ONEDNN_OPTS=1" not in [
+        advice.line for advice in runtime.advice(cpu, {"TF_ENABLE_ONEDNN_OPTS": "1"})
+    ]
+    cores = cpu.cores // cpu.numa_nodes
+    assert f"export TF_NUM_INTRAOP_THREADS={cores} TF_NUM_INTEROP_THREADS={cores}" in lines
+    pinned = [line for line in lines if line.startswith("numactl")]
+    assert len(pinned) == (cpu.numa_nodes if cpu.numa_nodes > 1 else 0)
+    itex = " ".join(advice.line for advice in runtime.advice(cpu, {}, itex=True))
+    assert f"OMP_NUM_THREADS={cores} " in itex and "ONEDNN" not in itex
+    text = "\n".join(report(cpu, {}, {**_FOUND, "onednn": is_on}))
+    assert cpu.model in text and f"oneDNN      {'on' if is_on else 'off'}: TensorFlow turns" in text
+    assert ("bf16        is left alone" in text) == ("bf16" in sets)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_on", "why"),
+    [
+        ("1", True, "=1 says so"),
+        ("TRUE", True, "=TRUE says so"),
+        ("0", False, "=0 says so"),
+        ("yes", False, "counts for nothing; TensorFlow turns it on by itself only"),
+    ],
+)
+def test_the_environment_decides_about_onednn(value, is_on, why):
+    state = runtime.onednn_state(host("gold-6128"), {"TF_ENABLE_ONEDNN_OPTS": value})
+    assert state.on == is_on and why in state.why
+
+
+def test_a_virtual_machine_without_topology():
+    block = "processor\t: {}\nmodel name\t: KVM\nflags\t\t: sse2 avx2\n"
+    cpu = read_cpu("\n".join(map(block.format, range(3))), 1)
+    assert (cpu.sockets, cpu.cores, cpu.threads) == (1, 3, 3)
+    assert [a.line for a in runtime.advice(cpu, {})] == ["export TF_ENABLE_ONEDNN_OPTS=1"]
+    unknown = read_cpu("", 1)
+    assert unknown.flags == set() and not runtime.gains_from_onednn(unknown)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="needs Linux")
+@pytest.mark.parametrize("value", ["1", pytest.param("0", marks=pytest.mark.slow)])
+def test_doctor_says_what_onednn_reports(value, monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
+    result = CliRunner().invoke(main, ["doctor"], catch_exceptions=False)
+    assert result.exit_code == 0
+    state = {"1": "on", "0": "off"}[value]
+    assert f"oneDNN      {state}: TF_ENABLE_ONEDNN_OPTS={value} says so" in result.output
+    computed = value == "1" or runtime.itex_plugin()
+    assert ("convolution by oneDNN 3." if computed else "not by oneDNN") in result.output
+    assert f"{os.cpu_count()} thread" in result.output
+
+
+def python(code, **environ):
+    """Runs code in a process that has not imported TensorFlow."""
+    base = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**base, **environ}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_configure_comes_first_or_says_so():
+    code = """
+from keras_backtrack import runtime
+runtime.configure(threads=1, onednn=True)
+import tensorflow as tf
+print(runtime.onednn_is_on(), tf.config.threading.get_intra_op_parallelism_threads())
+tf.ones(1) + 1
+for setting in ({"threads": 2}, {"onednn": False}):
+    try:
+        runtime.configure(**setting)
+    except RuntimeError as error:
+        print(error)
+import os
+print(os.environ["TF_ENABLE_ONEDNN_OPTS"])
+"""
+    lines = python(code).splitlines()
+    assert lines[0] == "True 1" and lines[-1] == "1"
+    assert lines[1].startswith("`threads` must be set before") and "threads=2" in lines[1]
+    assert lines[2].startswith("`onednn` must be set before") and "onednn=False" in lines[2]
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True])
+def test_configure_refuses(threads):
+    with pytest.raises(ValueError, match="`threads` must be an int of at least 1. Received"):
+        runtime.configure(threads=threads)
+    if not runtime.itex_plugin():
+        with pytest.raises(ValueError, match="is not installed"):
+            runtime.configure(itex=True)
+
+
+def test_warns_once_where_onednn_is_off(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    monkeypatch.setattr(runtime, "read_cpu", lambda: host("gold-6128"))
+    monkeypatch.setattr(runtime, "itex_plugin", lambda: None)
+    monkeypatch.setattr(runtime, "onednn_is_on", lambda: False)
+    runtime.warn_without_onednn.cache_clear()
+    with pytest.warns(UserWarning, match="set TF_ENABLE_ONEDNN_OPTS=1 in the environment"):
+        runtime.warn_without_onednn()
+    with warnings.catch_warnings(record=True) as said:
+        runtime.warn_without_onednn()
+        runtime.warn_without_onednn.cache_clear()
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+        runtime.warn_without_onednn()
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+        runtime.warn_without_onednn.cache_clear()
+        monkeypatch.setattr(runtime, "onednn_is_on", lambda: True)
+        runtime.warn_without_onednn()
+    assert not said
