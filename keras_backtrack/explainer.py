@@ -312,9 +312,7 @@ class BacktrackExplainer:
                 runs.append(found)
                 bar.update(stop - start)
         graph, tracks = self._graph, self._tracks
-        return Explanation.from_runs(
-            runs, graph, tracks, x, roots.image, labels, self.explain
-        )
+        return Explanation.from_runs(runs, graph, tracks, x, roots.image, labels, self.explain)
 
     @property
     def output_place(self) -> int:

@@ -1,11 +1,14 @@
 """Photos from files, cut and scaled for a network, and places in the network's input back again."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
+
+from .maps import unique_points
 
 _KEPT = 224 / 256  # of the shorter side: ImageNet's usual evaluation
 
@@ -18,23 +21,40 @@ def read_photo(path: str | Path) -> np.ndarray:
     """Reads a picture file, turned as its EXIF orientation says.
 
     Args:
-        path: Any format that Pillow reads.
+        path: Any format that Pillow reads; of an animation the first picture.
 
     Returns:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        PhotoError: If there is no such file, it is no picture, or it is damaged.
+        PhotoError: If there is no such file, it is no picture, it is damaged, or its header says
+            that it is of more than twice `PIL.Image.MAX_IMAGE_PIXELS`.
     """
+    received = f"Received: {str(path)!r}."
+    if not os.path.lexists(path):
+        raise PhotoError(f"There is no such file. {received}")
+    if not os.path.isfile(path):  # A pipe would be waited for.
+        raise PhotoError(f"This is no file. {received}")
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except FileNotFoundError:
-        raise PhotoError(f"There is no such file. Received: {str(path)!r}.") from None
+            return np.asarray(_as_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError:
-        raise PhotoError(f"The file is not a picture. Received: {str(path)!r}.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PhotoError(f"The picture cannot be read: {error}. Received: {str(path)!r}.") from None
+        raise PhotoError(f"The file is not a picture. {received}") from None
+    except Exception as error:  # On damaged files Pillow's readers raise all kinds.
+        reason = str(error) or type(error).__name__
+        raise PhotoError(f"The picture cannot be read: {reason}. {received}") from None
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its pixels are floats, and their range is not known")
+    if image.mode.startswith("I"):
+        # 16 bits of grey, which Pillow would cut off at 255.
+        pixels = np.asarray(image)
+        if pixels.min() < 0 or pixels.max() > 65535:
+            raise ValueError("its pixels have more than 16 bits")
+        image = Image.fromarray((pixels >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 @dataclass(frozen=True)
@@ -85,6 +105,18 @@ class Frame:
         scale = np.array(self.network) / [bottom - top, right - left]
         points = np.floor((points + 0.5 - [top, left]) * scale)
         return np.clip(points, 0, np.array(self.network) - 1).astype(np.int32)
+
+    def in_photo(self, points: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Important pixels of the network's input as those of the photo.
+
+        Args:
+            points: (P, 2) int rows (row, column).
+            mass: (P,) float32.
+
+        Returns:
+            (Q, 2) int32 unique rows, sorted, and (Q,) float32; Q is less where pixels coincide.
+        """
+        return unique_points(self.points(points), mass)
 
     def boxes(self, boxes: np.ndarray) -> np.ndarray:
         """(B, 4) half-open boxes of the network's input to the smallest ones in the photo."""

@@ -9,6 +9,10 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from . import maps
+from .explanation import Explanation
+from .photos import Frame
+
 _COLUMNS = ("image", "important pixels", "attention", "saliency", "boxes")
 _COLOUR = "#ff2d55"
 _WIDTH = 3.0  # of a column, in inches
@@ -60,6 +64,26 @@ def displayable(image: np.ndarray) -> np.ndarray:
         return image
     low, high = image.min(), image.max()
     return (image - low) / (high - low if high > low else 1)
+
+
+def photo_row(photo: np.ndarray, frame: Frame, e: Explanation, title: str) -> Row:
+    """The explanation of one decision, drawn on the photo that it is about.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        frame: The part of it that the network saw.
+        e: Of length 1.
+        title: Stands over the photo.
+    """
+    attention = frame.map(e.attention()[0])
+    return Row(
+        photo,
+        *frame.in_photo(e.pixels[0], e.mass[0]),
+        attention,
+        maps.saliency(attention),
+        frame.boxes(e.boxes()[0]),
+        title,
+    )
 
 
 def figure(rows: Sequence[Row]) -> Figure:

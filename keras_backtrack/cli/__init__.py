@@ -8,6 +8,7 @@ from .. import runtime
 from .doctor import doctor
 from .explain import explain
 from .report import report
+from .run import merge, run
 
 
 @click.group()
@@ -22,4 +23,6 @@ def main(context: click.Context) -> None:
 
 main.add_command(explain)
 main.add_command(report)
+main.add_command(run)
+main.add_command(merge)
 main.add_command(doctor)

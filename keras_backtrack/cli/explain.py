@@ -21,7 +21,7 @@ from .options import network_options, walk_options
     help="Class to tell the target from: why the one and not the other. Writes a second figure, "
     "the pixels of both classes and of their difference.",
 )
-@walk_options
+@walk_options()
 @click.option(
     "--out",
     default="out",
@@ -91,7 +91,7 @@ def _unique_stems(photos) -> list[str]:
 
 
 def _explain_photo(photo: str, out: Path, network, explainer, target: Any) -> None:
-    from .. import maps, plotting
+    from .. import plotting
     from ..photos import read_photo
 
     picture = read_photo(photo)
@@ -99,19 +99,9 @@ def _explain_photo(photo: str, out: Path, network, explainer, target: Any) -> No
     x = network.preprocess(frame.cut(picture)[None])
     e = explainer.explain(x, target, labels=network.classes)
     predictions = _top_classes(np.asarray(network.model(x, training=False))[0], network.classes)
-    points, mass = maps.unique_points(frame.points(e.pixels[0]), e.mass[0])
-    boxes = frame.boxes(e.boxes()[0])
-    attention = frame.map(e.attention()[0])
     label = short_name(int(e.targets[0]), network.classes)
-    row = plotting.Row(
-        picture,
-        points,
-        mass,
-        attention,
-        maps.saliency(attention),
-        boxes,
-        title=f"{label}  {e.scores[0]:.1%}" if e.versus[0] < 0 else e.titles[0],
-    )
+    title = f"{label}  {e.scores[0]:.1%}" if e.versus[0] < 0 else e.titles[0]
+    row = plotting.photo_row(picture, frame, e, title)
     # `with_suffix` would take "photo.2" apart.
     Path(f"{out}.png").write_bytes(plotting.png(plotting.figure([row])))
     files, pair = f"{out}.png and {out}.json", {}
@@ -119,9 +109,7 @@ def _explain_photo(photo: str, out: Path, network, explainer, target: Any) -> No
         other = short_name(int(e.versus[0]), network.classes)
         pair = {"versus": int(e.versus[0]), "versus_name": other, "logits": e.logits[0].tolist()}
         sets = [
-            plotting.Pixels(
-                each.titles[0], *maps.unique_points(frame.points(each.pixels[0]), each.mass[0])
-            )
+            plotting.Pixels(each.titles[0], *frame.in_photo(each.pixels[0], each.mass[0]))
             for each in (*e.sides, e)
         ]
         compared = plotting.comparison([picture], [sets])
@@ -138,15 +126,15 @@ def _explain_photo(photo: str, out: Path, network, explainer, target: Any) -> No
         **pair,
         "lost": float(e.lost[0]),
         "seen": [round(edge, 2) for edge in frame.part],
-        "pixels": points.tolist(),
-        "mass": [round(float(m), 7) for m in mass],
-        "boxes": boxes.tolist(),
+        "pixels": row.points.tolist(),
+        "mass": [round(float(m), 7) for m in row.mass],
+        "boxes": row.boxes.tolist(),
     }
     Path(f"{out}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     click.echo(f"{photo}")
     for prediction in predictions:
         click.echo(f"  {prediction['probability']:7.2%}  {prediction['name']}")
-    click.echo(f"  {len(points)} important pixels for {label!r}, see {files}")
+    click.echo(f"  {len(row.points)} important pixels for {label!r}, see {files}")
 
 
 def _top_classes(output: np.ndarray, classes: tuple[str, ...]) -> list[dict]:

@@ -6,19 +6,19 @@ import click
 
 from ..checks import METHODS
 
-# What tells most in a figure on the networks that can be named: the paper's single best path
-# leaves too few pixels in networks with bottlenecks.
-_TOP_N, _CHANNELS, _POSITIONS = 20, 3, 3
-
 
 def network_options(command: Callable) -> Callable:
     """What `load_network` takes: `name`, `weights`, `preprocess`, `resize`, `allow_code`."""
     return _with(command, _NETWORK)
 
 
-def walk_options(command: Callable) -> Callable:
-    """What `BacktrackExplainer` takes: `method`, `top_n`, `channels`, `positions`."""
-    return _with(command, _WALK)
+def walk_options(channels: int = 3, positions: int = 3) -> Callable[[Callable], Callable]:
+    """What `BacktrackExplainer` takes: `method`, `top_n`, `channels`, `positions`.
+
+    By default what tells most in a figure on the networks that can be named: the paper's single
+    best path leaves too few pixels in networks with bottlenecks.
+    """
+    return lambda command: _with(command, _walk(channels, positions))
 
 
 def _with(command: Callable, options: Sequence[Callable]) -> Callable:
@@ -61,33 +61,35 @@ _NETWORK = [
     click.option("--allow-code", is_flag=True, help="Let a model file run code of its own."),
 ]
 
-_WALK = [
-    click.option(
-        "--method",
-        type=click.Choice(METHODS),
-        default="viterbi",
-        show_default=True,
-        help="Follow the best contributions (the paper's), or spread over all of them.",
-    ),
-    click.option(
-        "--top-n",
-        default=str(_TOP_N),
-        show_default=True,
-        callback=_limit,
-        help="Inputs followed from each unit of a Dense layer, or 'all'.",
-    ),
-    click.option(
-        "--channels",
-        default=str(_CHANNELS),
-        show_default=True,
-        callback=_limit,
-        help="Channels followed in a convolution, or 'all'. The paper follows 1.",
-    ),
-    click.option(
-        "--positions",
-        default=str(_POSITIONS),
-        show_default=True,
-        callback=_limit,
-        help="Positions followed in each channel, or 'all'. The paper follows 1.",
-    ),
-]
+
+def _walk(channels: int, positions: int) -> list[Callable]:
+    return [
+        click.option(
+            "--method",
+            type=click.Choice(METHODS),
+            default="viterbi",
+            show_default=True,
+            help="Follow the best contributions (the paper's), or spread over all of them.",
+        ),
+        click.option(
+            "--top-n",
+            default="20",
+            show_default=True,
+            callback=_limit,
+            help="Inputs followed from each unit of a Dense layer, or 'all'.",
+        ),
+        click.option(
+            "--channels",
+            default=str(channels),
+            show_default=True,
+            callback=_limit,
+            help="Channels followed in a convolution, or 'all'. The paper follows 1.",
+        ),
+        click.option(
+            "--positions",
+            default=str(positions),
+            show_default=True,
+            callback=_limit,
+            help="Positions followed in each channel, or 'all'. The paper follows 1.",
+        ),
+    ]

@@ -1,0 +1,131 @@
+"""`keras-backtrack run`: folders of pictures to Parquet, and `merge`: to one file."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import click
+
+from .. import runtime
+from .options import network_options, walk_options
+
+
+def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
+    number, _, count = value.partition("/")
+    if number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count):
+        return int(number) - 1, int(count)
+    raise click.BadParameter(f"must be such as 2/8, the second of eight. Received: {value!r}.")
+
+
+@click.command()
+@click.option(
+    "--images",
+    required=True,
+    metavar="DIR|GLOB|LIST",
+    help="A folder (with the folders in it), a pattern in quotes, or a file with a path a line.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the results. Where it holds some, the rest is done.",
+)
+@network_options
+@click.option("--target", metavar="CLASS", help="Class to explain, name or number. [predicted]")
+@walk_options(channels=1, positions=1)
+@click.option(
+    "--batch-size",
+    default=16,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Pictures that go through the network at once.",
+)
+@click.option(
+    "--part-size",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Pictures in a file of the results: what is lost at most when a run is killed.",
+)
+@click.option("--figures", is_flag=True, help="Draw a figure of each picture, too. Slow.")
+@click.option(
+    "--shard",
+    default="1/1",
+    callback=_shard,
+    metavar="I/N",
+    help="Do only every N-th part, from the I-th on, beside others that do the rest.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1), help="CPUs to use, with the engine 'local'. [all]"
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="This process, or actors of Ray (extra 'ray').",
+)
+@click.option(
+    "--address", metavar="HOST:PORT", help="A Ray cluster; 'auto' for the one of this host. [own]"
+)
+@click.option(
+    "--actors", type=click.IntRange(1), help="Ray actors, which share the CPUs. [one for four CPUs]"
+)
+def run(images, out, shard, threads, engine, address, actors, name, weights, **rest) -> None:
+    """Explain folders of pictures.
+
+    Writes OUT/explanations, a folder of Parquet files with a row for each picture: path, size,
+    class, score, important pixels and boxes in the picture's own coordinates, settings, versions.
+    Those that cannot be read are in OUT/errors, with the reason, and stop nothing. A run that was
+    interrupted, however, goes on when it is started again with the same line.
+    """
+    if engine == "local" and (address or actors):
+        raise click.UsageError("--address and --actors go with --engine ray.")
+    if engine == "ray" and threads:
+        raise click.UsageError("--threads goes with --engine local; see --actors.")
+    try:
+        # These import TensorFlow, which takes seconds that --help need not wait for.
+        from ..jobs.job import run as run_job
+        from ..jobs.settings import Settings
+
+        settings = Settings(model=_file(name), weights=_file(weights), **rest)
+        if engine == "ray":
+            from ..jobs.cluster import Engine
+
+            made = partial(Engine, address=address, actors=actors)
+        else:
+            if threads:
+                runtime.configure(threads=threads)
+            from ..jobs.local import Engine
+
+            made = partial(Engine, threads=threads)
+        done = run_job(images, out, settings, made, shard)
+    except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    rate = f", {done.rate:.1f} a second" if done.rate else ""
+    click.echo(f"{done.explained} pictures explained{rate}: {out / 'explanations'}")
+    if done.failed:
+        click.echo(f"{done.failed} could not be: {out / 'errors'}")
+    if done.left:
+        click.echo(f"{done.left} are left to other shards.")
+
+
+@click.command()
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+def merge(out) -> None:
+    """Make one file of each table that `run` wrote.
+
+    Writes OUT/explanations.parquet and OUT/errors.parquet, and fails where a part is missing.
+    """
+    try:
+        from ..jobs.results import Results
+
+        for path in Results.read(out).merge():
+            click.echo(path)
+    except (ImportError, OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _file(name: str | None) -> str | None:
+    """What is a file is the same one wherever the line is run."""
+    return os.path.abspath(name) if name and os.path.isfile(name) else name

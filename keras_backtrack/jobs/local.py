@@ -1,0 +1,45 @@
+"""The engine for this machine: one process."""
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from .output import Output
+from .settings import Settings
+from .work import Worker
+
+
+class Engine:
+    """Does parts of a job in this process.
+
+    Args:
+        settings: What is done to every picture.
+        threads: Pictures read at once; by default as many as there are CPUs.
+
+    Raises:
+        ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.
+    """
+
+    def __init__(self, settings: Settings, threads: int | None = None) -> None:
+        self._worker = Worker(settings, threads)
+
+    def run(self, output: Output, parts: Sequence[int], done: Callable[[int], None]) -> None:
+        """Does the parts.
+
+        Args:
+            output: Where they go.
+            parts: Their numbers, in ascending order.
+            done: Called with a number of pictures when so many more are explained.
+        """
+        # Batches fill parts without gaps: only the last part of all may be a shorter one.
+        paths = [path for part in parts for path in output.pictures_of(part)]
+        batches = self._worker.explain(paths, output.figures)
+        for part in parts:
+            rows: list[tuple[pa.Table, pa.Table]] = []
+            left = len(output.pictures_of(part))
+            while left:
+                rows.append(next(batches))
+                count = sum(table.num_rows for table in rows[-1])
+                done(count)
+                left -= count
+            output.write_part(part, *map(pa.concat_tables, zip(*rows, strict=True)))

@@ -1,0 +1,79 @@
+"""Pictures from files, read and cut for a network in parallel with its work."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from ..photos import Frame, PhotoError, read_photo
+
+_AHEAD = 2  # batches
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some pictures, read.
+
+    Attributes:
+        paths: Of those that could be read.
+        frames: The part of each that the network sees.
+        x: What it sees of them, (N, h, w, 3) float32 in [0, 255].
+        failed: Paths of the others, each with the reason.
+    """
+
+    paths: list[str]
+    frames: list[Frame]
+    x: np.ndarray
+    failed: list[tuple[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.paths) + len(self.failed)
+
+
+def read_batches(
+    paths: Sequence[str],
+    batch_size: int,
+    frame: Callable[[tuple[int, int], tuple[int, int]], Frame],
+    size: tuple[int, int],
+    threads: int,
+) -> Iterator[Batch]:
+    """Reads pictures in their order, ahead of what is asked for.
+
+    Args:
+        paths: The files.
+        batch_size: How many are read into a batch; those that cannot be read leave gaps.
+        frame: As `Network.frame`: from the sizes of a photo and of the network's input.
+        size: Height and width of the network's input.
+        threads: How many pictures are read at once.
+    """
+
+    def read(number: int) -> tuple[np.ndarray, np.ndarray, bytes]:
+        try:
+            photo = read_photo(paths[number])
+            seen = frame(photo.shape[:2], size)
+            return seen.cut(photo), np.array(photo.shape[:2], np.int64), b""
+        except PhotoError as error:
+            reason = str(error).encode("utf-8", "backslashreplace")
+            return np.zeros((*size, 3), np.float32), np.zeros(2, np.int64), reason
+
+    def load(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        x, photo, reason = tf.numpy_function(read, [number], (tf.float32, tf.int64, tf.string))
+        return number, tf.ensure_shape(x, (*size, 3)), tf.ensure_shape(photo, (2,)), reason
+
+    # Pillow decodes and scales outside of Python's lock, so threads do.
+    batches = (
+        tf.data.Dataset.range(len(paths))
+        .map(load, num_parallel_calls=threads, deterministic=True)
+        .batch(batch_size)
+        .prefetch(_AHEAD)
+    )
+    for numbers, x, photos, reasons in batches.as_numpy_iterator():
+        names = [paths[number] for number in numbers]
+        good = np.array([not reason for reason in reasons])
+        yield Batch(
+            [name for name, fine in zip(names, good, strict=True) if fine],
+            [frame((int(h), int(w)), size) for h, w in photos[good]],
+            x[good],
+            [(name, r.decode()) for name, r in zip(names, reasons, strict=True) if r],
+        )

@@ -1,0 +1,124 @@
+"""The work on a part of a job: its pictures read, explained and made into tables."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+
+from ..explainer import BacktrackExplainer
+from ..explanation import Explanation
+from ..host import usable_cpus
+from ..labels import short_name
+from ..models import load_network
+from ..photos import Frame, read_photo
+from . import tables
+from .reading import Batch, read_batches
+from .settings import Settings, versions
+
+
+class Worker:
+    """A network, loaded once, that explains pictures as the settings say.
+
+    Args:
+        settings: What to do.
+        threads: Pictures read at once; by default as many as there are CPUs.
+
+    Raises:
+        ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.
+    """
+
+    def __init__(self, settings: Settings, threads: int | None = None) -> None:
+        self._network = load_network(
+            settings.model,
+            settings.weights,
+            settings.preprocess,
+            settings.resize,
+            settings.allow_code,
+        )
+        self._target = (
+            None if settings.target is None else self._network.class_index(settings.target)
+        )
+        self._explainer = BacktrackExplainer(
+            self._network.model,
+            settings.top_n,
+            settings.channels,
+            settings.positions,
+            method=settings.method,
+        )
+        self._settings = settings
+        self._threads = threads or usable_cpus()
+        self._stamps = settings.to_json(), versions()
+
+    def explain(
+        self, paths: Sequence[str], figures: Path | None = None
+    ) -> Iterator[tuple[pa.Table, pa.Table]]:
+        """Explains pictures, batch by batch, while the next ones are read.
+
+        Args:
+            paths: The files.
+            figures: Folder for a figure of each, if any.
+
+        Yields:
+            For each batch the rows of explanations and of errors; together as many as pictures.
+        """
+        network, size = self._network, self._settings.batch_size
+        batches = read_batches(paths, size, network.frame, network.size, self._threads)
+        # Tables are made while the network works on the next batch.
+        with ThreadPoolExecutor(1) as pool:
+            waiting = None
+            for batch in batches:
+                explained = self._explain(batch)
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = pool.submit(self._tables, batch, explained, figures)
+            if waiting is not None:
+                yield waiting.result()
+
+    def _explain(self, batch: Batch) -> list[tuple[slice, Explanation]]:
+        """Explanations, with the places of their pictures in the batch."""
+        count = len(batch.paths)
+        if not count:
+            return []
+        x = self._network.preprocess(batch.x)
+        explain = partial(self._explainer.explain, targets=self._target, batch_size=count)
+        try:
+            return [(slice(0, count), explain(x))]
+        except ValueError:
+            # Of some picture the network's answer is no number. The others shall not suffer.
+            found = []
+            for i in range(count):
+                try:
+                    found.append((slice(i, i + 1), explain(x[i : i + 1])))
+                except ValueError as error:
+                    batch.failed.append((batch.paths[i], str(error)))
+            return found
+
+    def _tables(
+        self, batch: Batch, explained: list[tuple[slice, Explanation]], figures: Path | None
+    ) -> tuple[pa.Table, pa.Table]:
+        rows = [tables.EXPLANATIONS.empty_table()]
+        for places, e in explained:
+            paths, frames = batch.paths[places], batch.frames[places]
+            names = [short_name(int(target), self._network.classes) for target in e.targets]
+            rows.append(tables.explanations(paths, frames, e, names, *self._stamps))
+            if figures is not None:
+                for i, path in enumerate(paths):
+                    _draw(figures / figure_name(path), path, frames[i], e[i], names[i])
+        return pa.concat_tables(rows), tables.errors(batch.failed, *self._stamps)
+
+
+def figure_name(path: str) -> str:
+    """Name of the figure of a picture, which differs for pictures of the same name."""
+    return f"{Path(path).stem}-{sha256(os.fsencode(path)).hexdigest()[:8]}.png"
+
+
+def _draw(out: Path, path: str, frame: Frame, e: Explanation, name: str) -> None:
+    from .. import plotting
+
+    title = f"{name}  {e.scores[0]:.1%}"
+    row = plotting.photo_row(read_photo(path), frame, e, title)
+    out.write_bytes(plotting.png(plotting.figure([row])))
