@@ -36,10 +36,10 @@ clean:
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP) -e ".[demo,run,test]"
+	.venv/bin/python $(PIP) -e ".[demo,test]"
 	@mkdir -p out && touch $@
 
 .venv-itex/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-itex
-	.venv-itex/bin/python $(PIP) -e ".[demo,itex,run,test]"
+	.venv-itex/bin/python $(PIP) -e ".[demo,itex,test]"
 	@touch $@

@@ -2,8 +2,8 @@
 
 import base64
 import json
-import re
 import os
+import re
 import subprocess
 import sys
 

@@ -6,8 +6,5 @@ that are left, `output` keeps what is done, and `job` holds them together.
 
 from importlib.util import find_spec
 
-_MISSING = [package for package in ("pyarrow", "tqdm") if find_spec(package) is None]
-if _MISSING:
-    raise ImportError(
-        f"Folders of pictures need {' and '.join(_MISSING)}: pip install 'keras-backtrack[run]'."
-    )
+if find_spec("pyarrow") is None:
+    raise ImportError("Folders of pictures need pyarrow: pip install 'keras-backtrack[run]'.")
