@@ -162,6 +162,12 @@ def test_scores_are_the_metrics(rng):
     perfect = scoring.score(masks.astype(np.float32), masks, np.arange(3))
     assert perfect.values["iou"].min() == 1 and perfect.pooled_iou == 1
     assert perfect.settings[0]["sigma"] == 0
+    tolerance = scoring.TOLERANCE * 20
+    near = metrics.pointing_game(maps, masks, tolerance, average=None)
+    # Where the same width is chosen in all folds, it is the metric of the maps at that width.
+    found = scoring.score(maps, masks, np.arange(3))
+    assert {step["pointing"] for step in found.settings} == {0.0}
+    np.testing.assert_array_equal(found.values["pointing_near"], near)
 
 
 def test_interval():
