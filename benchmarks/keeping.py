@@ -4,8 +4,17 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Kept(NamedTuple):
+    """Maps, the seconds they took, and what tells which images and classes they are of."""
+
+    maps: np.ndarray
+    seconds: float
+    asked: np.ndarray
 
 
 class Keeper:
@@ -18,7 +27,7 @@ class Keeper:
 
     def __init__(self, network: str, folder: Path | None = None) -> None:
         self._network, self._folder = network, folder
-        self._kept: dict[tuple[str, str], tuple[np.ndarray, float]] = {}
+        self._kept: dict[tuple[str, str], Kept] = {}
 
     def maps(
         self,
@@ -37,26 +46,28 @@ class Keeper:
             explain: The method.
         """
         key = method, of
-        if key in self._kept:
-            return self._kept[key]
         # What would change the maps, as far as one can tell without making them.
-        print_ = np.append(targets, np.round(images.astype(np.float64).sum(axis=(1, 2, 3)), 1))
+        sums = images.astype(np.float64).sum(axis=(1, 2, 3))
+        asked = np.append(targets, np.round(sums, 1))
         path = self._path(method, of)
-        if path is not None and path.exists():
+        if key not in self._kept and path is not None and path.exists():
             with np.load(path) as file:
-                if file["print"].shape == print_.shape and np.allclose(file["print"], print_):
-                    self._kept[key] = file["maps"].astype(np.float32), float(file["seconds"])
-                    return self._kept[key]
-        begin = time.perf_counter()
-        maps = np.asarray(explain(images, targets), np.float32)
-        self._kept[key] = maps, time.perf_counter() - begin
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path, maps=maps, seconds=self._kept[key][1], print=print_)
-        return self._kept[key]
+                self._kept[key] = Kept(*(file[name] for name in Kept._fields))
+        if key not in self._kept or not _same(self._kept[key].asked, asked):
+            begin = time.perf_counter()
+            maps = np.asarray(explain(images, targets), np.float32)
+            self._kept[key] = Kept(maps, time.perf_counter() - begin, asked)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.savez_compressed(path, **self._kept[key]._asdict())
+        return self._kept[key].maps, float(self._kept[key].seconds)
 
     def _path(self, method: str, of: str) -> Path | None:
         if self._folder is None:
             return None
         name = re.sub(r"[^a-z0-9+]+", "-", f"{self._network} {method} {of}".lower()).strip("-")
         return self._folder / f"{name}.npz"
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and np.allclose(a, b)
