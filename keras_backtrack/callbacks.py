@@ -119,6 +119,7 @@ class BacktrackCallback(keras.callbacks.Callback):
         self._writer = tf.summary.create_file_writer(str(log_dir)) if tensorboard else None
         self._seen = 0
         self._last: Explanation | None = None
+        self._attention: np.ndarray | None = None
         self.explainer: BacktrackExplainer | None = None
         self.records: list[Record] = []
         self.history: dict[str, list[float]] = {}
@@ -164,11 +165,11 @@ class BacktrackCallback(keras.callbacks.Callback):
                 f"Received: shape {self._masks.shape}."
             )
         moved = np.full(len(e), np.nan, np.float32)
-        if self._last is not None:
-            moved = _moved(self._last.attention(), attention)
+        if self._attention is not None:
+            moved = _moved(self._attention, attention)
         on_mask = None if self._masks is None else _on_mask(e, self._masks)
         record = Record(self._seen, e.targets, e.scores, e.pixels, e.mass, e.lost, moved, on_mask)
-        self._last = e
+        self._last, self._attention = e, attention
         self.records.append(record)
         averages = {"step": record.step, "lost mass": e.lost.mean(), "moved": moved.mean()}
         if on_mask is not None:
@@ -182,7 +183,7 @@ class BacktrackCallback(keras.callbacks.Callback):
 
         pictures = e.pictures(self._photos)
         layers = {
-            "attention": map(overlays.with_attention, pictures, e.attention()),
+            "attention": map(overlays.with_attention, pictures, self._attention),
             "pixels": map(overlays.with_pixels, pictures, e.pixels, e.mass),
             "boxes": map(overlays.with_boxes, pictures, e.boxes()),
         }
