@@ -311,8 +311,10 @@ class BacktrackExplainer:
                     self._compare(batch, found, asked)
                 runs.append(found)
                 bar.update(stop - start)
-        graph, tracks = self._graph, self._tracks
-        return Explanation.from_runs(runs, graph, tracks, x, roots.image, labels, self.explain)
+        graph, tracks, method = self._graph, self._tracks, self.method
+        return Explanation.from_runs(
+            runs, graph, tracks, x, roots.image, labels, method, self.explain
+        )
 
     @property
     def output_place(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import maps
+from . import refine as refinement
 from .detection import Detections
 from .graph import Graph
 from .held import HeldNodes, LayerNodes
@@ -44,6 +45,7 @@ class Explanation:
         input: Name of the input that `pixels`, `mass` and all maps are about; `of` shows another.
         shape: Sizes of that input after the batch axis, such as (224, 224, 3).
         labels: Names of the classes, or None.
+        method: How paths were followed, `"viterbi"` or `"posterior"`.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Explanation:
         rows: np.ndarray,
         shown: int,
         labels: tuple[str, ...] | None,
+        method: str,
         explain: Callable[..., "Explanation"],
     ) -> None:
         self._decisions = decisions
@@ -64,6 +67,7 @@ class Explanation:
         self.lost = decisions.lost
         self.image_index = decisions.image_index
         self.labels = labels
+        self.method = method
         self._explain = explain
         self.input = layers.inputs[shown]
         self.shape = layers.shape_of(self.input)
@@ -81,6 +85,7 @@ class Explanation:
         images: Sequence[np.ndarray],
         image_index: np.ndarray,
         labels: tuple[str, ...] | None,
+        method: str,
         explain: Callable[..., "Explanation"],
     ) -> "Explanation":
         """Joins the runs of an input's batches.
@@ -92,13 +97,14 @@ class Explanation:
             images: The whole of each input; the first of pictures is shown.
             image_index: (N,) which row of it each decision is about.
             labels: Names of the classes, or None.
+            method: The explainer's.
             explain: Explains other decisions about these images.
         """
         joined = [np.concatenate([getattr(r, f) for r in runs]) for f in Decisions._fields[:-1]]
         held, rows = HeldNodes(runs, graph, tracks), np.arange(len(image_index))
         shown = next((i for i, name in enumerate(held.inputs) if len(held.shape_of(name)) == 3), 0)
         decisions = Decisions(*joined, image_index)
-        return cls(decisions, images, held, rows, shown, labels, explain)
+        return cls(decisions, images, held, rows, shown, labels, method, explain)
 
     @classmethod
     def joined(cls, parts: Sequence["Explanation"]) -> "Explanation":
@@ -123,7 +129,8 @@ class Explanation:
         decisions = Decisions(*map(np.concatenate, zip(*moved, strict=True)))
         held = HeldNodes.joined([part._layers for part in parts])
         first, rows = parts[0], np.arange(len(decisions.targets))
-        return cls(decisions, None, held, rows, first._shown, first.labels, first._explain)
+        rest = first._shown, first.labels, first.method, first._explain
+        return cls(decisions, None, held, rows, *rest)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -137,8 +144,8 @@ class Explanation:
 
     def _view(self, rows: Any, shown: int) -> "Explanation":
         decisions = Decisions(*(field[rows] for field in self._decisions))
-        rest = self._images, self._layers, self._rows[rows], shown, self.labels, self._explain
-        return Explanation(decisions, *rest)
+        held = self._images, self._layers, self._rows[rows], shown
+        return Explanation(decisions, *held, self.labels, self.method, self._explain)
 
     def of(self, name: str) -> "Explanation":
         """The same explanation, its pixels and maps those of another of the model's inputs.
@@ -217,30 +224,69 @@ class Explanation:
     def _nodes_at(self, name: str) -> LayerNodes:
         return LayerNodes(self._layers.held(name), self._rows)
 
-    def attention(self, sigma: float | None = None) -> np.ndarray:
+    def attention(
+        self,
+        sigma: float | None = None,
+        *,
+        layer: str | None = None,
+        refine: str | None = None,
+        images: Any = None,
+    ) -> np.ndarray:
         """Density of the important pixels, weighted by mass (paper: Fig. 3c).
 
         Args:
             sigma: Standard deviation of the Gaussian around each pixel, in pixels of the input.
-                Default: 7 % of the longer side.
+                Default: 10 % of the longer side for `"viterbi"`, 3 % for `"posterior"`.
+            layer: Name of a layer with a spatial output, whose cells' mass is taken instead of the
+                pixels'. Mass that has spread over fewer layers is less scattered: with
+                `method="posterior"` a layer of 14 × 14 cells shows where objects are better than
+                the pixels do.
+            refine: `"edges"` lets the attention spread over surfaces of one colour and stop at the
+                picture's edges; `"edges+border"` takes what lies along the picture's border for
+                background besides. See `keras_backtrack.refine`; needs the extra `regions`.
+            images: The pictures to refine on, as for `plot`.
 
         Returns:
             (N, H, W) float32 in [0, 1]; each map's maximum is 1, or 0 where no pixel was reached.
-        """
-        height, width = self._image_size()
-        return np.stack([maps.attention(p, m, height, width, sigma) for p, m in self._points])
 
-    def saliency(self, sigma: float | None = None, threshold: float | None = None) -> np.ndarray:
+        Raises:
+            ImportError: If scikit-image is not installed, which `refine` needs.
+            ValueError: If there is no such layer or refinement, or `images` do not fit.
+        """
+        size = self._image_size()
+        sigma = maps.SIGMAS[self.method] * max(size) if sigma is None else sigma
+        if layer is None:
+            found = [maps.attention(p, m, *size, sigma) for p, m in self._points]
+        else:
+            found = [maps.attention_of_grid(cells, *size, sigma) for cells in self.grid(layer)]
+        if refine is not None:
+            pictures = self._pictures(images)
+            found = [refinement.refine(a, p, refine) for a, p in zip(found, pictures, strict=True)]
+        return np.stack(found)
+
+    def saliency(
+        self,
+        sigma: float | None = None,
+        threshold: float | None = None,
+        *,
+        layer: str | None = None,
+        refine: str | None = None,
+        images: Any = None,
+    ) -> np.ndarray:
         """Salient regions: where the attention reaches a threshold (paper: IV-A, Fig. 3b).
 
         Args:
-            sigma: As for `attention`.
-            threshold: Between 0 and 1. Default: 0.15.
+            threshold: Between 0 and 1. Default: 0.05 for `"viterbi"`, 0.2 for `"posterior"`; with
+                `refine` 0.5.
+            sigma, layer, refine, images: As for `attention`.
 
         Returns:
             (N, H, W) bool.
         """
-        return maps.saliency(self.attention(sigma), threshold)
+        if threshold is None:
+            threshold = maps.THRESHOLDS[self.method] if refine is None else refinement.THRESHOLD
+        attention = self.attention(sigma, layer=layer, refine=refine, images=images)
+        return maps.saliency(attention, threshold)
 
     def boxes(
         self,
@@ -248,13 +294,16 @@ class Explanation:
         threshold: float | None = None,
         *,
         labels: Sequence[str] | None = None,
+        layer: str | None = None,
+        refine: str | None = None,
+        images: Any = None,
     ) -> "list[np.ndarray] | Detections":
         """Boxes around the salient regions (paper: IV, object detection).
 
         Regions that hold less than 5 % of the mass in pixels are left out.
 
         Args:
-            sigma, threshold: As for `saliency`.
+            sigma, threshold, layer, refine, images: As for `saliency`.
             labels: Names of the classes, to get objects: boxes around lone pixels left out, with
                 classes and scores, to be drawn and exported. See `explain(x, top=3)`.
 
@@ -262,7 +311,7 @@ class Explanation:
             For each decision (B, 4) int32 rows (top, left, bottom, right), half open; the one
             with the largest mass first. With labels `Detections`.
         """
-        regions = self.saliency(sigma, threshold)
+        regions = self.saliency(sigma, threshold, layer=layer, refine=refine, images=images)
         found = [maps.boxes(r, p, m) for r, (p, m) in zip(regions, self._points, strict=True)]
         return found if labels is None else Detections.of_boxes(self, found, labels)
 

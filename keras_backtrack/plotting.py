@@ -80,7 +80,7 @@ def photo_row(photo: np.ndarray, frame: Frame, e: Explanation, title: str) -> Ro
         photo,
         *frame.in_photo(e.pixels[0], e.mass[0]),
         attention,
-        maps.saliency(attention),
+        maps.saliency(attention, maps.THRESHOLDS[e.method]),
         frame.boxes(e.boxes()[0]),
         title,
     )

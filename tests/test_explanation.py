@@ -101,9 +101,9 @@ def test_boxes_surround_regions_by_mass():
 
 def test_no_pixels_make_an_empty_map():
     nothing = np.zeros((0, 2), np.int32), np.zeros(0, np.float32)
-    attention = maps.attention(*nothing, 4, 5)
+    attention = maps.attention(*nothing, 4, 5, 1.0)
     assert not attention.any() and not maps.saliency(attention, 0.0).any()
-    assert maps.boxes(maps.saliency(attention), *nothing).shape == (0, 4)
+    assert maps.boxes(maps.saliency(attention, 0.5), *nothing).shape == (0, 4)
 
 
 def test_register_rule_serves_a_class_and_its_subclasses():
