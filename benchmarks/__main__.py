@@ -7,7 +7,7 @@ import click
 
 from .profiles import INSTRUCTION_SETS, PROFILES, hold
 
-COMMANDS = ("compare", "cost", "growth", "saliency", "settings", "support", "truth")
+COMMANDS = ("compare", "cost", "growth", "regions", "saliency", "settings", "support", "truth")
 
 
 class _Commands(click.Group):

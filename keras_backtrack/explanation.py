@@ -236,7 +236,7 @@ class Explanation:
 
         Args:
             sigma: Standard deviation of the Gaussian around each pixel, in pixels of the input.
-                Default: 10 % of the longer side for `"viterbi"`, 3 % for `"posterior"`.
+                Default: 7 % of the longer side for `"viterbi"`, 3 % for `"posterior"`.
             layer: Name of a layer with a spatial output, whose cells' mass is taken instead of the
                 pixels'. Mass that has spread over fewer layers is less scattered: with
                 `method="posterior"` a layer of 14 × 14 cells shows where objects are better than
@@ -260,7 +260,7 @@ class Explanation:
         else:
             found = [maps.attention_of_grid(cells, *size, sigma) for cells in self.grid(layer)]
         if refine is not None:
-            pictures = self._pictures(images)
+            pictures = self.pictures(images)
             found = [refinement.refine(a, p, refine) for a, p in zip(found, pictures, strict=True)]
         return np.stack(found)
 
@@ -276,7 +276,7 @@ class Explanation:
         """Salient regions: where the attention reaches a threshold (paper: IV-A, Fig. 3b).
 
         Args:
-            threshold: Between 0 and 1. Default: 0.05 for `"viterbi"`, 0.2 for `"posterior"`; with
+            threshold: Between 0 and 1. Default: 0.15 for `"viterbi"`, 0.2 for `"posterior"`; with
                 `refine` 0.5.
             sigma, layer, refine, images: As for `attention`.
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from networks import layers
 from PIL import Image
 
-from benchmarks import contenders, scoring
+from benchmarks import contenders, regions, scoring
 from benchmarks.__main__ import main
 from benchmarks.keeping import Keeper
 from keras_backtrack import metrics
@@ -192,3 +192,21 @@ def test_wrong_arguments(model, tmp_path, monkeypatch, arguments, message):
     arguments = ["saliency", "--model", str(model), *arguments]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2 and message in " ".join(result.output.split())
+
+
+def test_regions(monkeypatch, model, rng, tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for i in range(6):
+        write_picture(rng, tmp_path / f"images/{i}.png", tmp_path / f"masks/{i}.png")
+    monkeypatch.setattr(regions, "SIGMAS", {"posterior": ((0.03,), (0.03,))})
+    arguments = ["regions", "--model", model, "--preprocess", "unit", "--layer", "colours"]
+    arguments += ["--data", tmp_path, "--limit", 5, "--out", tmp_path / "regions.json"]
+    result = CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = json.loads((tmp_path / "regions.json").read_text())["rows"]
+    # Pixels and a layer, each as it is and refined in two ways; and the choice among all.
+    assert len(rows) == 7
+    assert all(0 < row["iou"] <= row["f1"] <= 1 and len(row["folds"]) == 5 for row in rows)
+    assert all(0 <= row["blurred_iou"] <= 1 for row in rows[:-1])
+    assert max(row["iou"] for row in rows) > 0.8
