@@ -1,16 +1,22 @@
 """The engine for several machines, or several processes of one: Ray Data with a pool of actors."""
 
+import logging
 import os
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
+from .. import runtime
 from .output import Output
+from .results import ResultsError
 from .settings import Settings
+from .work import Worker
 
 try:
     import ray
+    import ray.data
 except ImportError:
     raise ImportError(
         "The engine 'ray' needs Ray, on all machines: pip install 'keras-backtrack[ray]'."
@@ -31,11 +37,15 @@ class Engine:
         settings: What is done to every picture.
         address: Of the cluster; None for one that is made on this machine, for as long as it takes.
         actors: How many; by default one for every four CPUs of the cluster.
+
+    Raises:
+        ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.
     """
 
     def __init__(
         self, settings: Settings, address: str | None = None, actors: int | None = None
     ) -> None:
+        Worker(settings)  # What is wrong is told better here than by an actor.
         self._settings = settings
         self._address = address
         self._actors = actors
@@ -44,48 +54,74 @@ class Engine:
         """Does the parts; the arguments are those of `local.Engine.run`.
 
         Raises:
-            ConnectionError: If there is no such cluster.
-            ValueError: If there are more actors than CPUs.
+            ResultsError: If there is no such cluster, it fails, or has fewer CPUs than actors.
         """
         environ = {name: value for name, value in os.environ.items() if name.startswith("TF_")}
-        ray.init(self._address, runtime_env={"env_vars": environ}, log_to_driver=False)
         try:
-            threads = self._threads(int(ray.cluster_resources()["CPU"]))
-            ray.data.DataContext.get_current().enable_progress_bars = False
-            items = [
-                {"part": part, "paths": [os.fsencode(path) for path in output.pictures_of(part)]}
-                for part in parts
-            ]
-            results = ray.data.from_items(items, override_num_blocks=len(items)).map(
-                Actor,
-                fn_constructor_args=(self._settings, threads, output.figures),
-                compute=ray.data.ActorPoolStrategy(size=min(self._actors, len(items))),
-                num_cpus=threads,
+            _knock(self._address)
+            ray.init(
+                self._address,
+                runtime_env={"env_vars": environ},
+                log_to_driver=False,
+                logging_level=logging.ERROR,
             )
-            for row in results.iter_rows():
-                found, failed = (_unpack(row[table]) for table in ("explanations", "errors"))
-                output.write_part(row["part"], found, failed)
+            for part, found, failed in self._results(output, parts):
+                output.write_part(part, found, failed)
                 done(found.num_rows + failed.num_rows)
+        except (ConnectionError, ray.exceptions.RayError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ResultsError(
+                f"The Ray cluster failed: {reason}. What is written is whole, and the same line "
+                f"goes on from there. Received: address {self._address!r}."
+            ) from error
         finally:
             ray.shutdown()
 
-    def _threads(self, cpus: int) -> int:
-        """CPUs of an actor."""
-        self._actors = self._actors or max(cpus // _CPUS_OF_AN_ACTOR, 1)
-        if self._actors > cpus:
-            raise ValueError(f"The cluster has {cpus} CPUs. Received: {self._actors} actors.")
-        return cpus // self._actors
+    def _results(
+        self, output: Output, parts: Sequence[int]
+    ) -> Iterator[tuple[int, pa.Table, pa.Table]]:
+        """The rows of each part, as actors get done with it."""
+        actors, threads = self._share()
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        items = [
+            {"part": part, "paths": [os.fsencode(path) for path in output.pictures_of(part)]}
+            for part in parts
+        ]
+        results = ray.data.from_items(items, override_num_blocks=len(items)).map(
+            Actor,
+            fn_constructor_args=(self._settings, threads, output.figures),
+            compute=ray.data.ActorPoolStrategy(size=min(actors, len(items))),
+            num_cpus=threads,
+        )
+        for row in results.iter_rows():
+            yield row["part"], _unpack(row["explanations"]), _unpack(row["errors"])
+
+    def _share(self) -> tuple[int, int]:
+        """How many actors, and the CPUs of each, as many as fit into the machines."""
+        cpus = [int(n["Resources"].get("CPU", 0)) for n in ray.nodes() if n["Alive"]]
+        actors = self._actors or max(sum(cpus) // _CPUS_OF_AN_ACTOR, 1)
+        for threads in range(max(cpus), 0, -1):
+            if sum(count // threads for count in cpus) >= actors:
+                return actors, threads
+        raise ResultsError(f"The cluster has {sum(cpus)} CPUs. Received: {actors} actors.")
+
+
+def _knock(address: str | None) -> None:
+    """Raises an error where nobody listens: Ray itself would try for many minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise ConnectionError(f"nobody answers there ({error})") from None
 
 
 class Actor:
     """A worker in a process of its own, with its share of the CPUs."""
 
     def __init__(self, settings: Settings, threads: int, figures: Path | None) -> None:
-        from .. import runtime
-
         runtime.configure(threads=threads)
-        from .work import Worker
-
         self._worker = Worker(settings, threads)
         self._figures = figures
 

@@ -1,0 +1,70 @@
+"""Folders of pictures on a Ray cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_run import folder_of, line, rows, run, small_network
+
+
+def processes_of(process):
+    """What a process started, and what those did: command lines by id."""
+    parents, commands = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")")[1].split()[1])
+            commands[int(folder.name)] = (folder / "cmdline").read_text()
+        except OSError:
+            continue  # It has ended meanwhile.
+    found = {process}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {number: commands[number] for number in found if number in commands}
+
+
+@pytest.mark.slow
+def test_ray_gives_what_the_local_engine_gives_though_an_actor_is_killed(tmp_path, rng):
+    pytest.importorskip("ray", reason="needs the extra 'ray'")
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("needs Linux to find the actors")
+    model = small_network(tmp_path / "model.keras")
+    photos = folder_of(tmp_path / "photos", 60, rng, (300, 400))
+    (photos / "text.png").write_text("no picture")
+    given = ["--images", photos, "--model", model, "--part-size", 2, "--out"]
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", "from keras_backtrack.cli import main; main()"]
+    arguments = line(*given, out, "--engine", "ray", "--actors", 2)
+    process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
+    killed = False
+    while process.poll() is None and not killed:
+        time.sleep(0.01)
+        if list(out.glob("explanations/part*")):
+            actors = [n for n, c in processes_of(process.pid).items() if "MapWorker" in c]
+            if actors:
+                os.kill(actors[0], signal.SIGKILL)
+                killed = True
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert killed
+    run(*given, tmp_path / "whole")
+    assert rows(out) == rows(tmp_path / "whole") and len(rows(out)) == 60
+    assert len(rows(out, "errors")) == 1
+
+
+@pytest.mark.slow
+def test_errors_of_a_cluster(tmp_path, rng):
+    pytest.importorskip("ray", reason="needs the extra 'ray'")
+    model = small_network(tmp_path / "model.keras")
+    photos = folder_of(tmp_path / "photos", 2, rng)
+    given = ["--images", photos, "--out", tmp_path / "out", "--engine", "ray"]
+    assert "There is no network of this name" in run(*given, "--model", "vgg61", code=1)
+    assert not (tmp_path / "out").exists()
+    given += ["--model", model]
+    said = run(*given, "--actors", 1000, code=1)
+    assert "CPUs. Received: 1000 actors" in said
+    said = run(*given, "--address", "127.0.0.1:1", code=1)
+    assert "The Ray cluster failed" in said and "'127.0.0.1:1'" in said
