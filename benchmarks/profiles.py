@@ -4,6 +4,8 @@ import importlib.metadata
 import os
 from typing import NamedTuple
 
+from keras_backtrack.host import read_cpu
+
 
 class Profile(NamedTuple):
     """A host to be held to: its cores, and its widest instruction set as oneDNN calls it."""
@@ -77,7 +79,7 @@ def hold(
         os.sched_setaffinity(0, available[:cores])
         settings["cores"] = min(cores, len(available))
     if isa is not None:
-        if _FLAGS[isa] not in _flags():
+        if _FLAGS[isa] not in read_cpu().flags:
             missing.append(f"{isa}: this host does not have it")
         settings["ONEDNN_MAX_CPU_ISA"] = isa
         if _tensorflow() >= (2, 16):
@@ -90,12 +92,3 @@ def hold(
 
 def _tensorflow() -> tuple[int, ...]:
     return tuple(map(int, importlib.metadata.version("tensorflow").split(".")[:2]))
-
-
-def _flags() -> list[str]:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            line = next((line for line in file if line.startswith("flags")), "")
-    except OSError:
-        return []
-    return line.split()
