@@ -581,12 +581,15 @@ class Explanation:
     def _repr_html_(self) -> str | None:
         from .report import fragment
 
-        return fragment(self[:8]._report()) if len(self.shape) == 3 else None
+        return fragment(self[:8]._report()) if self._has_pictures() else None
 
     def _repr_png_(self) -> bytes | None:
         from . import plotting
 
-        return plotting.png(self[:8].plot()) if len(self.shape) == 3 else None
+        return plotting.png(self[:8].plot()) if self._has_pictures() else None
+
+    def _has_pictures(self) -> bool:
+        return len(self.shape) == 3 and self._images is not None
 
 
 _RAGGED = ("pixels", "mass", "boxes")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from .checks import in_dtype
 from .graph import Graph
 from .nodes import Nodes
 from .rules import Rules
@@ -72,7 +73,10 @@ class Tracks:
             inputs: One row of each of the model's inputs, batch axis first.
         """
         self.rules.layouts.refresh()
-        return self._graph.replay([tf.convert_to_tensor(values) for values in inputs])
+        dtypes = [self._graph.specs[number].dtype.name for number in self._graph.inputs]
+        pairs = zip(inputs, dtypes, strict=True)
+        tensors = [tf.convert_to_tensor(in_dtype(values, dtype)) for values, dtype in pairs]
+        return self._graph.replay(tensors)
 
     def edges(self, tensors: dict[int, tf.Tensor], held: dict[int, Held]) -> Iterator[Edges]:
         """The steps of one explanation, from the output down.

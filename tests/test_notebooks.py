@@ -22,8 +22,8 @@ def test_a_notebook_is_as_it_came_out(path):
     }
     assert any("image/jpeg" in output.get("data", {}) for output in outputs)
     for cell in code:
-        source = "".join(line for line in cell["source"] if not line.startswith("%"))
-        compile(source.replace("%matplotlib inline", "").replace("%config", "#"), path.name, "exec")
+        lines = "".join(cell["source"]).splitlines()
+        compile("\n".join(x for x in lines if not x.startswith("%")), path.name, "exec")
 
 
 def test_there_are_notebooks():

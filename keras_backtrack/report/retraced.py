@@ -30,7 +30,7 @@ class Retraced:
         self.graph: Graph = self._layers.graph
         self.tracks: Tracks = self._layers.tracks
         image = int(explanation.image_index[0])
-        inputs = [values[image : image + 1] for values in explanation._images]
+        inputs = [values[image : image + 1] for values in explanation._kept_images()]
         self.tensors: dict[int, tf.Tensor] = self.tracks.activations(inputs)
         self._nodes = [self._layers.all_of(row) for row in explanation._rows]
 
