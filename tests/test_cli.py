@@ -165,6 +165,16 @@ def test_writes_a_page(model, photo, tmp_path):
     assert "http" not in text.replace("http-equiv", "")
 
 
+def test_a_page_of_two_classes_and_their_difference(model, photo, tmp_path):
+    out = tmp_path / "page.html"
+    given = (photo, "--model", model, "--out", out, "--target", 3)
+    result = report(*given, "--versus", 1)
+    assert result.exit_code == 0, result.output
+    assert re.findall('"label":"([^"]*)"', out.read_text()) == ["3", "1", "3 rather than 1"]
+    result = report(*given, "--versus", 3)
+    assert result.exit_code == 2 and "are one class. Received" in result.output
+
+
 def test_a_page_of_a_folder(model, photo, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()

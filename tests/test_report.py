@@ -191,11 +191,38 @@ def test_a_network_that_has_changed_is_told(model):
     assert (after["decisions"][0]["nodes"]["parent"] == -1).all()
 
 
+def test_the_difference_of_two_classes(model):
+    x = np.random.default_rng(0).integers(0, 256, (1, 24, 20, 3), np.uint8)
+    explainer = BacktrackExplainer(model, 8, 2, 3)
+    es = [explainer.explain(x, [[1, 2]]), explainer.explain(x, (1, 2))]
+    frame = Frame.squeeze((24, 20), (24, 20))
+    found = shown(Picture("x", x[0], frame, es, ["a", "b, bee", "c"]), 1)
+    labels = [decision["label"] for decision in found.listed["decisions"]]
+    assert labels == ["b", "c", "b rather than c"]
+    logits = found.listed["decisions"][2]["logits"]
+    np.testing.assert_allclose(logits, es[1].logits[0])
+    table = unpacked(found.details)["decisions"][2]["nodes"]
+    place = [layer["nodes"] for layer in found.details["layers"]].index("mean")
+    rows = slice(*table["start"][place : place + 2])
+    # Where the walk of a difference starts its nodes have no parent; below they do.
+    assert len(table["unit"][rows]) and (table["parent"][rows] == -1).all()
+    assert (table["parent"][: rows.start] >= 0).all()
+
+
+def test_explanations_of_data_sets_have_no_picture(model):
+    import tensorflow as tf
+
+    x = np.random.default_rng(0).random((2, 24, 20, 3), np.float32)
+    e = BacktrackExplainer(model).explain(tf.data.Dataset.from_tensor_slices(x).batch(2))
+    assert e._repr_html_() is None and e._repr_png_() is None
+    with pytest.raises(ValueError, match="pictures of a data set are not kept"):
+        e.to_html()
+
+
 def test_names_cannot_break_out(e, tmp_path):
+    frame = Frame.squeeze((48, 40), (24, 20))
     evil = '</script><script>alert("x")</script>'
-    picture = Picture(
-        evil, np.zeros((48, 40, 3), np.uint8), Frame.squeeze((48, 40), (24, 20)), e[:2]
-    )
+    picture = Picture(evil, np.zeros((48, 40, 3), np.uint8), frame, [e[:2]])
     text = page([shown(picture, 1)], evil)
     assert evil not in text
     block = re.search('<script type="application/json" class="listed">(.*?)</script>', text, re.S)

@@ -19,7 +19,12 @@ from .options import network_options, walk_options
     help="Class to explain, name or number; give it several times to choose among them in the "
     "page. [predicted]",
 )
-@walk_options
+@click.option(
+    "--versus",
+    metavar="CLASS",
+    help="Class to tell the first target from: adds this class, and why the one and not the other.",
+)
+@walk_options()
 @click.option(
     "--out",
     default="report.html",
@@ -40,6 +45,7 @@ def report(
     name,
     weights,
     targets,
+    versus,
     preprocess,
     resize,
     method,
@@ -71,7 +77,10 @@ def report(
                 *(name, weights, preprocess, resize, allow_code, targets),
                 *(top_n, channels, positions, method),
             )
-            pictures = _explained(paths[:most], network, explainer, wanted)
+            other = None if versus is None else network.class_index(versus)
+            if other is not None and other == (wanted or [None])[0]:
+                raise ValueError(f"The target and --versus are one class. Received: {versus!r}.")
+            pictures = _explained(paths[:most], network, explainer, wanted, other)
         out.parent.mkdir(parents=True, exist_ok=True)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
@@ -133,7 +142,7 @@ def _photos_in(given) -> list[Path]:
     return found
 
 
-def _explained(paths: list[Path], network, explainer, wanted: list[int]):
+def _explained(paths: list[Path], network, explainer, wanted: list[int], versus: int | None):
     """What a page shows of each photo, or what is wrong with it."""
     from ..photos import read_photo
     from ..report import Picture, shown
@@ -143,8 +152,16 @@ def _explained(paths: list[Path], network, explainer, wanted: list[int]):
             photo = read_photo(path)
             frame = network.frame(photo.shape[:2], network.size)
             x = network.preprocess(frame.cut(photo)[None])
-            e = explainer.explain(x, np.array([wanted]) if wanted else None)
+            es = [explainer.explain(x, np.array([wanted]) if wanted else None)]
+            if versus is not None:
+                one = int(es[0].targets[0])
+                if one == versus:
+                    name = network.classes[versus]
+                    raise ValueError(f"The target and --versus are one class. Received: {name!r}.")
+                if versus not in wanted:
+                    es.append(explainer.explain(x, versus))
+                es.append(explainer.explain(x, (one, versus)))
             # One by one: explanations are large, what a page shows of them is not.
-            yield shown(Picture(path.name, photo, frame, e, network.classes), len(paths))
+            yield shown(Picture(path.name, photo, frame, es, network.classes), len(paths))
         except (OSError, ValueError) as error:
             yield type(error)(f"{path}: {error}")

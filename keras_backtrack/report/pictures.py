@@ -31,28 +31,27 @@ class Picture:
         name: What it is called, such as its file's name.
         photo: (H, W, 3) uint8, as it is shown.
         frame: Which part of it the network saw.
-        explanation: The decisions, all about this photo.
+        explanations: The decisions, all about this photo.
         names: Names of the classes by number, or None.
     """
 
     name: str
     photo: np.ndarray
     frame: Frame
-    explanation: "Explanation"
+    explanations: Sequence["Explanation"]
     names: Sequence[str] | None = None
 
     @property
     def alt(self) -> str:
         """What is to be said of the photo where it is not seen."""
-        e = self.explanation
-        labels = [label_of(e, i, self.names) for i in range(len(e))]
+        labels = [label_of(e, i, self.names) for e in self.explanations for i in range(len(e))]
         return f"{self.name}: what made the network see {' and '.join(labels)}"
 
     def still(self, longest: int) -> str:
         """The photo with the attention of the first decision over it, as a data address."""
         from matplotlib import colormaps
 
-        attention = self.frame.map(self.explanation[0].attention()[0])
+        attention = self.frame.map(self.explanations[0][0].attention()[0])
         weight = 0.8 * np.clip(1.15 * attention[..., None] ** 0.85, 0, 1)
         colours = 255 * colormaps["inferno"](attention)[..., :3]
         mixed = (1 - weight) * self.photo + weight * colours
@@ -88,7 +87,8 @@ def pictures_of(
         photo = _photo(np.asarray(images[i]))
         name = str(files[i]) if files is not None else f"image {i}"
         frame = Frame.squeeze(photo.shape[:2], e.shape[:2])
-        found.append(Picture(name, photo, frame, e[np.flatnonzero(e.image_index == i)], names))
+        own = e[np.flatnonzero(e.image_index == i)]
+        found.append(Picture(name, photo, frame, [own], names))
     return found
 
 
@@ -112,7 +112,6 @@ def overview(picture: Picture, longest: int) -> dict:
         picture: The picture.
         longest: Pixels of the longer side it is shown with at most.
     """
-    e = picture.explanation
     decisions = [
         {
             "target": int(e.targets[i]),
@@ -121,6 +120,7 @@ def overview(picture: Picture, longest: int) -> dict:
             "logits": e.logits[i].tolist() if e.versus[i] >= 0 else None,
             "lost": float(e.lost[i]),
         }
+        for e in picture.explanations
         for i in range(len(e))
     ]
     return listed(picture.name, picture.photo, picture.frame, decisions, longest)
@@ -148,20 +148,31 @@ def details(picture: Picture, budget: int | None) -> dict:
         picture: The picture.
         budget: About how many bytes the nodes of all decisions may take; None for no nodes.
     """
-    e = picture.explanation
-    found: dict[str, Any] = {
-        "decisions": [
-            {"pixels": pixels_of(points, mass, e.shape[:2])}
-            for points, mass in zip(e.pixels, e.mass, strict=True)
-        ]
-    }
+    decisions = [decision for e in picture.explanations for decision in _maps_of(e)]
+    if budget is None:
+        return {"decisions": decisions}
+    first, about = 0, {}
+    for e in picture.explanations:
+        own = decisions[first : first + len(e)]
+        # All are of one network, so what is said of its layers is the same.
+        about = _with_nodes(own, e, budget * len(e) // len(decisions))
+        first += len(e)
+    return {"decisions": decisions, **about}
+
+
+def _maps_of(e: "Explanation") -> list[dict]:
+    """Pixels and grid of each decision."""
+    pairs = zip(e.pixels, e.mass, strict=True)
+    found: list[dict[str, Any]] = [
+        {"pixels": pixels_of(points, mass, e.shape[:2])} for points, mass in pairs
+    ]
     try:
         grids = e.grid()
     except ValueError:  # The network has no other maps than the picture.
         grids = []
-    for decision, grid in zip(found["decisions"], grids, strict=False):
+    for decision, grid in zip(found, grids, strict=False):
         decision["grid"] = {"size": list(grid.shape), "mass": pack(grid)}
-    return found if budget is None else {**found, **_with_nodes(found["decisions"], e, budget)}
+    return found
 
 
 def _with_nodes(decisions: list[dict], e: "Explanation", budget: int) -> dict:
