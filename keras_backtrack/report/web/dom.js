@@ -28,7 +28,7 @@ const valueText = (score) => (score >= 0 && score <= 1 ? percent(score) : number
 const scoreText = ({ score, logits }) =>
   logits ? `logits ${logits.map(number).join(" and ")}` : valueText(score);
 
-const many = (count, thing) => `${count.toLocaleString("en")} ${thing}${count === 1 ? "" : "s"}`;
+const many = (count, thing, things = `${thing}s`) => `${count.toLocaleString("en")} ${count === 1 ? thing : things}`;
 
 /** A slider with its name and its value in words. `change` is called at every move. */
 function slider(name, { min, max, step, value, text, hint }, change) {

@@ -175,7 +175,7 @@ class View {
     const lost = decision.lost > 0.0005 ? `, ${percent(decision.lost)} of the decision was lost on the way` : "";
     const said = `${many(decision.places.length, "important pixel")} for “${decision.label}”${lost}.`;
     const shown = LAYERS.filter(([key]) => this.state.on.has(key)).map(([, name]) => name.toLowerCase());
-    const boxes = this.state.on.has("boxes") ? ` ${many(this.boxes.length, "box").replace("boxs", "boxes")}.` : "";
+    const boxes = this.state.on.has("boxes") ? ` ${many(this.boxes.length, "box", "boxes")}.` : "";
     if (this.caption.textContent !== said) this.caption.textContent = said;
     this.stage.canvas.setAttribute("aria-label", `Photo ${this.picture.name}. ${said} Shown: ${shown.join(", ") || "the photo alone"}.${boxes}`);
   }
