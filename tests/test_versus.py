@@ -120,9 +120,8 @@ def test_the_difference_of_two_logits(explainer, rng):
     source = keras.Model(explainer.model.inputs, head.input)(x).numpy()
     kernel, bias = head.get_weights()
     np.testing.assert_allclose(e.logits, (source @ kernel + bias)[:, :2], atol=1e-5)
-    for image, (nodes, mass) in enumerate(
-        zip(e.nodes("flatten"), e.nodes("flatten").mass, strict=True)
-    ):
+    held = e.nodes(e.layers[-2])
+    for image, (nodes, mass) in enumerate(zip(held, held.mass, strict=True)):
         parts = np.maximum((kernel[:, 0] - kernel[:, 1]) * source[image], 0)
         found = np.zeros_like(parts)
         found[nodes[:, 0]] = mass
