@@ -218,6 +218,7 @@ def table(photo, tmp_path):
             "pixels": [[10, 20], [50, 70]],
             "mass": [0.5, 0.25],
             "seen": [3.75, 18.75, 56.25, 71.25],
+            "settings": '{"method": "posterior"}',
         }
         for path, name, score in ((photo, "bee", 0.75), ("gone.png", "ant", 0.5))
     ]
@@ -234,6 +235,7 @@ def test_a_page_of_a_job(table, tmp_path):
     listed = json.loads(re.search('class="listed">(.*?)</script>', text)[1])
     [picture] = listed["pictures"]
     assert picture["decisions"][0]["label"] == "bee" and picture["photo_size"] == [60, 90]
+    assert picture["sigma"] == 0.03 * 224 and picture["threshold"] == 0.2
     np.testing.assert_allclose(picture["part"], [0.0625, 18.75 / 90, 0.9375, 71.25 / 90])
     pixels = json.loads(re.search('class="details">(.*?)</script>', text)[1])["decisions"][0]
     place = np.frombuffer(base64.b64decode(pixels["pixels"]["place"][3:]), np.int32)

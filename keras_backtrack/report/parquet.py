@@ -1,5 +1,6 @@
 """Pages of what `keras-backtrack run` wrote: the photos are read again, the network is not run."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from .page import LONGEST_OF_MANY, Shown
 from .pictures import listed, pixels_of
 
 _COLUMNS = ("path", "height", "width", "target", "target_name", "score", "lost", "pixels", "mass")
+_SETTINGS = "settings"
 _SEEN = "seen"
 _SIZE = (224, 224)  # of the maps; the file does not say how large the network's input was
 
@@ -23,7 +25,9 @@ def count_rows(path: Path) -> int:
         ValueError: If the file is no Parquet file, or of another kind.
     """
     file = _open(path)
-    missing = [name for name in (*_COLUMNS, _SEEN) if name not in file.schema_arrow.names]
+    missing = [
+        name for name in (*_COLUMNS, _SEEN, _SETTINGS) if name not in file.schema_arrow.names
+    ]
     if missing:
         raise ValueError(
             "The file must hold explanations as this version of `keras-backtrack run` writes them; "
@@ -40,7 +44,7 @@ def shown_in(path: Path, most: int) -> Iterator[Shown | PhotoError]:
         most: How many explanations at most.
     """
     left = most
-    for batch in _open(path).iter_batches(batch_size=64, columns=[*_COLUMNS, _SEEN]):
+    for batch in _open(path).iter_batches(batch_size=64, columns=[*_COLUMNS, _SEEN, _SETTINGS]):
         for row in batch.slice(0, left).to_pylist():
             try:
                 yield _shown(row, path.parent)
@@ -86,7 +90,8 @@ def _shown(row: dict, folder: Path) -> Shown:
         "logits": None,
         "lost": row["lost"],
     }
+    method = json.loads(row[_SETTINGS])["method"]
     return Shown(
-        listed(file.name, photo, frame, [decision], LONGEST_OF_MANY),
+        listed(file.name, photo, frame, method, [decision], LONGEST_OF_MANY),
         {"decisions": [{"pixels": pixels_of(points, mass, _SIZE)}]},
     )

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..labels import short_name
+from ..maps import SIGMAS, THRESHOLDS
 from ..photos import Frame
 from .fields import Field, receptive_fields
 from .layers import Shown, shown_layers
@@ -123,10 +124,13 @@ def overview(picture: Picture, longest: int) -> dict:
         for e in picture.explanations
         for i in range(len(e))
     ]
-    return listed(picture.name, picture.photo, picture.frame, decisions, longest)
+    method = picture.explanations[0].method
+    return listed(picture.name, picture.photo, picture.frame, method, decisions, longest)
 
 
-def listed(name: str, photo: np.ndarray, frame: Frame, decisions: list[dict], longest: int) -> dict:
+def listed(
+    name: str, photo: np.ndarray, frame: Frame, method: str, decisions: list[dict], longest: int
+) -> dict:
     """A photo and where the network looked at it, beside what it decided."""
     height, width = frame.photo
     top, left, bottom, right = frame.part
@@ -137,6 +141,9 @@ def listed(name: str, photo: np.ndarray, frame: Frame, decisions: list[dict], lo
         # Shares of the photo, which may be shown at any size.
         "part": [top / height, left / width, bottom / height, right / width],
         "size": list(frame.network),
+        # Where the sliders stand at first.
+        "sigma": SIGMAS[method] * max(frame.network),
+        "threshold": THRESHOLDS[method],
         "decisions": decisions,
     }
 

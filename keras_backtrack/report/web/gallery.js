@@ -68,8 +68,7 @@ function showGallery(root, listed, detailsOf) {
 
 /** Lays the attention over a card's photo. */
 function overlay(target, picture, details) {
-  const [height, width] = picture.size;
-  const attention = attentionOf(densityOf(details.decisions[0].pixels, picture.size), picture.size, 0.07 * Math.max(height, width));
+  const attention = attentionOf(densityOf(details.decisions[0].pixels, picture.size), picture.size, picture.sigma);
   const canvas = attentionPicture(attention, picture.size);
   const [top, left, bottom, right] = picture.part;
   Object.assign(canvas.style, { top: `${100 * top}%`, left: `${100 * left}%`, height: `${100 * (bottom - top)}%`, width: `${100 * (right - left)}%` });

@@ -17,14 +17,13 @@ class View {
     this.details = details;
     this.decisions = picture.decisions.map((listed, i) => readDecision(listed, details.decisions[i], picture.size));
     this.layers = details.layers ? readLayers(details.layers) : [];
-    const longer = Math.max(...picture.size);
-    this.state = { decision: 0, sigma: 0.07 * longer, threshold: 0.15, opacity: 0.8, on: new Set(["attention", "boxes"]) };
+    this.state = { decision: 0, sigma: picture.sigma, threshold: picture.threshold, opacity: 0.8, on: new Set(["attention", "boxes"]) };
     this.pictures = {};
     this.photo = new Image();
     this.stage = new Stage(this.photo, picture);
     this.draw = once(() => this.drawNow());
     this.walk = this.layers.length ? new Walk(this) : null;
-    this.element = this.build(options, longer);
+    this.element = this.build(options);
     this.element.view = this;
     this.photo.addEventListener("load", this.draw);
     this.photo.src = picture.photo;
@@ -36,7 +35,7 @@ class View {
     return this.decisions[this.state.decision];
   }
 
-  build(options, longer) {
+  build(options) {
     const missing = { grid: !this.decisions.some((d) => d.grid), nodes: !this.walk };
     this.switches = new Map();
     const chips = LAYERS.filter(([key]) => !missing[key]).map(
@@ -53,6 +52,7 @@ class View {
       this.draw();
     };
     const size = (value) => `${number(value)} px`;
+    const longer = Math.max(...this.picture.size);
     const step = longer / 1000;
     this.sliders = {
       opacity: slider("Opacity", { min: 0, max: 1, step: 0.01, value: this.state.opacity, text: (v) => `${Math.round(100 * v)} %` }, change("opacity", [])),
