@@ -1,6 +1,5 @@
 """`Explanation`: the result, and the views on it, each computed when asked for."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import maps
+from . import maps, saving
 from . import refine as refinement
 from .detection import Detections
 from .graph import Graph
@@ -508,48 +507,7 @@ class Explanation:
         Raises:
             ValueError: If the path ends in something else.
         """
-        path = Path(path)
-        if path.suffix == ".json":
-            path.write_text(json.dumps(self._records(), indent=1) + "\n", encoding="utf-8")
-        elif path.suffix == ".npz":
-            records = self._records()
-            columns = {k: [r[k] for r in records] for k in records[0]}
-            counts = {f"{k}_count": [len(v) for v in columns[k]] for k in _RAGGED}
-            flat = {k: np.concatenate([np.asarray(v) for v in columns.pop(k)]) for k in _RAGGED}
-            np.savez_compressed(path, **columns, **flat, **counts)
-        elif path.suffix in (".png", ".pdf", ".svg"):
-            self.plot().savefig(path, bbox_inches="tight")
-        elif path.suffix == ".html":
-            path.write_text(self.to_html(), encoding="utf-8")
-        else:
-            raise ValueError(
-                "An explanation is saved as .json, .npz, .png, .pdf, .svg or .html. "
-                f"Received: {str(path)!r}."
-            )
-
-    def _records(self) -> list[dict]:
-        shares = self.input_mass
-        nothing = [np.zeros((0, 4), np.int32)] * len(self)
-        all_boxes = self.boxes() if len(self.shape) == 3 else nothing
-        return [
-            {
-                "image": int(self.image_index[i]),
-                "target": int(self.targets[i]),
-                "score": float(self.scores[i]),
-                **self._record_of_pair(i),
-                "lost": float(self.lost[i]),
-                "input_mass": shares[i].tolist(),
-                "pixels": points.tolist(),
-                "mass": [round(float(m), 7) for m in mass],
-                "boxes": boxes.tolist(),
-            }
-            for i, ((points, mass), boxes) in enumerate(zip(self._points, all_boxes, strict=True))
-        ]
-
-    def _record_of_pair(self, i: int) -> dict:
-        if self.versus[i] < 0:
-            return {}
-        return {"versus": int(self.versus[i]), "logits": self.logits[i].tolist()}
+        saving.write(self, Path(path))
 
     def _image_size(self) -> tuple[int, int]:
         if len(self.shape) != 3:
@@ -590,6 +548,3 @@ class Explanation:
 
     def _has_pictures(self) -> bool:
         return len(self.shape) == 3 and self._images is not None
-
-
-_RAGGED = ("pixels", "mass", "boxes")

@@ -114,7 +114,10 @@ def test_missing_weights_are_named(tmp_path):
         load("squeezenet", tmp_path)
 
 
-@pytest.mark.parametrize(("name", "size"), [("VGG19", 128), ("VGG16", 224), ("VGG19", 224)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("VGG19", 128), ("VGG16", 224), pytest.param("VGG19", 224, marks=pytest.mark.slow)],
+)
 def test_vgg_with_random_weights(name, size, rng):
     model = build(Case(name, size, 1))
     x = (rng.normal(size=(1, size, size, 3)) * 50).astype(np.float32)

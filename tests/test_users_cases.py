@@ -177,7 +177,9 @@ def test_segmentation(rng):
 @pytest.mark.skipif(
     not KERAS_3, reason="kernels of TensorFlow 2.15 abort on CPUs without half floats"
 )
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
+)
 def test_mixed_precision(policy, rng):
     keras.mixed_precision.set_global_policy(policy)
     try:
