@@ -102,6 +102,10 @@ def table(records: Iterable[dict]) -> str:
             "| network | input | works | nodes at the input | ratio | first call, s |\n"
             "|---|---|---|---|---|---|\n" + "\n".join(map(_line, record["rows"])) + "\n"
         )
+        tried = {row["network"] for row in record["rows"]}
+        left = [name for name in record["networks"] if name not in tried]
+        if left:
+            parts.append(f"Not tried: {', '.join(left)}.\n")
     return "\n".join(parts)
 
 

@@ -30,4 +30,6 @@ def command(held: Held, networks: tuple[str, ...], rounds: int, out: Path) -> No
         click.echo(rows[-1])
         support.forget()
         # Written after each network: all of them take an hour.
-        support.write(results.record("support", held, rounds=rounds, rows=rows), out)
+        known = support.names()
+        record = results.record("support", held, rounds=rounds, networks=known, rows=rows)
+        support.write(record, out)
