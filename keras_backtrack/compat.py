@@ -279,7 +279,8 @@ def raw_tensor(variable: Any) -> tf.Tensor:
     Read as a whole: gathering from the variable itself would switch TensorFlow to copying it at
     every read from then on, the model's own included.
     """
-    return tf.convert_to_tensor(variable.value if KERAS_3 else variable)
+    is_keras_own = KERAS_3 and not isinstance(variable, tf.Variable)
+    return tf.convert_to_tensor(variable.value if is_keras_own else variable)
 
 
 def as_tensor(variable: Any) -> tf.Tensor:

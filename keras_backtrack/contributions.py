@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from . import compat
@@ -124,10 +125,25 @@ class Moves:
             that arrives nowhere (it came from padding) ends here.
         back: The same for all units at once, where there is a faster way than asking `to` about
             each: takes the mass (E, *output), returns that of each input; the rest has ended.
+        takes_arrays: Whether `to` also takes NumPy arrays and holds no tensors, which spares the
+            walk a TensorFlow function.
     """
 
     to: Callable[[At], Sequence[Arrival]]
     back: Callable[[tf.Tensor], Sequence[tf.Tensor]] | None = None
+    takes_arrays: bool = False
+
+
+@dataclass(frozen=True)
+class Relocation(Moves):
+    """As `Moves`, where it is known of every unit which unit it is, the same for all images.
+
+    Attributes:
+        came_from: (units,) int64, the units counted through all inputs, one behind another; below 0
+            for none. None where the sizes are not known before the network runs.
+    """
+
+    came_from: tf.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,7 @@ def same_place(scale: tf.Tensor | None = None) -> Same:
     """
     if scale is None:
         return Same()
-    return Same(tf.reshape(1.0 - 2.0 * tf.cast(scale < 0, tf.float32), [-1]))
+    return Same(tf.reshape(flip_of(scale), [-1]))
 
 
 @dataclass(frozen=True)
@@ -165,11 +181,14 @@ class Branches:
         flips: Takes the values, returns what the sign is multiplied with on the way into each
             input, +1 or -1; None for +1 everywhere.
         shares: In place of `parts` where all paths are followed and their shares are others.
+        takes_arrays: Whether `parts` and `flips` also take NumPy arrays and hold no tensors, which
+            spares the walk a TensorFlow function.
     """
 
     parts: Callable[[tf.Tensor, Sequence[tf.Tensor]], Sequence[tf.Tensor]]
     flips: Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]] | None = None
     shares: Callable[[tf.Tensor, Sequence[tf.Tensor]], Sequence[tf.Tensor]] | None = None
+    takes_arrays: bool = False
 
 
 class Members(NamedTuple):
@@ -219,14 +238,12 @@ class Sum(ABC):
     Attributes:
         group_limit: Which of the explainer's limits says how many groups are kept.
         member_limit: Which says how many members of each; None where groups have one.
-        compiled: Whether there is so much to compute for each node that compiling pays.
         source: What the layer read, batch axis first.
         bias: (output channels,) float32 or None.
     """
 
     group_limit: ClassVar[str]
     member_limit: ClassVar[str | None] = None
-    compiled = False
 
     source: tf.Tensor
     bias: tf.Tensor | None
@@ -237,14 +254,12 @@ class Sum(ABC):
         return None
 
     @abstractmethod
-    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         """The contributions to some nodes.
 
         Args:
             at: M nodes, in ascending order of explanation and unit.
             bias: (M,) float32 to add to each product, already signed, or None.
-            limit: How many groups will be kept at most; None for all. Groups that cannot be among
-                them may be left out, as long as the rest stay in order where they are equal.
         """
 
 
@@ -345,7 +360,7 @@ def unravel(unit: tf.Tensor, sizes: Sequence[Dim]) -> list[tf.Tensor]:
 
 def ravel(coordinates: Sequence[tf.Tensor], sizes: Sequence[Dim]) -> tf.Tensor:
     """Coordinates to the row-major place."""
-    unit = tf.zeros_like(coordinates[0])
+    unit = 0
     for coordinate, size in zip(coordinates, sizes, strict=True):
         unit = unit * size + coordinate
     return unit
@@ -361,10 +376,17 @@ def broadcast_back(place: Sequence[tf.Tensor], sizes: Sequence[Dim]) -> tf.Tenso
     place = place[len(place) - len(sizes) :]
     # A size that is only known when the program runs may turn out to be 1.
     within = [
-        c % size if tf.is_tensor(size) or size == 1 else c
+        c % size if not isinstance(size, int) or size == 1 else c
         for c, size in zip(place, sizes, strict=True)
     ]
     return ravel(within, sizes)
+
+
+def flip_of(weight: Any) -> Any:
+    """What a sign is multiplied with behind a weight, tensor or array: -1 where it is negative."""
+    if isinstance(weight, np.ndarray):
+        return np.where(weight < 0, np.float32(-1), np.float32(1))
+    return 1.0 - 2.0 * tf.cast(weight < 0, tf.float32)
 
 
 def value_at(tensor: tf.Tensor, image: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from .all_paths import AllPaths
+from .best_paths import BestPaths
 from .checks import check_inputs, check_limit, check_method, check_scores, in_dtype
 from .compat import keras
 from .errors import UnsupportedModelError
@@ -17,9 +19,9 @@ from .labels import check_labels
 from .layouts import Watch
 from .paths import Tracks
 from .prepared import Prepared
-from .program import Kept, Program, Roots, Run
 from .reading import read_graph
 from .rules import Rules
+from .run import Kept, Roots, Run
 from .runtime import warn_without_onednn
 from .step import Limits
 from .targets import check_pairs, check_same_for_all, check_targets, highest
@@ -115,7 +117,10 @@ class BacktrackExplainer:
             wanted = [numbers[graph.resolve(name)] for name in wanted]
         self._rules = rules
         self._tracks = Tracks(graph, rules, self._limits)
-        self._program = Program(graph, rules, self._limits, wanted)
+        if self._limits is None:
+            self._program = AllPaths(graph, rules, wanted)
+        else:
+            self._program = BestPaths(graph, rules, self._limits, wanted)
         self._is_trusted = not graph.is_recorded
 
     def explain(

@@ -14,7 +14,7 @@ from .graph import Graph
 from .held import HeldNodes, LayerNodes
 from .labels import short_name
 from .paths import Tracks
-from .program import Run
+from .run import Run
 
 
 class Decisions(NamedTuple):

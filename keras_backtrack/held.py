@@ -6,7 +6,7 @@ import numpy as np
 
 from .graph import Graph
 from .paths import Held, Tracks
-from .program import Run
+from .run import Run
 
 
 class LayerNodes(Sequence):

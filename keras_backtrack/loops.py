@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from .contributions import Loop, TracedCall, dims, product
 from .graph import Graph
-from .kernels import collect
 from .mass import Maps, add, all_mass, full, rows_where
 from .nodes import Nodes, merge
+from .step import collect
 
 # Takes a cell, its tensors at one step and what arrived at some of them. Returns what arrives at
 # its inputs, by number, and the (E,) mass that ended.

@@ -103,9 +103,10 @@ class Tracks:
         sign = tf.constant(nodes.sign, tf.float32)
         start = Nodes(index, sign, tf.constant(nodes.mass, tf.float32))
         image = tf.zeros_like(own)
-        return step_back(
+        parts, _ = step_back(
             self._graph, call, position, tensors, start, image, self.limits, self.rules
         )
+        return parts
 
 
 def _edges(above: int, below: int, part: Nodes, held: dict[int, Held], size: int) -> Edges:

@@ -51,24 +51,14 @@ def call_shared(function: Callable, settings: Any, data: Any, *tensors: tf.Tenso
     return _traced_form(function, settings, form, specs, len(tensors))(*found)
 
 
-def call_compiled(function: Callable, settings: Any, data: Any, *tensors: tf.Tensor) -> Any:
-    """As `call_shared`, compiled with XLA, once for all calls with the same shapes."""
-    form, found = _form_and_tensors(data, tensors)
-    return _traced_form(function, settings, form, None, len(tensors))(*found)
-
-
 @cache
-def _traced_form(
-    function: Callable, settings: Any, form: Any, specs: tuple | None, extra: int
-) -> Any:
-    """The function of tensors for data of one form: shared, or without `specs` compiled."""
+def _traced_form(function: Callable, settings: Any, form: Any, specs: tuple, extra: int) -> Any:
+    """The shared function of tensors for data of one form."""
 
     def call(*found: tf.Tensor) -> Any:
         own = len(found) - extra
         return function(settings, _put_together(form, iter(found[:own])), *found[own:])
 
-    if specs is None:
-        return tf.function(call, jit_compile=True, autograph=False)
     return shared(*(([None] * rank, dtype) for rank, dtype in specs))(call)
 
 

@@ -1,15 +1,13 @@
 """One step of a walk through a weighted sum: which of its contributions are followed."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from .contributions import At, LinearSum, Sum
-from .kernels import collect, cut, padded
 from .nodes import Nodes
-from .sharing import call_compiled, call_shared
+from .sharing import call_shared
 
 # Nodes are handled in chunks of about this many numbers, which bounds the memory of a layer
 # whatever the batch size.
@@ -70,34 +68,26 @@ def per_explanation(mass: tf.Tensor, at: At, owner: tf.Tensor) -> tf.Tensor:
 
 def _follow(limits: Limits, layer: Sum, index, sign, mass, size, owner) -> tuple:
     at = locate(Nodes(index, sign, mass), size, owner)
-    if layer.compiled:
-        nodes, ended = _in_compiled_calls(limits, layer, at, mass)
-    elif layer.width is not None:
+    if layer.width is not None:
         nodes, ended = _in_chunks(limits, layer, at, mass)
     else:
         nodes, ended = _step(limits, layer, at, mass)
     return *nodes, per_explanation(ended, at, owner)
 
 
-def _step(
-    limits: Limits, layer: Sum, at: At, mass: tf.Tensor, fixed: bool = False
-) -> tuple[Nodes, tf.Tensor]:
-    """The followed contributions of some nodes, and the (M,) mass of those without any.
-
-    Where `fixed`, contributions that are not followed stay in with a mass of 0, so that all shapes
-    are known beforehand.
-    """
+def _step(limits: Limits, layer: Sum, at: At, mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
+    """The followed contributions of some nodes, and the (M,) mass of those without any."""
     bias = None
     if limits.include_bias and layer.bias is not None:
         bias = tf.gather(layer.bias, at.unit % tf.size(layer.bias, tf.int64)) * at.sign
     limit = getattr(limits, layer.group_limit)
-    groups = layer.groups(at, bias, limit)
-    chosen = split_mass(mass, groups.value, limit, fixed)
+    groups = layer.groups(at, bias)
+    chosen = split_mass(mass, groups.value, limit)
     parent, share, ended = chosen.parent, chosen.mass, chosen.ended
     inside = groups.members(parent, chosen.choice)
     unit, flip = inside.unit, inside.flip
     if inside.value is not None:
-        members = split_mass(share, inside.value, getattr(limits, layer.member_limit), fixed)
+        members = split_mass(share, inside.value, getattr(limits, layer.member_limit))
         ended += tf.math.unsorted_segment_sum(members.ended, parent, tf.size(mass))
         parent, share = tf.gather(parent, members.parent), members.mass
         place = tf.stack([members.parent, members.choice], axis=1)
@@ -136,48 +126,32 @@ def in_chunks(
         start = tf.cast(chunk, tf.int64) * rows
         return step(start, tf.minimum(start + rows, count))
 
-    return _join(tf.cast((count + rows - 1) // rows, tf.int32), at, at_once=1)
+    chunks = tf.cast((count + rows - 1) // rows, tf.int32)
+    arrays = [collect(chunks, tf.zeros([0], t)) for t in (tf.int64, *[tf.float32] * 3)]
 
-
-def _in_compiled_calls(
-    limits: Limits, layer: Sum, at: At, mass: tf.Tensor
-) -> tuple[Nodes, tf.Tensor]:
-    """Takes the step with nodes of one image at a time, compiled: no shape depends on the input."""
-    calls = cut(at.image, tf.shape(layer.source, tf.int64)[0])
-    fields = padded(at.explanation, at.unit, at.sign, mass)
-
-    def step(call):
-        image = replace(layer, source=layer.source[calls.run[call]][None])
-        *places, own = calls.nodes(call, *fields)
-        count = tf.cast(calls.size[call], tf.int32)
-        # The next call's nodes may be in here, too.
-        own = tf.where(tf.range(tf.size(own)) < count, own, 0.0)
-        index, sign, share, ended = call_compiled(_compiled_step, limits, image, *places, own)
-        return Nodes(index, sign, share).where(share > 0), ended[:count]
-
-    return _join(calls.count, step)
-
-
-def _compiled_step(limits: Limits, layer: Sum, explanation, unit, sign, mass) -> tuple:
-    at = At(explanation, tf.zeros_like(explanation), unit, sign)
-    nodes, ended = _step(limits, layer, at, mass, fixed=True)
-    return *nodes, ended
-
-
-def _join(count: tf.Tensor, step, at_once: int = 10) -> tuple[Nodes, tf.Tensor]:
-    """Takes `count` steps, some of them at once, and joins what comes out in their order."""
-    arrays = [collect(count, tf.zeros([0], t)) for t in (tf.int64, *[tf.float32] * 3)]
-
-    def body(number, arrays):
-        nodes, ended = step(number)
+    def body(chunk, arrays):
+        nodes, ended = at(chunk)
         parts = zip(arrays, (*nodes, ended), strict=True)
-        return number + 1, [array.write(number, part) for array, part in parts]
+        return chunk + 1, [array.write(chunk, part) for array, part in parts]
 
     _, arrays = tf.while_loop(
-        lambda number, _: number < count, body, (0, arrays), parallel_iterations=at_once
+        lambda chunk, _: chunk < chunks, body, (0, arrays), parallel_iterations=1
     )
     index, sign, mass, ended = (array.concat() for array in arrays)
     return Nodes(index, sign, mass), ended
+
+
+def collect(count: tf.Tensor, empty: tf.Tensor) -> tf.TensorArray:
+    """An array for the rows that `count` steps write, to be joined with `concat`.
+
+    Args:
+        count: How many steps there are.
+        empty: The result without any rows: TensorFlow cannot join no parts, and there are no steps
+            where all paths have ended.
+    """
+    shape = [None] * empty.shape.rank
+    array = tf.TensorArray(empty.dtype, count + 1, infer_shape=False, element_shape=shape)
+    return array.write(count, empty)
 
 
 class Shares(NamedTuple):
@@ -196,21 +170,20 @@ class Shares(NamedTuple):
     ended: tf.Tensor
 
 
-def split_mass(mass: tf.Tensor, value: tf.Tensor, limit: int | None, fixed: bool = False) -> Shares:
+def split_mass(mass: tf.Tensor, value: tf.Tensor, limit: int | None) -> Shares:
     """Splits each node's mass among its best positive contributions, in proportion to them.
 
     Args:
         mass: (M,) float32.
         value: (M, G) float32, contributions.
         limit: How many are kept at most; None for all. Ties go to the lowest place.
-        fixed: Whether those that are not positive stay in, with a mass of 0.
     """
     choice = None
     if limit is not None:
         value, choice = tf.math.top_k(value, tf.minimum(limit, tf.shape(value)[1]))
     value = tf.maximum(value, 0.0)
     total = tf.reduce_sum(value, axis=1)
-    place = tf.where(tf.ones_like(value, tf.bool) if fixed else value > 0)
+    place = tf.where(value > 0)
     parent, kept = place[:, 0], place[:, 1]
     portion = tf.math.divide_no_nan(tf.gather_nd(value, place), tf.gather(total, parent))
     return Shares(

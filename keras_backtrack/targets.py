@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .labels import numbered
-from .program import Roots
+from .run import Roots
 
 
 class Targets(NamedTuple):

@@ -60,7 +60,7 @@ def step_back(
     owner: tf.Tensor,
     limits: Limits,
     rules: Rules,
-) -> list[Nodes | None]:
+) -> tuple[list[Nodes | None], tf.Tensor | None]:
     """Takes a single step of a walk, without merging what arrives.
 
     Args:
@@ -69,11 +69,12 @@ def step_back(
         nodes: Nodes there, in ascending order of index.
 
     Returns:
-        The nodes in each input of the call; None for inputs that are not followed.
+        The nodes in each input of the call, None for inputs that are not followed; and the (E,)
+        mass that ended, None where none can.
     """
     traced = rules.trace(graph, call, position, tensors)
     walk = _Walk(tensors, owner, limits, rules)
-    return walk._follow(rules.ask(traced), traced, nodes)[0]
+    return walk._follow(rules.ask(traced), traced, nodes)
 
 
 @dataclass(frozen=True)

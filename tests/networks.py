@@ -4,10 +4,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from keras_backtrack import reference
+from keras_backtrack.all_paths import AllPaths
+from keras_backtrack.best_paths import BestPaths
 from keras_backtrack.compat import keras
-from keras_backtrack.program import Program, Roots, Run
 from keras_backtrack.reading import read_graph
 from keras_backtrack.rules import Rules
+from keras_backtrack.run import Roots, Run
 from keras_backtrack.step import Limits
 
 layers = keras.layers
@@ -314,7 +316,10 @@ def run(
 ) -> tuple[Run, dict]:
     """The fast path with all activations; targets are (N, K), limits None for all paths."""
     graph = read_graph(model)
-    program = Program(graph, Rules(), limits, list(graph.names), keep_activations=True)
+    if limits is None:
+        program = AllPaths(graph, Rules(), list(graph.names), keep_activations=True)
+    else:
+        program = BestPaths(graph, Rules(), limits, keep_activations=True)
     owner = np.repeat(np.arange(len(x[0])), targets.shape[1])
     versus = None if versus is None else versus.reshape(-1)
     return program(x, owner, Roots(np.arange(len(owner)), targets.reshape(-1), versus)), graph

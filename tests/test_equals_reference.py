@@ -39,14 +39,6 @@ def check_random_networks(examples: int, number: int, networks=pictures, limits=
     seed(number)(run)()
 
 
-@pytest.fixture
-def traced_anew():
-    """For tests that change a constant: what was traced before holds the old one."""
-    sharing._traced_form.cache_clear()
-    yield
-    sharing._traced_form.cache_clear()
-
-
 both_methods = pytest.mark.parametrize(
     "limits", [limits, st.none()], ids=["best paths", "all paths"]
 )
@@ -88,17 +80,17 @@ def test_more_random_networks_over_sequences(limits, plain_graphs):
     check_random_networks(15, 10, sequence_networks(), limits)
 
 
-def test_random_networks_compiled(monkeypatch, traced_anew):
-    """All convolutions take the compiled step, in calls of a few nodes."""
-    monkeypatch.setattr("keras_backtrack.rules.linear._WORTH_COMPILING", 1)
-    monkeypatch.setattr("keras_backtrack.kernels.calls.NODES", 8)
+def test_random_networks_in_parts(monkeypatch):
+    """Every step shares its nodes among threads, a few for each."""
+    monkeypatch.setattr("keras_backtrack.native.compiled._WORTH_A_THREAD", 1)
+    monkeypatch.setattr("keras_backtrack.native.compiled._MOST_NUMBERS", 64)
     check_random_networks(6, 7)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_compiled_kernel(groups, padding, rng):
-    """Wide enough for the compiled path, with more nodes than fit one call of it."""
+def test_wide_convolutions(groups, padding, rng):
+    """Wide enough for several threads."""
     image = keras.Input((9, 8, 512))
     x = layers.Conv2D(128, 3, padding=padding, groups=groups, activation="relu")(image)
     x = layers.Flatten()(layers.Conv2D(8, 3, activation="relu")(x))
@@ -126,19 +118,14 @@ def rows():
 @pytest.mark.parametrize(
     "constants",
     [
-        {"step._CHUNK": 64},
-        {"kernels.dense._MANY_INPUTS": 1, "kernels.dense._MANY_NODES": 0},
-        {
-            "kernels.dense._MANY_INPUTS": 1,
-            "kernels.dense._MANY_NODES": 0,
-            "kernels.dense._BLOCK": 4,
-            "kernels.calls.NODES": 3,
-        },
+        {},
+        {"native.compiled._MOST_NUMBERS": 64},
+        {"native.compiled._WORTH_A_THREAD": 1},
     ],
-    ids=["chunks of nodes", "compiled kernel", "compiled kernel in many calls"],
+    ids=["at once", "in parts", "on several threads"],
 )
 @pytest.mark.parametrize("top_n", [7, 1000])
-def test_dense_in_pieces(top_n, network, constants, monkeypatch, traced_anew, rng):
+def test_dense(top_n, network, constants, monkeypatch, rng):
     for name, value in constants.items():
         monkeypatch.setattr(f"keras_backtrack.{name}", value)
     model = network()

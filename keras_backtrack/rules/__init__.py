@@ -11,7 +11,7 @@ from . import (
     resizing,
     shape,
 )
-from .gates import reached
+from .gates import followed, reached
 from .registry import Rules, is_known, register_rule
 from .shape import moved
 
@@ -19,6 +19,7 @@ __all__ = [
     "Rules",
     "contraction",
     "elementwise",
+    "followed",
     "is_known",
     "linear",
     "merging",

@@ -15,6 +15,7 @@ from ..contributions import (
     Product,
     Sum,
     TracedCall,
+    flip_of,
     product,
     unravel,
     value_at,
@@ -209,7 +210,7 @@ class ContractionSum(LinearSum):
     def width(self) -> tf.Tensor:
         return tf.maximum(product([self._sizes[letter] for letter in self._summed]), 1)
 
-    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         sizes, summed = self._sizes, self._summed
         inside = unravel(tf.range(self.width), [sizes[c] for c in summed])
         outside = unravel(at.unit, [sizes[c] for c in self.output_letters])
@@ -234,7 +235,7 @@ class ContractionSum(LinearSum):
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
             chosen = tf.stack([parent, choice], axis=1)
-            flip = 1.0 - 2.0 * tf.cast(tf.gather_nd(weight, chosen) < 0, tf.float32)
+            flip = flip_of(tf.gather_nd(weight, chosen))
             return Members(tf.gather_nd(unit, chosen), flip)
 
         return Groups(value, members)

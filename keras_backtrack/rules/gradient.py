@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..contributions import At, Groups, Members, Sum, TracedCall, dims, product
+from ..contributions import At, Groups, Members, Sum, TracedCall, dims, flip_of, product
 from ..errors import UnsupportedLayerError
 
 
@@ -36,7 +36,7 @@ class GradientSum(Sum):
     def width(self) -> tf.Tensor:
         return tf.shape(self.source, tf.int64)[1]
 
-    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         source = tf.gather(self.source, at.image)
         with tf.GradientTape() as tape:
             tape.watch(source)
@@ -52,7 +52,7 @@ class GradientSum(Sum):
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
             weight = tf.gather_nd(gradient, tf.stack([parent, choice], axis=1))
-            return Members(choice, 1.0 - 2.0 * tf.cast(weight < 0, tf.float32))
+            return Members(choice, flip_of(weight))
 
         return Groups(at.sign[:, None] * (gradient * source), members)
 

@@ -1,22 +1,17 @@
 """Dense and convolutional layers: weighted sums (paper: III-A, Algorithm 1; III-B, Algorithm 2)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from ..compat import as_tensor, as_tuple, depthwise_kernel, keras
-from ..contributions import At, Groups, LinearSum, Members, Sum, TracedCall, dims, value_at
-from ..kernels import DenseNodes, all_products, best_products, window_sums
+from ..contributions import At, Groups, LinearSum, Members, Sum, TracedCall, dims, flip_of, value_at
 from ..layouts import Layout
 from ..windows import Slide, Windows
 from .registry import register_rule
 
 layers = keras.layers
-
-# Products per unit from which compiling a convolution pays.
-_WORTH_COMPILING = 2048
 
 
 @register_rule(layers.Dense)
@@ -43,15 +38,8 @@ def transposed_convolution(call: TracedCall) -> Sum:
 
 def _over_windows(call: TracedCall, kind: type[Sum], layout: Layout) -> Sum:
     weight_rows = call.layouts.of(call.layer.kernel, layout)
-    products = math.prod(call.layer.kernel.shape[:-2]) * weight_rows.shape[1]
-    return kind(
-        call.input,
-        _bias(call.layer),
-        weight_rows,
-        _windows(call),
-        _slide(call.layer),
-        products >= _WORTH_COMPILING,
-    )
+    slide = _slide(call.layer)
+    return kind(call.input, _bias(call.layer), weight_rows, _windows(call), slide)
 
 
 def _by_filter(kernel: tf.Tensor) -> tf.Tensor:
@@ -98,25 +86,18 @@ class DenseSum(LinearSum):
     def width(self) -> tf.Tensor:
         return tf.shape(self.weight_rows, tf.int64)[1]
 
-    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         units, features = tf.unstack(tf.shape(self.weight_rows, tf.int64))
         source = tf.reshape(tf.cast(self.source, tf.float32), [-1, features])
         position, unit = at.unit // units, at.unit % units
         positions = tf.shape(source, tf.int64)[0] // tf.shape(self.source, tf.int64)[0]
         row = at.image * positions + position
-        nodes = DenseNodes(self.weight_rows, source, row, unit, at.sign)
-        if limit is None or bias is not None:
-            place = None
-            value = all_products(nodes)
-            value = value if bias is None else value + bias[:, None]
-        else:
-            value, place = best_products(nodes, limit)
+        value = tf.gather(self.weight_rows, unit) * tf.gather(source, row) * at.sign[:, None]
+        value = value if bias is None else value + bias[:, None]
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
-            if place is not None:
-                choice = tf.gather_nd(place, tf.stack([parent, choice], axis=1))
             weight = tf.stack([tf.gather(unit, parent), choice], axis=1)
-            flip = _sign(tf.gather_nd(self.weight_rows, weight))
+            flip = flip_of(tf.gather_nd(self.weight_rows, weight))
             return Members(tf.gather(position, parent) * features + choice, flip)
 
         return Groups(value, members)
@@ -131,7 +112,6 @@ class ConvolutionSum(LinearSum):
             input has where the convolution is grouped.
         windows: What each output position reads.
         slide: How the windows slide.
-        compiled: Whether a unit adds up so many products that compiling pays.
     """
 
     group_limit = "channels"
@@ -140,7 +120,6 @@ class ConvolutionSum(LinearSum):
     weight_rows: tf.Tensor
     windows: Windows
     slide: Slide
-    compiled: bool = False
 
     @property
     def weights(self) -> tf.Tensor:
@@ -159,7 +138,7 @@ class ConvolutionSum(LinearSum):
         sums = [tf.nn.convolution(s, k, strides, padding.upper()) for s, k in pairs]
         return tf.concat(sums, axis=-1)
 
-    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         taps = self.windows.taps
         weights, channels = tf.unstack(tf.shape(self.weight_rows, tf.int64))
         filters = weights // taps
@@ -173,7 +152,7 @@ class ConvolutionSum(LinearSum):
         first = at.image * (tf.shape(source, tf.int64)[0] // images)
         in_batch = row + tf.cast(first, tf.int32)[:, None]
         filter_32 = tf.cast(filter_, tf.int32)
-        value = window_sums(source, self.weight_rows, in_batch, inside, filter_32)
+        value = _window_sums(source, self.weight_rows, in_batch, inside, filter_32)
         value *= at.sign[:, None]
         if bias is not None:
             value += (bias * tf.reduce_sum(tf.cast(inside, tf.float32), axis=1))[:, None]
@@ -186,7 +165,7 @@ class ConvolutionSum(LinearSum):
             chosen = None if bias is None else tf.gather(bias, parent)
             at_parent = At(*(tf.gather(field, parent) for field in at))
             value = _products(self.source, at_parent, unit, weight, chosen)
-            return Members(unit, _sign(weight), tf.where(tf.gather(inside, parent), value, 0.0))
+            return Members(unit, flip_of(weight), tf.where(tf.gather(inside, parent), value, 0.0))
 
         return Groups(value, members)
 
@@ -235,7 +214,7 @@ class DepthwiseSum(LinearSum):
             input=source, filter=weights, strides=[1, *strides, 1], padding=padding.upper()
         )
 
-    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         *_, channels, multiplier = tf.unstack(tf.shape(self.kernel, tf.int64))
         filters = channels * multiplier
         row, inside = self.windows.rows(at.unit // filters)
@@ -247,9 +226,41 @@ class DepthwiseSum(LinearSum):
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
             place = tf.stack([parent, choice], axis=1)
-            return Members(tf.gather_nd(unit, place), _sign(tf.gather_nd(weight, place)))
+            return Members(tf.gather_nd(unit, place), flip_of(tf.gather_nd(weight, place)))
 
         return Groups(tf.where(inside, value, 0.0), members)
+
+
+def _window_sums(
+    source: tf.Tensor,
+    weight_rows: tf.Tensor,
+    row: tf.Tensor,
+    inside: tf.Tensor,
+    filters: tf.Tensor,
+) -> tf.Tensor:
+    """Adds up, for each channel, the products W·A over the positions of a window.
+
+    Positions are added in row-major order in float32, whatever the batch or the machine, and one
+    by one: all products at once would fill the memory.
+
+    Args:
+        source: (rows, C), what the layer read.
+        weight_rows: (filters · P, C), its weights: P rows for each filter.
+        row: (M, P) int32, the rows of `source` in each window.
+        inside: (M, P) bool, false in the padding.
+        filters: (M,) int32, which filter.
+
+    Returns:
+        (M, C) float32.
+    """
+    taps = row.shape[1]
+    total = tf.zeros([], tf.float32)
+    for tap, (read, valid) in enumerate(
+        zip(tf.unstack(row, taps, 1), tf.unstack(inside, taps, 1), strict=True)
+    ):
+        products = tf.gather(source, read) * tf.gather(weight_rows, filters * taps + tap)
+        total += products * tf.cast(valid, tf.float32)[:, None]
+    return total
 
 
 def _bias(layer) -> tf.Tensor | None:
@@ -284,7 +295,3 @@ def _products(source, at: At, unit, weight, bias) -> tf.Tensor:
     """Contributions of a window's taps; unit, weight and result are (L, P)."""
     value = value_at(source, at.image[:, None], unit) * weight * at.sign[:, None]
     return value if bias is None else value + bias[:, None]
-
-
-def _sign(weight: tf.Tensor) -> tf.Tensor:
-    return 1.0 - 2.0 * tf.cast(weight < 0, tf.float32)

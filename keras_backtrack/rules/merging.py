@@ -1,5 +1,6 @@
 """Layers that bring several branches together."""
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -12,6 +13,7 @@ from ..contributions import (
     Moves,
     TracedCall,
     dims,
+    flip_of,
     ravel,
     unravel,
 )
@@ -23,7 +25,7 @@ layers = keras.layers
 @register_rule(layers.Add)
 def add(call: TracedCall) -> Branches:
     """Each addend contributes itself."""
-    return Branches(lambda sign, values: [sign * value for value in values])
+    return Branches(lambda sign, values: [sign * value for value in values], takes_arrays=True)
 
 
 @register_rule(layers.Subtract)
@@ -31,7 +33,8 @@ def subtract(call: TracedCall) -> Branches:
     """The second is asked the opposite."""
     return Branches(
         lambda sign, values: [sign * values[0], -sign * values[1]],
-        lambda values: [tf.ones_like(values[0]), -tf.ones_like(values[1])],
+        lambda values: [values[0] * 0 + 1, values[1] * 0 - 1],
+        takes_arrays=True,
     )
 
 
@@ -64,13 +67,13 @@ def multiply(call: TracedCall) -> Branches:
 
     def parts(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [
-            tf.abs(value) if follow else -tf.ones_like(value)
+            abs(value) if follow else abs(value) * 0 - 1
             for value, follow in zip(values, call.followed, strict=True)
         ]
 
     def flips(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        signs = [1.0 - 2.0 * tf.cast(value < 0, tf.float32) for value in values]
-        return [tf.reduce_prod(tf.stack(signs[:i] + signs[i + 1 :]), 0) for i in range(len(signs))]
+        signs = [flip_of(value) for value in values]
+        return [math.prod(signs[:i] + signs[i + 1 :]) for i in range(len(signs))]
 
     def evenly(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [
@@ -78,7 +81,7 @@ def multiply(call: TracedCall) -> Branches:
             for value, follow in zip(values, call.followed, strict=True)
         ]
 
-    return Branches(parts, flips, evenly)
+    return Branches(parts, flips, evenly, takes_arrays=True)
 
 
 @register_rule(layers.Concatenate)
@@ -98,4 +101,5 @@ def concatenate(call: TracedCall) -> Moves:
             place[axis] = place[axis] - source[axis]
         return arrivals
 
-    return Moves(to)
+    sizes = [size for tensor in (*call.inputs, call.output) for size in dims(tensor)]
+    return Moves(to, takes_arrays=all(isinstance(size, int) for size in sizes))

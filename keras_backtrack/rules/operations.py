@@ -14,6 +14,7 @@ from ..contributions import (
     TracedCall,
     broadcast_back,
     dims,
+    flip_of,
     same_place,
     unravel,
     value_at,
@@ -54,7 +55,7 @@ def divide(call: TracedCall) -> Same | Moves | Branches:
     if len(call.inputs) > 1:
         return Branches(
             lambda sign, values: [tf.abs(values[0]), tf.zeros_like(values[1])],
-            lambda values: [1.0 - 2.0 * tf.cast(values[1] < 0, tf.float32)] * 2,
+            lambda values: [flip_of(values[1])] * 2,
         )
     constant = _constant(call)
     return _scaled(call, constant if call.operands[0] is call.input else -constant)
@@ -71,8 +72,7 @@ def even(call: TracedCall) -> Moves:
     """Falls below zero."""
 
     def to(at: At) -> list[Arrival]:
-        negative = value_at(call.input, at.image, at.unit) < 0
-        return [Arrival(at.unit, 1.0 - 2.0 * tf.cast(negative, tf.float32))]
+        return [Arrival(at.unit, flip_of(value_at(call.input, at.image, at.unit)))]
 
     return Moves(to)
 
@@ -130,6 +130,6 @@ def _scaled(call: TracedCall, scale: Any) -> Same | Moves:
         place = unravel(at.unit, output)
         sizes = scale.shape.as_list()
         factor = value_at(scale[None], tf.zeros_like(at.unit), broadcast_back(place, sizes))
-        return [Arrival(broadcast_back(place, source), 1.0 - 2.0 * tf.cast(factor < 0, tf.float32))]
+        return [Arrival(broadcast_back(place, source), flip_of(factor))]
 
     return Moves(to)

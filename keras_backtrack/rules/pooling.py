@@ -31,7 +31,7 @@ layers = keras.layers
     *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
     *(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D),
 )
-def max_pooling(call: TracedCall) -> Moves:
+def max_pooling(call: TracedCall) -> "WindowMaximum":
     """Algorithm 3: what came through is the largest of the window; ties go to the first."""
     windows = pooled_windows(call)
 
@@ -40,7 +40,7 @@ def max_pooling(call: TracedCall) -> Moves:
         winner = tf.math.top_k(tf.where(inside, value, -float("inf")), 1).indices
         return [Arrival(tf.gather(unit, winner, batch_dims=1)[:, 0])]
 
-    return Moves(to, _max_back(call))
+    return WindowMaximum(to, _max_back(call), slide=_slide(call.layer))
 
 
 @register_rule(
@@ -81,6 +81,17 @@ def extreme_along_axes(call: TracedCall) -> Moves:
 
 
 @dataclass(frozen=True)
+class WindowMaximum(Moves):
+    """Each unit is the largest of its window, the first of equals.
+
+    Attributes:
+        slide: How the windows slide; None where there is one that sees everything.
+    """
+
+    slide: Slide | None = None
+
+
+@dataclass(frozen=True)
 class MeanSum(LinearSum):
     """Every position in the window is a group of its own.
 
@@ -108,7 +119,7 @@ class MeanSum(LinearSum):
             )
         return means * weights
 
-    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         value, unit, inside = _look(self.source, self.windows, at)
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:

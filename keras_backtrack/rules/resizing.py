@@ -139,7 +139,7 @@ class ResizedSum(LinearSum):
         counts = [tf.reduce_max(tf.math.count_nonzero(rows, 1)) for rows in self.along]
         return tf.maximum(tf.reduce_prod(tf.stack(counts)), 1)
 
-    def groups(self, at: At, bias: tf.Tensor | None, limit: int | None) -> Groups:
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         taps = _taps(self.source, self.along, at)
 
         def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:

@@ -5,7 +5,17 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from ..compat import keras
-from ..contributions import Arrival, At, Moves, Same, TracedCall, dims, product, same_place
+from ..contributions import (
+    Arrival,
+    At,
+    Moves,
+    Relocation,
+    Same,
+    TracedCall,
+    dims,
+    product,
+    same_place,
+)
 from ..errors import UnsupportedLayerError
 from .registry import register_operation, register_rule
 
@@ -65,11 +75,12 @@ def _moved(call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor]) ->
             for first, size in zip(firsts, sizes, strict=False)
         ]
 
-    return Moves(to)
+    is_known = all(isinstance(size, int) for tensor in call.inputs for size in dims(tensor))
+    return Relocation(to, came_from=came_from if is_known else None)
 
 
 @register_rule(layers.Embedding)
 def embedding(call: TracedCall) -> Moves:
     """All numbers of a token's vector are the token's."""
     width = call.layer.output_dim
-    return Moves(lambda at: [Arrival(at.unit // width)])
+    return Moves(lambda at: [Arrival(at.unit // width)], takes_arrays=True)

@@ -1,95 +1,31 @@
-"""Forward pass and walk as one TensorFlow program."""
+"""Forward pass and the way back along all paths as one TensorFlow program."""
 
-import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from .contributions import dims, product
-from .errors import UnsupportedModelError
 from .graph import Graph
 from .nodes import Nodes, held_by
 from .pairs import Parted, start_pairs
 from .posterior import spread_back
 from .rules import Rules, reached
-from .step import Limits
-from .walk import walk_back
+from .run import Kept, Roots, Run, Sizes, replay
 
 
-class Run(NamedTuple):
-    """What one batch's run brings back, as NumPy arrays.
+class AllPaths:
+    """Runs the network once on a batch and spreads each asked decision over all paths back.
 
-    Attributes:
-        targets: (E,) int64, the explained unit of the output, -1 where there are several.
-        versus: (E,) int64, the unit it is told from, -1 where there is none.
-        scores: (E,) float32, its value, or the mean of their values.
-        logits: (E, 2) float32, the values of both units behind the output's activation; NaN where
-            there is none to tell from.
-        lost: (E,) float32, mass of the paths that ended before the input.
-        nodes: By tensor number, the nodes held there; absent where there were none.
-        sizes: By tensor number, the sizes of its axes after the batch axis.
-        activations: By tensor number, its activation; empty unless asked for.
-    """
-
-    targets: np.ndarray
-    versus: np.ndarray
-    scores: np.ndarray
-    logits: np.ndarray
-    lost: np.ndarray
-    nodes: dict[int, Nodes]
-    sizes: dict[int, tuple[int, ...]]
-    activations: dict[int, np.ndarray]
-
-
-class Roots(NamedTuple):
-    """The units of the output that explanations start from, with equal shares of the mass.
-
-    In ascending order of explanation and unit.
-
-    Attributes:
-        explanation: (R,) int64, whose root it is.
-        unit: (R,) int64, its row-major place; -1 for the unit with the largest value, -2 for the
-            next, and so on.
-        versus: (R,) int64, the unit whose difference from it is explained, -1 as above, where each
-            explanation has one root; None where units are explained alone.
-    """
-
-    explanation: np.ndarray
-    unit: np.ndarray
-    versus: np.ndarray | None = None
-
-
-class Kept(NamedTuple):
-    """What the walk needs of a run of the network.
-
-    Attributes:
-        tensors: The activations it reads, by tensor number.
-        sizes: By tensor number, the sizes of all axes, of the whole graph.
-    """
-
-    tensors: dict[int, tf.Tensor]
-    sizes: dict[int, tf.Tensor]
-
-    @property
-    def nbytes(self) -> int:
-        """How much memory the activations take."""
-        return sum(t.dtype.size * t.shape.num_elements() for t in self.tensors.values())
-
-
-class Program:
-    """Runs the network once on a batch and walks each asked decision back to the input.
-
-    One trace serves every batch size and every number of explanations and nodes.
+    One trace serves every batch size and every number of explanations.
 
     Args:
         graph: The model's calls.
         rules: Which rule serves which of them.
-        limits: How many contributions the walk follows; None to follow all paths at once.
-        wanted: Numbers of the tensors whose nodes are brought back. By default all of a walk's;
-            of all paths, for which every unit is a node, the input's and the last map's.
+        wanted: Numbers of the tensors whose nodes are brought back, besides the input and the last
+            map: every unit is a node here.
         keep_activations: Whether runs bring all activations back too, for checking.
     """
 
@@ -97,12 +33,10 @@ class Program:
         self,
         graph: Graph,
         rules: Rules,
-        limits: Limits | None,
         wanted: Sequence[int] | None = None,
         keep_activations: bool = False,
     ) -> None:
         self.graph = graph
-        self._limits = limits
         self._wanted = wanted
         self._rules = rules
         self._keep_activations = keep_activations
@@ -110,6 +44,7 @@ class Program:
         outputs = [number for call in calls for number in call.outputs]
         self._reached = [*graph.inputs, *outputs]
         read = {number for call in calls for number in call.inputs}
+        self._sizes = Sizes(graph, self._reached)
         self._read = sorted({graph.output, *self._reached, *read})
         # AutoGraph would rewrite every function the trace goes through, which takes seconds.
         function = partial(tf.function, autograph=False)
@@ -142,7 +77,7 @@ class Program:
 
     def forward(self, inputs: Sequence[tf.Tensor]) -> Kept:
         """Runs the network alone, for `back` to explain one decision after another."""
-        return Kept(*self._forward([tf.convert_to_tensor(values) for values in inputs]))
+        return self._forward([tf.convert_to_tensor(values) for values in inputs])
 
     def back(self, kept: Kept, owner: np.ndarray, roots: Roots) -> Run:
         """As a call of the program, the network having run."""
@@ -151,51 +86,41 @@ class Program:
             specs = tf.nest.map_structure(lambda s: tf.TensorSpec(s.shape, s.dtype), specs)
             self._back = [
                 tf.function(
-                    self._trace_back, input_signature=[*specs, *_ROOTS[:count]], autograph=False
+                    self._trace_back, input_signature=[specs, *_ROOTS[:count]], autograph=False
                 )
                 for count in (3, 4)
             ]
-        return self._run(self._back, kept, owner, roots)
+        return self._run(self._back, [kept], owner, roots)
 
     def _run(self, functions: list, given: Sequence, owner: np.ndarray, roots: Roots) -> Run:
         self._rules.layouts.refresh()
         asked = [owner, *(field for field in roots if field is not None)]
         asked = [tf.constant(field, tf.int64) for field in asked]
-        run = Run(**_to_numpy(functions[roots.versus is not None](*given, *asked)))
-        images = run.sizes[self.graph.inputs[0]][0]
-        for number in self._reached:
-            if run.sizes[number][0] != images:
-                raise UnsupportedModelError(
-                    f"{self.graph.names[number]!r} must have one row for each image of the batch: "
-                    "a model that mixes images cannot be explained. Received: shape "
-                    f"{run.sizes[number]} for a batch of {images}."
-                )
-        return run._replace(sizes={number: sizes[1:] for number, sizes in run.sizes.items()})
+        result = functions[roots.versus is not None](*given, *asked)
+        sizes = self._sizes.read(*result.pop("sizes"))
+        return Run(**tf.nest.map_structure(lambda tensor: tensor.numpy(), result), sizes=sizes)
+
+    def _trace_forward(self, inputs: list[tf.Tensor]) -> Kept:
+        kept = self._replayed(inputs)
+        return kept._replace(tensors={n: tf.identity(kept.tensors[n]) for n in self._read})
 
     def _replayed(self, inputs: list[tf.Tensor]) -> Kept:
         """All activations."""
-        with warnings.catch_warnings():
-            # Of layers opened up, whose own layers see masks that they do not ask for.
-            warnings.filterwarnings("ignore", message=".*was passed an input with a mask.*")
-            tensors = self.graph.replay(inputs)
-        return Kept(tensors, {number: tf.shape(tensors[number]) for number in self.graph.names})
-
-    def _trace_forward(self, inputs: list[tf.Tensor]) -> tuple:
-        tensors, sizes = self._replayed(inputs)
-        return {number: tf.identity(tensors[number]) for number in self._read}, sizes
+        tensors = replay(self.graph, inputs)
+        return Kept(tensors, self._sizes.trace(tensors))
 
     def _trace(self, inputs: list[tf.Tensor], *asked: tf.Tensor) -> dict:
-        return self._trace_back(*self._replayed(inputs), *asked)
+        return self._trace_back(self._replayed(inputs), *asked)
 
     def _trace_back(
         self,
-        tensors: dict[int, tf.Tensor],
-        sizes: dict[int, tf.Tensor],
+        kept: Kept,
         owner: tf.Tensor,
         explanation: tf.Tensor,
         unit: tf.Tensor,
         versus: tf.Tensor | None = None,
     ) -> dict:
+        tensors = kept.tensors
         output = tf.cast(tensors[self.graph.output], tf.float32)
         output = tf.reshape(output, [-1, product(dims(output))])
         image = tf.gather(owner, explanation)
@@ -216,11 +141,8 @@ class Program:
             start = Parted(roots, {}, tf.fill([explanations, 2], float("nan")), 0.0)
         else:
             versus = tf.where(versus < 0, tf.gather(ranked[:, 0], image), versus)
-            start = start_pairs(self.graph, tensors, owner, unit, versus, self._limits, self._rules)
-        if self._limits is None:
-            found = spread_back(self.graph, tensors, owner, start.nodes, self._rules, wanted)
-        else:
-            found = walk_back(self.graph, tensors, owner, start.nodes, self._limits, self._rules)
+            start = start_pairs(self.graph, tensors, owner, unit, versus, None, self._rules)
+        found = spread_back(self.graph, tensors, owner, start.nodes, self._rules, wanted)
         return {
             "targets": tf.where(count == 1, first, -1),
             "versus": versus,
@@ -228,14 +150,12 @@ class Program:
             "logits": start.logits,
             "lost": start.lost + found.lost,
             "nodes": {n: h for n, h in held_by(start.passed, found.nodes).items() if n in wanted},
-            "sizes": sizes,
+            "sizes": kept.sizes,
             "activations": dict(tensors) if self._keep_activations else {},
         }
 
     def _brought(self, tensors: dict[int, tf.Tensor]) -> list[int]:
         """Numbers of the tensors whose nodes are brought back."""
-        if self._wanted is None and self._limits is not None:
-            return list(self.graph.names)
         maps = [
             number
             for number in self._reached
@@ -250,9 +170,3 @@ _ROOTS = [tf.TensorSpec([None], tf.int64)] * 4
 
 def _any_batch(spec: tf.TensorSpec) -> tf.TensorSpec:
     return tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
-
-
-def _to_numpy(result: dict) -> dict:
-    arrays = tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
-    arrays["sizes"] = {n: tuple(map(int, sizes)) for n, sizes in arrays["sizes"].items()}
-    return arrays

@@ -1,0 +1,22 @@
+"""The inner loops of a walk, in machine code: Numba compiles them once and keeps the result.
+
+Everything here takes and returns NumPy arrays; nothing here knows layers or rules.
+"""
+
+from .dense import dense
+from .merging import merge, ordered
+from .nodes import NodeArrays, Places, locate
+from .windows import Geometry, along_windows, convolution, window_maximum
+
+__all__ = [
+    "Geometry",
+    "NodeArrays",
+    "Places",
+    "along_windows",
+    "convolution",
+    "dense",
+    "locate",
+    "merge",
+    "ordered",
+    "window_maximum",
+]

@@ -1,0 +1,62 @@
+"""Choosing the best of some contributions."""
+
+import numpy as np
+
+from .compiled import compiled
+
+_BLOCK = 64
+
+
+@compiled
+def choose(values, limit, place, kept):
+    """The largest positive values.
+
+    Args:
+        values: (G,) float32.
+        limit: How many are chosen at most. The best come first, and of equal ones the first; where
+            all may be chosen they stay in their order.
+        place: (limit,) int64, to be filled with where they are.
+        kept: (limit,) float32, to be filled with what they are.
+
+    Returns:
+        How many there are.
+    """
+    count = 0
+    if limit >= values.size:
+        for j in range(values.size):
+            if values[j] > 0:
+                place[count], kept[count] = j, values[j]
+                count += 1
+        return count
+    bar = np.float32(0)
+    for start in range(0, values.size, _BLOCK):
+        # A slice counts from 0, which spares a test of every index and lets this be vectorised.
+        block = values[start : start + _BLOCK]
+        above = 0
+        for j in range(block.size):
+            above |= block[j] > bar
+        if not above:
+            continue
+        for j in range(block.size):
+            value = block[j]
+            if value > bar:
+                if count < limit:
+                    count += 1
+                i = count - 1
+                while i > 0 and kept[i - 1] < value:
+                    kept[i], place[i] = kept[i - 1], place[i - 1]
+                    i -= 1
+                kept[i], place[i] = value, start + j
+                if count == limit:
+                    bar = kept[limit - 1]
+    return count
+
+
+@compiled
+def share(mass, kept, count):
+    """Turns `count` contributions into their shares of the mass."""
+    total = np.float32(0)
+    for k in range(count):
+        total += kept[k]
+    for k in range(count):
+        kept[k] = mass * (kept[k] / total)

@@ -1,0 +1,77 @@
+"""Algorithm 1."""
+
+import numpy as np
+
+from .choosing import choose, share
+from .compiled import compiled, in_parts
+from .nodes import Places
+
+
+def dense(
+    at: Places,
+    source: np.ndarray,
+    weight_rows: np.ndarray,
+    bias: np.ndarray | None,
+    positions: int,
+    limit: int | None,
+) -> list[np.ndarray]:
+    """The best inputs of some units of a Dense layer.
+
+    Args:
+        at: M nodes at the output.
+        source: (rows, features) float32, what the layer read.
+        weight_rows: (units, features) float32.
+        bias: (units,) float32 that counts with every product, or None.
+        positions: How many rows an image has.
+        limit: How many inputs are chosen for each node; None for all.
+
+    Returns:
+        Of the inputs: explanation (L,) int64, unit (L,) int64 in one image's rows, sign and mass
+        (L,) float32; and the (M,) float32 mass that ended at each node.
+    """
+    features = weight_rows.shape[1]
+    limit = features if limit is None else min(limit, features)
+    bias = np.zeros(0, np.float32) if bias is None else bias
+
+    def part(first: int, last: int) -> tuple[np.ndarray, ...]:
+        own = Places(*(field[first:last] for field in at))
+        return _dense(*own, source, weight_rows, bias, positions, limit)
+
+    return in_parts(part, len(at.unit), features, limit)
+
+
+@compiled
+def _dense(explanation, image, unit, sign, mass, source, weight_rows, bias, positions, limit):
+    units, features = weight_rows.shape
+    nodes = unit.size
+    owner = np.empty(nodes * limit, np.int64)
+    place = np.empty(nodes * limit, np.int64)
+    asked = np.empty(nodes * limit, np.float32)
+    given = np.empty(nodes * limit, np.float32)
+    ended = np.zeros(nodes, np.float32)
+    values = np.empty(features, np.float32)
+    best, kept = np.empty(limit, np.int64), np.empty(limit, np.float32)
+    found = 0
+    for m in range(nodes):
+        position, own = unit[m] // units, unit[m] % units
+        inputs, weights = source[image[m] * positions + position], weight_rows[own]
+        for j in range(features):
+            values[j] = weights[j] * inputs[j] * sign[m]
+        if bias.size:
+            values += bias[own] * sign[m]
+        count = choose(values, limit, best, kept)
+        if count == 0:
+            ended[m] = mass[m]
+        share(mass[m], kept, count)
+        for k in range(count):
+            owner[found], place[found] = explanation[m], position * features + best[k]
+            asked[found] = -sign[m] if weights[best[k]] < 0 else sign[m]
+            given[found] = kept[k]
+            found += 1
+    return (
+        owner[:found].copy(),
+        place[:found].copy(),
+        asked[:found].copy(),
+        given[:found].copy(),
+        ended,
+    )

@@ -1,0 +1,268 @@
+"""Algorithms 2 and 3: what is summed, or chosen from, in sliding windows of any rank."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .choosing import choose, share
+from .compiled import compiled, in_parts
+from .nodes import Places
+
+
+class Geometry(NamedTuple):
+    """Which inputs each window reads.
+
+    Attributes:
+        read: (axes,) int64, spatial sizes of the input.
+        made: (axes,) int64, spatial sizes of the output.
+        strides: (axes,) int64.
+        offsets: (taps, axes) int64, where the taps lie from the start of a window, which is at
+            the output's place times the strides.
+        transposed: Whether the window of output o has input i at tap t where the window of an
+            ordinary layer's output i would have its input o.
+    """
+
+    read: np.ndarray
+    made: np.ndarray
+    strides: np.ndarray
+    offsets: np.ndarray
+    transposed: bool
+
+
+@compiled
+def _look(position, geometry, rows):
+    """Fills in the row-major place of each tap's input, -1 for padding."""
+    taps, axes = geometry.offsets.shape
+    rows[:] = 0
+    stride = 1
+    for axis in range(axes - 1, -1, -1):
+        along = position % geometry.made[axis]
+        position //= geometry.made[axis]
+        step, extent = geometry.strides[axis], geometry.read[axis]
+        for tap in range(taps):
+            if rows[tap] < 0:
+                continue
+            if geometry.transposed:
+                place = along - geometry.offsets[tap, axis]
+                place = place // step if place % step == 0 else -1
+            else:
+                place = along * step + geometry.offsets[tap, axis]
+            rows[tap] = rows[tap] + place * stride if 0 <= place < extent else -1
+        stride *= extent
+
+
+def convolution(
+    at: Places,
+    source: np.ndarray,
+    weight_rows: np.ndarray,
+    bias: np.ndarray | None,
+    geometry: Geometry,
+    channels: int | None,
+    positions: int | None,
+) -> list[np.ndarray]:
+    """The best channels of some units' windows, and in each the best positions.
+
+    Args:
+        at: M nodes at the output.
+        source: (N, inputs, channels) float32, what the layer read.
+        weight_rows: (filters · taps, C) float32; C is less than all channels where the convolution
+            is grouped.
+        bias: (filters,) float32 that counts with every product, or None.
+        geometry: The windows.
+        channels, positions: How many are chosen; None for all.
+
+    Returns:
+        As `dense`.
+    """
+    taps, width = len(geometry.offsets), weight_rows.shape[1]
+    channels = width if channels is None else min(channels, width)
+    positions = taps if positions is None else min(positions, taps)
+    bias = np.zeros(0, np.float32) if bias is None else bias
+
+    def part(first: int, last: int) -> tuple[np.ndarray, ...]:
+        own = Places(*(field[first:last] for field in at))
+        return _convolution(*own, source, weight_rows, bias, geometry, channels, positions)
+
+    return in_parts(part, len(at.unit), taps * width, channels * positions)
+
+
+@compiled
+def _convolution(
+    explanation, image, unit, sign, mass, source, weight_rows, bias, geometry, channels, positions
+):
+    taps, width = geometry.offsets.shape[0], weight_rows.shape[1]
+    filters = weight_rows.shape[0] // taps
+    each = filters // (source.shape[2] // width)
+    nodes, most = unit.size, channels * positions
+    owner = np.empty(nodes * most, np.int64)
+    place = np.empty(nodes * most, np.int64)
+    asked = np.empty(nodes * most, np.float32)
+    given = np.empty(nodes * most, np.float32)
+    ended = np.zeros(nodes, np.float32)
+    rows, total = np.empty(taps, np.int64), np.empty(width, np.float32)
+    inside = np.empty(taps, np.float32)
+    best, kept = np.empty(channels, np.int64), np.empty(channels, np.float32)
+    best_taps, kept_taps = np.empty(positions, np.int64), np.empty(positions, np.float32)
+    found, seen = 0, np.int64(-1)
+    for m in range(nodes):
+        position, own = unit[m] // filters, unit[m] % filters
+        if position != seen:
+            _look(position, geometry, rows)
+            seen = position
+        first = own // each * width
+        inputs = source[image[m]]
+        total[:] = 0
+        added = np.float32(bias[own] * sign[m]) if bias.size else np.float32(0)
+        count_inside = 0
+        for tap in range(taps):
+            if rows[tap] >= 0:
+                count_inside += 1
+                read = inputs[rows[tap], first : first + width]
+                weights = weight_rows[own * taps + tap]
+                for c in range(width):
+                    total[c] += read[c] * weights[c]
+        if sign[m] < 0:
+            for c in range(width):
+                total[c] = -total[c]
+        if bias.size:
+            total += added * np.float32(count_inside)
+        count = choose(total, channels, best, kept)
+        if count == 0:
+            ended[m] = mass[m]
+        share(mass[m], kept, count)
+        for k in range(count):
+            channel = best[k]
+            for tap in range(taps):
+                inside[tap] = 0
+                if rows[tap] >= 0:
+                    product = inputs[rows[tap], first + channel]
+                    product *= weight_rows[own * taps + tap, channel]
+                    inside[tap] = product * sign[m] + added
+            count_taps = choose(inside, positions, best_taps, kept_taps)
+            if count_taps == 0:
+                ended[m] += kept[k]
+            share(kept[k], kept_taps, count_taps)
+            for t in range(count_taps):
+                tap = best_taps[t]
+                owner[found] = explanation[m]
+                place[found] = rows[tap] * source.shape[2] + first + channel
+                negative = weight_rows[own * taps + tap, channel] < 0
+                asked[found] = -sign[m] if negative else sign[m]
+                given[found] = kept_taps[t]
+                found += 1
+    return (
+        owner[:found].copy(),
+        place[:found].copy(),
+        asked[:found].copy(),
+        given[:found].copy(),
+        ended,
+    )
+
+
+def along_windows(
+    at: Places,
+    source: np.ndarray,
+    weights: np.ndarray | None,
+    bias: np.ndarray | None,
+    geometry: Geometry,
+    limit: int | None,
+) -> list[np.ndarray]:
+    """The best positions in windows that have one channel: depthwise convolution, average pooling.
+
+    Args:
+        at: M nodes at the output.
+        source: (N, inputs, channels) float32, what the layer read.
+        weights: (taps, filters) float32, filters in the order of channels; None for equal ones.
+        bias: (filters,) float32 that counts with every product, or None.
+        geometry: The windows.
+        limit: How many positions are chosen; None for all.
+
+    Returns:
+        As `dense`.
+    """
+    taps = len(geometry.offsets)
+    limit = taps if limit is None else min(limit, taps)
+    bias = np.zeros(0, np.float32) if bias is None else bias
+    weights = np.zeros((0, source.shape[2]), np.float32) if weights is None else weights
+
+    def part(first: int, last: int) -> tuple[np.ndarray, ...]:
+        own = Places(*(field[first:last] for field in at))
+        return _along_windows(*own, source, weights, bias, geometry, limit)
+
+    return in_parts(part, len(at.unit), taps, limit)
+
+
+@compiled
+def _along_windows(explanation, image, unit, sign, mass, source, weights, bias, geometry, limit):
+    taps, filters, width = geometry.offsets.shape[0], weights.shape[1], source.shape[2]
+    nodes = unit.size
+    owner = np.empty(nodes * limit, np.int64)
+    place = np.empty(nodes * limit, np.int64)
+    asked = np.empty(nodes * limit, np.float32)
+    given = np.empty(nodes * limit, np.float32)
+    ended = np.zeros(nodes, np.float32)
+    rows, values = np.empty(taps, np.int64), np.empty(taps, np.float32)
+    best, kept = np.empty(limit, np.int64), np.empty(limit, np.float32)
+    found, seen = 0, np.int64(-1)
+    for m in range(nodes):
+        position, own = unit[m] // filters, unit[m] % filters
+        if position != seen:
+            _look(position, geometry, rows)
+            seen = position
+        channel = own // (filters // width)
+        for tap in range(taps):
+            values[tap] = 0
+            if rows[tap] >= 0:
+                value = source[image[m], rows[tap], channel]
+                if weights.shape[0]:
+                    value *= weights[tap, own]
+                values[tap] = value * sign[m]
+                if bias.size:
+                    values[tap] += bias[own] * sign[m]
+        count = choose(values, limit, best, kept)
+        if count == 0:
+            ended[m] = mass[m]
+        share(mass[m], kept, count)
+        for k in range(count):
+            owner[found], place[found] = explanation[m], rows[best[k]] * width + channel
+            negative = weights.shape[0] and weights[best[k], own] < 0
+            asked[found] = -sign[m] if negative else sign[m]
+            given[found] = kept[k]
+            found += 1
+    return (
+        owner[:found].copy(),
+        place[:found].copy(),
+        asked[:found].copy(),
+        given[:found].copy(),
+        ended,
+    )
+
+
+@compiled
+def window_maximum(image, unit, source, geometry):
+    """Algorithm 3: the unit each node's window got its largest value from, the first of equals.
+
+    Args:
+        image, unit: (M,) int64, the nodes.
+        source: (N, inputs, channels) float32, what the layer read.
+        geometry: The windows.
+
+    Returns:
+        (M,) int64, row-major places in one image's inputs.
+    """
+    taps, width = geometry.offsets.shape[0], source.shape[2]
+    rows, found = np.empty(taps, np.int64), np.empty_like(unit)
+    seen = np.int64(-1)
+    for m in range(unit.size):
+        position, channel = unit[m] // width, unit[m] % width
+        if position != seen:
+            _look(position, geometry, rows)
+            seen = position
+        winner, largest = -1, np.float32(0)
+        for tap in range(taps):
+            if rows[tap] >= 0:
+                value = source[image[m], rows[tap], channel]
+                if winner < 0 or value > largest:
+                    winner, largest = rows[tap], value
+        found[m] = winner * width + channel
+    return found

@@ -1,0 +1,272 @@
+"""Steps in machine code: from what a rule says to the kernel that does it."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from . import native as kernels
+from .contributions import (
+    Arrival,
+    At,
+    Branches,
+    Contributions,
+    Moves,
+    Relocation,
+    Same,
+    Sum,
+    TracedCall,
+    broadcast_back,
+    unravel,
+)
+from .native import Geometry, NodeArrays, Places, locate
+from .rules.linear import ConvolutionSum, DenseSum, DepthwiseSum, TransposedSum
+from .rules.pooling import MeanSum, WindowMaximum
+from .step import Limits
+from .windows import Slide
+
+
+class State(NamedTuple):
+    """One run of the network, as its walk sees it.
+
+    Attributes:
+        arrays: Activations by tensor number, float32.
+        tensors: The same as they are.
+        sizes: By tensor number, the sizes of its axes after the batch axis.
+        owner: (E,) int64, which row of the batch each explanation is about.
+        owner_tensor: The same as a tensor.
+        constants: As from `Plan.constants`.
+    """
+
+    arrays: dict[int, np.ndarray]
+    tensors: dict[int, tf.Tensor]
+    sizes: dict[int, tuple[int, ...]]
+    owner: np.ndarray
+    owner_tensor: tf.Tensor
+    constants: list[np.ndarray]
+
+
+class Native(NamedTuple):
+    """A step in machine code.
+
+    Attributes:
+        constants: What it reads besides activations.
+        reads: Numbers of the tensors whose activations it reads.
+        take: As `Step.take`, given the constants as arrays, too.
+        stays: As `Step.stays`.
+    """
+
+    constants: Sequence[tf.Tensor]
+    reads: Sequence[int]
+    take: Callable[[NodeArrays, State, Sequence[np.ndarray]], tuple]
+    stays: bool = False
+
+
+def native(contributions: Contributions, call: TracedCall, limits: Limits) -> Native | None:
+    """The step through a call in machine code; None where there is no such way."""
+    if isinstance(contributions, Same):
+        flips = [] if contributions.flips is None else [contributions.flips]
+        return Native(flips, [], partial(_same, call), True)
+    if isinstance(contributions, Sum):
+        return _sum(contributions, call, limits)
+    if isinstance(contributions, WindowMaximum):
+        reads = [call.call.inputs[0]]
+        return Native([], reads, partial(_maximum, call, contributions.slide))
+    if isinstance(contributions, Relocation) and contributions.came_from is not None:
+        came_from = tf.cast(contributions.came_from, tf.int32)
+        return Native([came_from], [], partial(_relocated, call))
+    if isinstance(contributions, Moves) and contributions.takes_arrays:
+        return Native([], [], partial(_moved, call, contributions))
+    if isinstance(contributions, Branches) and contributions.takes_arrays:
+        return Native([], call.call.inputs, partial(_best_branch, call, contributions))
+    return None
+
+
+def _same(call: TracedCall, nodes: NodeArrays, state: State, constants: Sequence) -> tuple:
+    if constants:
+        (flips,) = constants
+        nodes = nodes._replace(sign=nodes.sign * flips[nodes.index % flips.size])
+    return call.among_inputs([nodes]), None
+
+
+def _maximum(
+    call: TracedCall, slide: Slide | None, nodes: NodeArrays, state: State, constants: Sequence
+) -> tuple:
+    source, made = state.arrays[call.call.inputs[0]], call.call.outputs[0]
+    at = _located(call, nodes, state)
+    geometry = _geometry(slide, source.shape[1:-1], state.sizes[made][:-1])
+    flat = source.reshape(len(source), -1, source.shape[-1])
+    unit = kernels.window_maximum(at.image, at.unit, flat, geometry)
+    index = at.explanation * math.prod(source.shape[1:]) + unit
+    return call.among_inputs([NodeArrays(index, nodes.sign, nodes.mass)]), None
+
+
+def _relocated(
+    call: TracedCall, nodes: NodeArrays, state: State, constants: Sequence[np.ndarray]
+) -> tuple:
+    at = _located(call, nodes, state)
+    unit = constants[0][at.unit].astype(np.int64)
+    arrivals, first = [], 0
+    for number in call.call.inputs:
+        size = math.prod(state.sizes[number])
+        arrivals.append(Arrival(unit - first, here=(unit >= first) & (unit < first + size)))
+        first += size
+    return _arrived(call, at, arrivals, state)
+
+
+def _moved(
+    call: TracedCall, moves: Moves, nodes: NodeArrays, state: State, constants: Sequence
+) -> tuple:
+    at = _located(call, nodes, state)
+    return _arrived(call, at, moves.to(At(*at[:4])), state)
+
+
+def _arrived(
+    call: TracedCall, at: Places, arrivals: Sequence[Arrival | None], state: State
+) -> tuple:
+    """Each node where it arrives, and the mass of those that arrive nowhere."""
+    parts, lost = [], at.mass.copy()
+    for number, arrival in zip(call.call.inputs, arrivals, strict=True):
+        if arrival is None:
+            parts.append(None)
+            continue
+        sign = at.sign if arrival.flip is None else at.sign * arrival.flip
+        index = at.explanation * math.prod(state.sizes[number]) + arrival.unit
+        part = NodeArrays(index, sign, at.mass)
+        if arrival.here is None:
+            lost[:] = 0
+        else:
+            part = part.where(arrival.here)
+            lost[arrival.here] = 0
+        parts.append(part)
+    return parts, np.bincount(at.explanation, lost, len(state.owner))
+
+
+def _best_branch(
+    call: TracedCall, branches: Branches, nodes: NodeArrays, state: State, constants: Sequence
+) -> tuple:
+    """As Viterbi does at a join: the best branch takes it all, even if it contributes nothing."""
+    at = _located(call, nodes, state)
+    made = state.sizes[call.call.outputs[call.position]]
+    place = unravel(at.unit, made)
+    units = [broadcast_back(place, state.sizes[number]) for number in call.call.inputs]
+    values = []
+    for number, unit in zip(call.call.inputs, units, strict=True):
+        array = state.arrays[number]
+        values.append(array.reshape(len(array), -1)[at.image, unit])
+    best = np.argmax(np.stack([np.asarray(p) for p in branches.parts(at.sign, values)]), axis=0)
+    flips = branches.flips(values) if branches.flips else [None] * len(units)
+    arrivals = [
+        Arrival(unit, flip, best == branch)
+        for branch, (unit, flip) in enumerate(zip(units, flips, strict=True))
+    ]
+    return _arrived(call, at, arrivals, state)
+
+
+def _located(call: TracedCall, nodes: NodeArrays, state: State) -> Places:
+    size = math.prod(state.sizes[call.call.outputs[call.position]])
+    return locate(nodes, size, state.owner)
+
+
+def _sum(layer: Sum, call: TracedCall, limits: Limits) -> Native | None:
+    kernel = _KERNELS.get(type(layer))
+    if kernel is None or len(call.followed_inputs) != 1:
+        return None
+    followed = call.followed.index(True)
+    if _origin(layer.source) is not call.inputs[followed]:
+        return None
+    number = call.call.inputs[followed]
+    biased = limits.include_bias and layer.bias is not None
+    constants = [*kernel.weights(layer), *([layer.bias] if biased else [])]
+    made = call.call.outputs[call.position]
+
+    def take(nodes: NodeArrays, state: State, constants: Sequence[np.ndarray]) -> tuple:
+        weights = constants[0] if kernel.weighs else None
+        bias = constants[-1] if biased else None
+        source = state.arrays[number]
+        at = _located(call, nodes, state)
+        found = kernel.take(layer, limits, at, source, weights, bias, state.sizes[made])
+        explanation, unit, sign, mass, ended = found
+        index = explanation * math.prod(source.shape[1:]) + unit
+        lost = np.bincount(at.explanation, ended, len(state.owner))
+        return call.among_inputs([NodeArrays(index, sign, mass)]), lost
+
+    return Native(constants, [number], take)
+
+
+def _origin(tensor: tf.Tensor) -> tf.Tensor:
+    """The tensor itself, or the one that it has been reshaped or cast from."""
+    while tensor.op.type in ("Cast", "Reshape"):
+        tensor = tensor.op.inputs[0]
+    return tensor
+
+
+class _Kernel(NamedTuple):
+    """What takes the step through one kind of sum.
+
+    Attributes:
+        weights: The sum's weights as the kernel wants them: one tensor or none.
+        take: The kernel's call.
+    """
+
+    weights: Callable[[Any], list[tf.Tensor]]
+    take: Callable[..., list[np.ndarray]]
+    weighs: bool = True
+
+
+def _dense(layer, limits, at, source, weights, bias, made) -> list[np.ndarray]:
+    rows = source.reshape(-1, weights.shape[1])
+    return kernels.dense(at, rows, weights, bias, len(rows) // len(source), limits.top_n)
+
+
+def _convolution(layer, limits, at, source, weights, bias, made) -> list[np.ndarray]:
+    geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
+    flat = source.reshape(len(source), -1, source.shape[-1])
+    counts = limits.channels, limits.positions
+    return kernels.convolution(at, flat, weights, bias, geometry, *counts)
+
+
+def _along_windows(limit: str, layer, limits, at, source, weights, bias, made) -> list[np.ndarray]:
+    geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
+    flat = source.reshape(len(source), -1, source.shape[-1])
+    return kernels.along_windows(at, flat, weights, bias, geometry, getattr(limits, limit))
+
+
+def _by_tap(layer: DepthwiseSum) -> list[tf.Tensor]:
+    return [tf.reshape(layer.kernel, [-1, layer.kernel.shape[-2] * layer.kernel.shape[-1]])]
+
+
+_KERNELS = {
+    DenseSum: _Kernel(lambda layer: [layer.weight_rows], _dense),
+    ConvolutionSum: _Kernel(lambda layer: [layer.weight_rows], _convolution),
+    TransposedSum: _Kernel(lambda layer: [layer.weight_rows], _convolution),
+    DepthwiseSum: _Kernel(_by_tap, partial(_along_windows, "positions")),
+    MeanSum: _Kernel(lambda layer: [], partial(_along_windows, "top_n"), False),
+}
+
+
+@cache
+def _geometry(slide: Slide | None, read: tuple[int, ...], made: tuple[int, ...]) -> Geometry:
+    """The windows of a layer, from its input's and its output's spatial sizes.
+
+    Args:
+        slide: How they slide; None for one that sees everything.
+    """
+    if slide is None:
+        slide, made = Slide(read, read, (1,) * len(read), "valid"), (1,) * len(read)
+    steps = np.indices(slide.size).reshape(len(slide.size), -1).T
+    slid, over = (read, made) if slide.transposed else (made, read)
+    before = []
+    for axis, (size, stride, spread) in enumerate(
+        zip(slide.size, slide.strides, slide.dilation, strict=True)
+    ):
+        reach = (size - 1) * spread
+        missing = (slid[axis] - 1) * stride + reach + 1 - over[axis]
+        paddings = {"valid": 0, "same": max(missing, 0) // 2, "causal": reach}
+        before.append(paddings[slide.padding])
+    offsets = np.ascontiguousarray(steps * slide.dilation - before)
+    sizes = (np.array(n, np.int64) for n in (read, made, slide.strides))
+    return Geometry(*sizes, offsets.astype(np.int64), slide.transposed)
