@@ -75,10 +75,15 @@ class Watch:
         # One call reads them all in a tenth of the time that single reads take.
         read = tf.function(lambda: [raw_tensor(v) for v in variables], autograph=False)
         self._read = read.get_concrete_function() if variables else list
+        self.renew()
+
+    def renew(self) -> None:
+        """From now on tells whether any has changed since now."""
         self._held = self._read()
         self._addresses = list(map(_address, self._held))
 
     def changed(self) -> bool:
+        """Whether any has."""
         return list(map(_address, self._read())) != self._addresses
 
 

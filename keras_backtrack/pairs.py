@@ -69,10 +69,10 @@ def start_pairs(
     """Takes differences of two units of the output back to where they are single nodes.
 
     Args:
-        graph, tensors, owner, rules: As for `walk_back`.
+        graph, tensors, owner, rules: As for `step_back`, of the whole graph.
         unit: (E,) int64, the unit of the output each explanation asks about.
         versus: (E,) int64, the one it is told from.
-        limits: As for `walk_back`; None for all paths.
+        limits: How many contributions are kept; None for all paths.
     """
     return _Walk(graph, tensors, owner, limits, rules).back(unit, versus)
 

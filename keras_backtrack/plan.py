@@ -66,24 +66,25 @@ class Plan:
             return constants
 
         self._constants = tf.function(trace, autograph=False).get_concrete_function()
-        self._arrays = [np.asarray(tensor) for tensor in self._constants()]
-        self._watch = self._watching()
         self.steps = [
             step or _traced_step(graph, *place, rules, limits)
             for step, place in zip(native, places, strict=True)
         ]
         self.reads = sorted({graph.output}.union(*(step.reads for step in self.steps)))
+        # Steps by TensorFlow have added to the layouts.
+        self._watch = Watch([*rules.layouts.variables, *self._constants.graph.variables])
+        self._arrays = self._computed()
 
     def constants(self) -> list[np.ndarray]:
         """What steps read besides activations, as the model's weights are now."""
         if self._watch.changed():
             self._rules.layouts.refresh()
-            self._watch = self._watching()
-            self._arrays = [np.asarray(tensor) for tensor in self._constants()]
+            self._arrays = self._computed()
+            self._watch.renew()
         return self._arrays
 
-    def _watching(self) -> Watch:
-        return Watch([*self._rules.layouts.variables, *self._constants.graph.variables])
+    def _computed(self) -> list[np.ndarray]:
+        return [np.asarray(tensor) for tensor in self._constants()]
 
 
 def _native_step(
@@ -113,13 +114,7 @@ def _placeholder(spec: tf.TensorSpec) -> tf.Tensor:
     return tf.compat.v1.placeholder(spec.dtype, [None, *spec.shape[1:]])
 
 
-def _traced_step(
-    graph: Graph,
-    call: Call,
-    position: int,
-    rules: Rules,
-    limits: Limits,
-) -> Step:
+def _traced_step(graph: Graph, call: Call, position: int, rules: Rules, limits: Limits) -> Step:
     """A step by TensorFlow."""
     follows = followed(graph, call)
     numbers = list(dict.fromkeys([*call.inputs, call.outputs[position]]))
@@ -140,7 +135,6 @@ def _traced_step(
     concrete = step.get_concrete_function()
     given = concrete.graph.inputs[: len(numbers)]
     reads = [n for n, tensor in zip(numbers, given, strict=True) if tensor.consumers()]
-
     unread = [tf.zeros([size or 0 for size in spec.shape], spec.dtype) for spec in specs]
 
     def take(found: NodeArrays, state: State):

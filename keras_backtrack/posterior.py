@@ -58,7 +58,8 @@ def spread_back(
     """Spreads decisions over all paths back through the graph.
 
     Args:
-        graph, tensors, owner, roots, rules: As for `walk_back`.
+        graph, tensors, owner, rules: As for `step_back`, of the whole graph.
+        roots: The nodes to start from, by tensor number.
         wanted: Numbers of the tensors whose maps are kept.
     """
     tensors = _a_row_each(graph, tensors, owner)

@@ -1,4 +1,8 @@
-"""The walk from the output back to the input: which contributions are followed, for all rules."""
+"""Steps of a walk that TensorFlow takes: which contributions are followed, for all rules.
+
+The common ones are taken in machine code (`steps.py`). This is for all others, for walks through
+the cells of recurrent layers, and to take single steps again.
+"""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -30,27 +34,6 @@ from .sharing import shared
 from .step import Limits, follow_sum, locate, per_explanation
 
 
-def walk_back(
-    graph: Graph,
-    tensors: dict[int, tf.Tensor],
-    owner: tf.Tensor,
-    roots: dict[int, Nodes],
-    limits: Limits,
-    rules: Rules,
-) -> Walked:
-    """Walks decisions back through the graph to its inputs.
-
-    Args:
-        graph: The calls.
-        tensors: Activation of every tensor of the graph, by number.
-        owner: (E,) int64, which row of the batch each explanation is about.
-        roots: The nodes to start from, by tensor number, in ascending order of index.
-        limits: How many contributions are kept.
-        rules: Which rule serves which call.
-    """
-    return _Walk(tensors, owner, limits, rules).back(graph, roots)
-
-
 def step_back(
     graph: Graph,
     call: Call,
@@ -64,9 +47,13 @@ def step_back(
     """Takes a single step of a walk, without merging what arrives.
 
     Args:
-        graph, tensors, owner, limits, rules: As for `walk_back`.
-        call, position: The call, and which of its outputs the nodes are at.
+        graph: The calls.
+        call, position: One of them, and which of its outputs the nodes are at.
+        tensors: Activation of every tensor of the call, by number.
         nodes: Nodes there, in ascending order of index.
+        owner: (E,) int64, which row of the batch each explanation is about.
+        limits: How many contributions are kept.
+        rules: Which rule serves which call.
 
     Returns:
         The nodes in each input of the call, None for inputs that are not followed; and the (E,)
@@ -79,7 +66,7 @@ def step_back(
 
 @dataclass(frozen=True)
 class _Walk:
-    """What stays the same along a walk: the arguments of `walk_back`."""
+    """What stays the same along a walk: the arguments of `step_back`."""
 
     tensors: dict[int, tf.Tensor]
     owner: tf.Tensor
@@ -93,19 +80,13 @@ class _Walk:
         # only.
         settled = set(roots)
         held, lost = {}, tf.zeros_like(self.owner, tf.float32)
-        last = next(iter(roots.values())).index
         for call in reversed(graph.calls):
             for position, output in enumerate(call.outputs):
                 if output not in arriving:
                     continue
                 held[output] = nodes = _merged(arriving.pop(output), output in settled)
                 traced = self.rules.trace(graph, call, position, self.tensors)
-                # A rule may look at what the layer read or lay its weights out. It does so while
-                # the walk is still at the call above: before that it would slow the network, later
-                # it is late.
-                with tf.control_dependencies([last]):
-                    contributions = self.rules.ask(traced)
-                last = nodes.index
+                contributions = self.rules.ask(traced)
                 if isinstance(contributions, Same):
                     settled.add(call.inputs[traced.of])
                 parts, ended = self._follow(contributions, traced, nodes)

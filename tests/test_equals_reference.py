@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from networks import assert_equals_reference, images, layers, networks, other_rank_networks
 from sequence_networks import sequence_networks
 
-from keras_backtrack import sharing
 from keras_backtrack.compat import keras
 from keras_backtrack.step import Limits
 
