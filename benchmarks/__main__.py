@@ -7,7 +7,17 @@ import click
 
 from .profiles import INSTRUCTION_SETS, PROFILES, hold
 
-COMMANDS = ("compare", "cost", "growth", "regions", "saliency", "settings", "support", "truth")
+COMMANDS = (
+    "compare",
+    "cost",
+    "growth",
+    "peers",
+    "regions",
+    "saliency",
+    "settings",
+    "support",
+    "truth",
+)
 
 
 class _Commands(click.Group):

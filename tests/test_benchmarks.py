@@ -10,7 +10,16 @@ import tensorflow as tf
 from click.testing import CliRunner
 from networks import layers
 
-from benchmarks import cases, compare, cost, growth, profiles, support
+from benchmarks import (
+    beside_peers,
+    cases,
+    compare,
+    contenders,
+    cost,
+    growth,
+    profiles,
+    support,
+)
 from benchmarks.__main__ import main
 from benchmarks.timing import alternate, summary
 from keras_backtrack.compat import keras
@@ -41,6 +50,35 @@ def test_cost_of_a_network(monkeypatch, tmp_path):
     forward = min(row["compiled"]["median"], row["predict_on_batch"]["median"])
     assert np.isclose(row["ratio"], row["explain"]["median"] / forward, rtol=0.01)
     assert row["loops_seconds"] >= 0
+
+
+def test_beside_peers(monkeypatch, tmp_path):
+    """All that run are timed, and what breaks says why."""
+    image = keras.Input((8, 8, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
+    model = keras.Model(image, layers.Dense(5, activation="softmax")(x))
+
+    def broken(subject):
+        raise AttributeError("no such thing\nand more")
+
+    def wants_a_mean(subject):
+        raise contenders.DoesNotApply("needs a global average")
+
+    methods = {"ours": contenders.ours(), "peer": broken, "other": wants_a_mean}
+    monkeypatch.setattr(beside_peers, "CONTENDERS", methods)
+    monkeypatch.setattr(beside_peers, "build", lambda case: model)
+    path = tmp_path / "peers.json"
+    arguments = ["peers", "--size", "32", "--rounds", "3", "--out", str(path)]
+    monkeypatch.setattr(beside_peers, "images", lambda case: np.ones((1, 8, 8, 3), np.float32))
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0 and "ours" in result.output
+    rows = {row["method"]: row for row in json.loads(path.read_text())["rows"]}
+    forward, own = rows["forward pass"], rows["ours"]
+    expected = own["milliseconds"]["median"] / forward["milliseconds"]["median"]
+    assert forward["ratio"] == 1 and np.isclose(own["ratio"], expected, rtol=0.01)
+    assert rows["peer"]["error"] == "AttributeError: no such thing"
+    assert rows["other"]["error"] == "does not apply: it needs a global average"
+    assert CliRunner().invoke(main, ["peers", "--network", "AlexNet"]).exit_code == 2
 
 
 def record(forward, explain):
