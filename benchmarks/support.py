@@ -28,14 +28,19 @@ def names() -> list[str]:
     ]
 
 
-def measure(name: str, rounds: int) -> dict:
+def measure(name: str, size: int | None, rounds: int) -> dict:
     """Explains one picture of noise with a network of random weights.
+
+    Args:
+        name: Of the network.
+        size: Side of the picture; None for the smallest that the network takes.
+        rounds: How often explaining and the forward pass are timed.
 
     Returns:
         The row of the result file: the input size, whether it works and all mass is accounted for,
         nodes at the input, explain ÷ forward, seconds of the first call; or the error.
     """
-    model, size = build(name)
+    model, size = build(name, size)
     x = np.random.default_rng(1).uniform(0, 255, (1, size, size, 3)).astype(np.float32)
     row = {"network": name, "size": size, "layers": len(model.layers)}
     try:
@@ -60,9 +65,9 @@ def measure(name: str, rounds: int) -> dict:
     }
 
 
-def build(name: str) -> tuple[keras.Model, int]:
-    """A network at the smallest size it takes, random weights that keep activations in range."""
-    for size in _SIZES:
+def build(name: str, size: int | None) -> tuple[keras.Model, int]:
+    """A network and its size; random weights that keep activations in range."""
+    for size in _SIZES if size is None else (size,):
         try:
             shape = (size, size, 3)
             model = getattr(keras.applications, name)(weights=None, input_shape=shape)
@@ -90,8 +95,9 @@ def table(records: Iterable[dict]) -> str:
     parts = [
         "# Networks of keras.applications\n\n"
         "Written by `python -m benchmarks support`: random weights, one picture of noise at the "
-        "smallest size a network takes, default settings. *ratio* is explain ÷ compiled forward "
-        "pass, medians of turns; at these small sizes it is the walk's fixed cost that shows.\n"
+        "smallest size a network takes, one of each family also at 224; default settings. *ratio* "
+        "is explain ÷ compiled forward pass, medians of turns; at the smallest sizes it is the "
+        "walk's fixed cost that shows.\n"
     ]
     for record in records:
         packages = record["host"]["packages"]
@@ -119,11 +125,21 @@ def _line(row: dict) -> str:
     )
 
 
+def read_rows(folder: Path) -> dict[tuple[str, int], dict]:
+    """The rows that there are for this version of Keras, by network and size."""
+    path = _file(folder)
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    return {(row["network"], row["size"]): row for row in rows}
+
+
 def write(record: dict, folder: Path) -> None:
-    """Writes a version's results and the page about all versions."""
-    version = record["host"]["packages"]["keras"].split(".")[0]
-    text = json.dumps(record, indent=1) + "\n"
-    (folder / f"support-keras-{version}.json").write_text(text, encoding="utf-8")
+    """Writes this version's results and the page about all versions."""
+    record["rows"].sort(key=lambda row: (row["network"], row["size"]))
+    _file(folder).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     paths = sorted(folder.glob("support-keras-*.json"), reverse=True)
     records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     (folder / "SUPPORT.md").write_text(table(records), encoding="utf-8")
+
+
+def _file(folder: Path) -> Path:
+    return folder / f"support-keras-{keras.__version__.split('.')[0]}.json"

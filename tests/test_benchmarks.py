@@ -136,7 +136,7 @@ def test_holding_to_another_host():
 
 
 def test_support_table(monkeypatch, tmp_path):
-    def build(name):
+    def build(name, size):
         image = keras.Input((8, 8, 3))
         x = layers.Conv2D(4, 3, activation="relu")(image)
         x = layers.Lambda(lambda x: tf.sort(x))(x) if name == "Odd" else x
@@ -146,8 +146,12 @@ def test_support_table(monkeypatch, tmp_path):
     arguments = ["support", "Plain", "Odd", "--rounds", "3", "--out", str(tmp_path)]
     assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
     (path,) = tmp_path.glob("support-keras-*.json")
-    plain, odd = json.loads(path.read_text())["rows"]
+    odd, plain = json.loads(path.read_text())["rows"]
     assert plain["works"] and plain["nodes"] > 0 and plain["ratio"] > 0
     assert not odd["works"] and "UnsupportedLayerError" in odd["error"]
     page = (tmp_path / "SUPPORT.md").read_text()
     assert f"Keras {keras.__version__}" in page and "| Plain | 8 | yes |" in page
+    # Others' results stay.
+    arguments = ["support", "Odd", "--out", str(tmp_path)]
+    assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
+    assert [row["network"] for row in json.loads(path.read_text())["rows"]] == ["Odd", "Plain"]
