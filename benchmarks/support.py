@@ -65,15 +65,16 @@ def measure(name: str, size: int | None, rounds: int) -> dict:
     }
 
 
-def build(name: str, size: int | None) -> tuple[keras.Model, int]:
+def build(name: str, wanted: int | None) -> tuple[keras.Model, int]:
     """A network and its size; random weights that keep activations in range."""
-    for size in _SIZES if size is None else (size,):
+    sizes = _SIZES if wanted is None else (wanted,)
+    for size in sizes:
         try:
             shape = (size, size, 3)
             model = getattr(keras.applications, name)(weights=None, input_shape=shape)
             break
         except ValueError:
-            if size == _SIZES[-1]:
+            if size == sizes[-1]:
                 raise
     rng = np.random.default_rng(0)
     for weight in model.weights:

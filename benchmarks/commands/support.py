@@ -36,7 +36,6 @@ def command(
         support.forget()
         # Written after each network: all of them take an hour.
         rows[name, row["size"]] = row
-        record = results.record(
-            "support", held, rounds=rounds, networks=known, rows=list(rows.values())
-        )
+        fields = {"rounds": rounds, "networks": known, "rows": list(rows.values())}
+        record = results.record("support", held, **fields)
         support.write(record, out)
