@@ -13,6 +13,7 @@ COMMANDS = (
     "growth",
     "peers",
     "regions",
+    "run",
     "saliency",
     "settings",
     "support",
