@@ -73,8 +73,7 @@ def against_arrays(images: Path, rounds: int, model: str) -> dict:
     """
     settings, network = Settings(model=model), load_network(model)
     paths, size = find_pictures(str(images)), settings.batch_size
-    batches = read_batches(paths, size, network.frame, network.size, usable_cpus())
-    x = network.preprocess(np.concatenate([batch.x for batch in batches]))
+    x = np.concatenate([batch.x for batch in read_batches(paths, size, network, usable_cpus())])
     explainer = BacktrackExplainer(network.model)
     engine = local.Engine(settings)
     with tempfile.TemporaryDirectory() as folder:
