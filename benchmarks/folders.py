@@ -1,12 +1,13 @@
 """Folders of pictures: how many of them `keras-backtrack run` explains in a second."""
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -110,22 +111,58 @@ def of_actors(images: Path, rounds: int, model: str, actors: int = 2) -> dict:
     found: dict[str, list[float]] = {several: [], one: []}
     for _ in range(rounds):
         for name, number in ((several, actors), (one, 1)):
-            engine = cluster.Engine(settings, actors=number, threads=1)
-            found[name].append(_steady_rate(engine, images, settings, 2 * number))
+            with tempfile.TemporaryDirectory() as folder:
+                output = Output(Path(folder) / "out", find_pictures(str(images)), settings)
+                output.begin()
+                with mock.patch.object(cluster, "Actor", _timed(Path(folder))):
+                    engine = cluster.Engine(settings, actors=number, threads=1)
+                    engine.run(output, output.missing(), lambda count: None)
+                found[name].append(steady_rate([*map(_read, Path(folder).glob("*.times"))]))
     return _compared({name: np.array(rates) for name, rates in found.items()}, several, one)
 
 
-def _steady_rate(engine: Any, images: Path, settings: Settings, skipped: int) -> float:
-    """Pictures a second, counted from when so many parts are done."""
-    done: list[tuple[float, int]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        output = Output(Path(folder), find_pictures(str(images)), settings)
-        output.begin()
-        engine.run(
-            output, output.missing(), lambda number: done.append((time.perf_counter(), number))
-        )
-    (begin, _), (end, _) = done[skipped - 1], done[-1]
-    return sum(number for _, number in done[skipped:]) / (end - begin)
+def _timed(folder: Path) -> type:
+    """An actor that writes down when it got done with how many pictures."""
+    from keras_backtrack.jobs import cluster
+
+    class Timed(cluster.Actor):
+        def __call__(self, item: dict) -> dict:
+            row = super().__call__(item)
+            with (folder / f"{os.getpid()}.times").open("a") as file:
+                file.write(f"{time.time()} {len(item['paths'])}\n")
+            return row
+
+    return Timed
+
+
+def _read(path: Path) -> list[tuple[float, int]]:
+    lines = (line.split() for line in path.read_text().splitlines())
+    return [(float(seconds), int(number)) for seconds, number in lines]
+
+
+def steady_rate(actors: list[list[tuple[float, int]]]) -> float:
+    """Pictures a second while all actors are at work.
+
+    Args:
+        actors: Of each the moments, in seconds, at which it got done with so many more pictures.
+            All have begun when each got done with its first, and end with the first to stop.
+
+    Raises:
+        ValueError: If some got done with nothing in between.
+    """
+    begin, end = max(times[0][0] for times in actors), min(times[-1][0] for times in actors)
+    total = 0.0
+    for times in actors:
+        (first, _), *rest = [(moment, n) for moment, n in times if begin <= moment <= end] or [
+            (0, 0)
+        ]
+        if not rest:
+            raise ValueError(
+                "There are too few pictures to keep all actors busy. Received: "
+                f"{sum(n for times in actors for _, n in times)} pictures."
+            )
+        total += sum(n for _, n in rest) / (rest[-1][0] - first)
+    return total
 
 
 def _compared(rates: dict[str, np.ndarray], first: str, second: str) -> dict:
