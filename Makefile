@@ -36,7 +36,7 @@ clean:
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP) -e ".[demo,test]"
+	.venv/bin/python $(PIP) -e ".[demo,ray,test]"
 	@mkdir -p out && touch $@
 
 .venv-itex/ready: pyproject.toml

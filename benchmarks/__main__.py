@@ -13,6 +13,7 @@ COMMANDS = (
     "growth",
     "peers",
     "regions",
+    "run",
     "saliency",
     "settings",
     "support",
@@ -37,9 +38,20 @@ class _Commands(click.Group):
 @click.option("--cores", type=click.IntRange(1), help="Use so many cores.")
 @click.option("--isa", type=click.Choice(INSTRUCTION_SETS), help="Widest instruction set.")
 @click.option("--onednn/--no-onednn", default=True, show_default=True, help="Use oneDNN.")
+@click.option(
+    "--itex/--no-itex",
+    default=True,
+    show_default=True,
+    help="Use Intel Extension for TensorFlow, where it is installed.",
+)
 @click.pass_context
 def main(
-    context: click.Context, profile: str | None, cores: int | None, isa: str | None, onednn: bool
+    context: click.Context,
+    profile: str | None,
+    cores: int | None,
+    isa: str | None,
+    onednn: bool,
+    itex: bool,
 ) -> None:
     """Measure keras_backtrack on this host.
 
@@ -49,7 +61,7 @@ def main(
     if context.resilient_parsing:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    held = hold(profile, cores, isa, onednn)
+    held = hold(profile, cores, isa, onednn, itex)
     for text in held.missing:
         click.echo(f"Not held: {text}.", err=True)
     context.obj = held

@@ -27,7 +27,7 @@ def describe() -> dict:
         "python": platform.python_version(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "onednn": runtime.onednn_is_on(),
-        "itex": plugin and plugin.stem.removeprefix("libitex_"),
+        "itex": plugin.stem.removeprefix("libitex_") if runtime.itex_is_on() else None,
         "threads": {
             "intra_op": tf.config.threading.get_intra_op_parallelism_threads() or "all",
             "inter_op": tf.config.threading.get_inter_op_parallelism_threads() or "all",

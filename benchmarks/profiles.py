@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 from typing import NamedTuple
 
+from keras_backtrack import runtime
 from keras_backtrack.host import read_cpu
 
 
@@ -46,6 +47,7 @@ def hold(
     cores: int | None = None,
     isa: str | None = None,
     onednn: bool = True,
+    itex: bool = True,
 ) -> Held:
     """Holds this process, and those it starts, to fewer cores and narrower instructions.
 
@@ -55,7 +57,8 @@ def hold(
         profile: A name of `PROFILES`; None to hold to nothing but what follows.
         cores: At most so many cores, one thread on each.
         isa: The widest instruction set of oneDNN's kernels and of compiled ones.
-        onednn: Whether TensorFlow may use oneDNN at all.
+        onednn: Whether TensorFlow may use oneDNN of its own.
+        itex: Whether Intel Extension for TensorFlow, where it is installed, optimises graphs.
 
     Raises:
         ValueError: If there is no such instruction set.
@@ -87,6 +90,10 @@ def hold(
         else:
             missing.append("compiled kernels: TensorFlow before 2.16 has no such setting")
     os.environ.update({k: v for k, v in settings.items() if k.isupper() and isinstance(v, str)})
+    if not itex and runtime.itex_plugin():
+        settings["itex"] = "off"
+        missing.append("ITEX is off in this process, not in those that it starts")
+        runtime.configure(itex=False)  # Imports TensorFlow: all else is set by now.
     return Held(settings, missing)
 
 

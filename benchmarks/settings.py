@@ -1,4 +1,4 @@
-"""What threads, instruction sets and oneDNN bring on this host."""
+"""What threads, instruction sets, oneDNN and ITEX bring on this host."""
 
 import json
 import subprocess
@@ -6,16 +6,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+from keras_backtrack import runtime
+
 from .compare import speed_ups
 
-# What is taken away, as options of the command line; the contender with nothing taken away is
-# measured beside each.
-TAKEN = {
-    "one core": ["--cores", "1"],
-    "AVX2": ["--isa", "AVX2"],
-    "SSE4.1": ["--isa", "SSE41"],
-    "no oneDNN": ["--no-onednn"],
-}
+_TAKEN = {"one core": ["--cores", "1"], "AVX2": ["--isa", "AVX2"], "SSE4.1": ["--isa", "SSE41"]}
+_STOCK = {"no oneDNN": ["--no-onednn"]}
+# ITEX has a oneDNN of its own, which goes with it.
+_ITEX = {"no ITEX": ["--no-itex"], "nor oneDNN": ["--no-itex", "--no-onednn"]}
+
+
+def taken() -> dict[str, list[str]]:
+    """What is taken away here, as options of the command line, by name.
+
+    This host with nothing taken away is measured beside each.
+    """
+    return {**_TAKEN, **(_ITEX if runtime.itex_plugin() else _STOCK)}
 
 
 def measure(repeats: int, rounds: int) -> dict[str, list[dict]]:
@@ -26,13 +32,13 @@ def measure(repeats: int, rounds: int) -> dict[str, list[dict]]:
         rounds: Rounds of each run.
 
     Returns:
-        For each of `TAKEN`, how many times as fast this host is without it: forward and explain,
+        For each of `taken()`, how many times as fast this host is without it: forward and explain,
         one entry for each repeat.
     """
-    found: dict[str, list[dict]] = {name: [] for name in TAKEN}
+    found: dict[str, list[dict]] = {name: [] for name in taken()}
     for _ in range(repeats):
         best = _run([], rounds)
-        for name, options in TAKEN.items():
+        for name, options in taken().items():
             (row,) = speed_ups(_run(options, rounds), best)
             found[name].append({key: row[key][1] for key in ("forward", "explain")})
     return found

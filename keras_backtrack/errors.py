@@ -2,7 +2,7 @@
 
 
 class UnsupportedModelError(TypeError):
-    """The model as a whole cannot be opened up into layer calls."""
+    """The model as a whole cannot be opened up into layer calls, or cannot run on this host."""
 
 
 class UnsupportedLayerError(NotImplementedError):

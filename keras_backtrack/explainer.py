@@ -22,7 +22,7 @@ from .prepared import Prepared
 from .reading import read_graph
 from .rules import Rules
 from .run import Kept, Roots, Run
-from .runtime import warn_without_onednn
+from .runtime import check_bfloat16, warn_without_onednn
 from .step import Limits
 from .targets import check_pairs, check_same_for_all, check_targets, highest
 
@@ -64,7 +64,8 @@ class BacktrackExplainer:
     Raises:
         TypeError: If `model` is no Keras model.
         UnsupportedModelError: If it is subclassed and its `call` cannot be recorded; by `explain`
-            if the recording answers otherwise than the model.
+            if the recording answers otherwise than the model. If it would run in bfloat16 under
+            Intel Extension for TensorFlow on a CPU without AVX512, where the process would die.
         UnsupportedLayerError: If layers have no rule; all of them are listed.
         ValueError: If it is not built, has no such output, a limit is no positive int, or
             there is no such method.
@@ -108,6 +109,7 @@ class BacktrackExplainer:
 
     def _read(self) -> None:
         self._graph = graph = read_graph(self.model, self._output)
+        check_bfloat16(any(spec.dtype == tf.bfloat16 for spec in graph.specs.values()))
         rules = Rules(self._fallback)
         rules.check(graph)
         self._watch = Watch(graph.derived_from)

@@ -10,6 +10,7 @@ from scipy import ndimage
 SIGMAS = {"viterbi": 0.07, "posterior": 0.03}
 THRESHOLDS = {"viterbi": 0.15, "posterior": 0.2}
 _SMALLEST_BOX = 0.05  # of the mass in pixels
+_FEW = 200  # Points for which drawing each is faster than filtering the whole map.
 
 
 def unique_points(points: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -41,9 +42,13 @@ def attention(
     Returns:
         (height, width) float32 in [0, 1], all 0 where there is no pixel.
     """
+    sigma = _checked(SIGMAS["viterbi"] * max(height, width) if sigma is None else sigma)
+    if len(points) <= _FEW:
+        down, across = _around(points[:, 0], height, sigma), _around(points[:, 1], width, sigma)
+        weighted = (mass[:, None] * down).astype(np.float32)
+        return _scaled(np.einsum("pi,pj->ij", weighted, across))
     density = np.zeros((height, width), np.float32)
     np.add.at(density, tuple(points.T), mass)
-    sigma = SIGMAS["viterbi"] * max(height, width) if sigma is None else sigma
     return _smoothed(density, sigma)
 
 
@@ -66,11 +71,25 @@ def attention_of_grid(grid: np.ndarray, height: int, width: int, sigma: float) -
 
 
 def _smoothed(density: np.ndarray, sigma: float) -> np.ndarray:
-    if not (np.isfinite(sigma) and sigma > 0):
-        raise ValueError(f"`sigma` must be a number of pixels above 0. Received: {sigma!r}.")
-    density = ndimage.gaussian_filter(density, sigma, mode="constant")
+    return _scaled(ndimage.gaussian_filter(density, _checked(sigma), mode="constant"))
+
+
+def _around(places: np.ndarray, length: int, sigma: float) -> np.ndarray:
+    """A Gaussian around each place on an axis, cut off where SciPy's is: (P, length) float32."""
+    away = np.abs(np.arange(length) - places[:, None])
+    values = np.exp(-0.5 * np.square(away / sigma))
+    return np.where(away > int(4 * sigma + 0.5), 0, values).astype(np.float32)
+
+
+def _scaled(density: np.ndarray) -> np.ndarray:
     largest = density.max()
     return density / largest if largest > 0 else density
+
+
+def _checked(sigma: float) -> float:
+    if not (np.isfinite(sigma) and sigma > 0):
+        raise ValueError(f"`sigma` must be a number of pixels above 0. Received: {sigma!r}.")
+    return sigma
 
 
 def saliency(attention: np.ndarray, threshold: float) -> np.ndarray:

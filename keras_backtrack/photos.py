@@ -90,7 +90,7 @@ class Frame:
         image = Image.fromarray(photo).resize(
             self.network[::-1], Image.Resampling.BICUBIC, box=(left, top, right, bottom)
         )
-        return np.asarray(image, np.float32)
+        return np.asarray(image).astype(np.float32)
 
     def points(self, points: np.ndarray) -> np.ndarray:
         """(P, 2) rows of the network's input to the photo's pixels under their centres."""

@@ -13,9 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from .errors import UnsupportedModelError
 from .host import Cpu, read_cpu
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_ITEX_BFLOAT16 = "ITEX_AUTO_MIXED_PRECISION"
 
 # `IsMklEnabled` in tensorflow/core/util/port.cc: on Linux x86, oneDNN is on by default with these.
 _TURNS_ONEDNN_ON = {
@@ -101,6 +103,46 @@ def warn_without_onednn() -> None:
             f"first. To leave it off without this warning, set {ONEDNN}=0.",
             stacklevel=3,
         )
+
+
+def check_bfloat16(is_used: bool) -> None:
+    """Refuses what would end the process: bfloat16 under ITEX on a CPU without AVX512.
+
+    Args:
+        is_used: Whether the model computes in bfloat16. If not, ITEX itself may have been told to.
+
+    Raises:
+        UnsupportedModelError: If it would.
+    """
+    if not itex_is_on() or not (is_used or _itex_makes_bfloat16()):
+        return
+    cpu = read_cpu()
+    if not cpu.instruction_sets["AVX512"]:
+        what = "a model that computes in bfloat16" if is_used else "auto mixed precision"
+        raise UnsupportedModelError(
+            "Intel Extension for TensorFlow computes in bfloat16 only where the CPU has AVX512; "
+            "here the process would die. Compute in float32, or call "
+            "`keras_backtrack.runtime.configure(itex=False)` first. "
+            f"Received: {what}, on {cpu.model}."
+        )
+
+
+def itex_is_on() -> bool:
+    """Whether ITEX optimises this process's graphs. Imports TensorFlow where ITEX is installed."""
+    if not itex_plugin():
+        return False
+    import tensorflow as tf
+
+    options = tf.config.optimizer.get_experimental_options()
+    return options.get("use_plugin_optimizers", True)
+
+
+def _itex_makes_bfloat16() -> bool:
+    """Whether ITEX was told, one way or the other, to turn float32 into bfloat16."""
+    if os.environ.get(_ITEX_BFLOAT16, "").lower() in ("1", "true"):
+        return True
+    itex = sys.modules.get("intel_extension_for_tensorflow")
+    return itex is not None and itex.get_config().graph_options.auto_mixed_precision == itex.ON
 
 
 def configure(

@@ -144,6 +144,43 @@ def test_what_torque_is_told(torque, tmp_path):
     ]
 
 
+def run_step(script, tmp_path, nodes, **variables):
+    """Runs a step on a node of so many NUMA nodes; gives what was started, and the exit code."""
+    folder, calls = tmp_path / "bin", tmp_path / "calls"
+    folder.mkdir(exist_ok=True)
+    calls.write_text("")
+    written = {
+        # A job may be given fewer of them than there are.
+        "numactl": 'case "$1" in --hardware) echo "available: 2 nodes (0-1)";; '
+        f'-N) [ "$2" -lt {nodes} ];; *) PINNED="$1 $2" "${{@:3}}";; esac',
+        "python": f'echo "${{PINNED:-free}}: $*" >> {calls}\n[[ "$*" != *{nodes + 2}/4* ]]',
+    }
+    for name, text in written.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+        (folder / name).chmod(0o755)
+    given = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHON": "python"}
+    given |= {**variables, "OUT": str(tmp_path / "out")}
+    done = subprocess.run(["bash", f"devcloud/{script}"], cwd=_PROJECT, env=given)
+    return sorted(calls.read_text().splitlines()), done.returncode
+
+
+def test_a_process_for_each_numa_node(tmp_path):
+    out = tmp_path / "out"
+    task = {"STEP": "explain", "IMAGES": "photos", "TASKS": "2", "SLURM_ARRAY_TASK_ID": "2"}
+    run = f"-m keras_backtrack run --images photos --out {out} --shard"
+    # Shard 4/4 of the second process fails, which the job must say.
+    assert run_step("explain-array.sh", tmp_path, 2, **task) == (
+        [f"--cpunodebind=0 --membind=0: {run} 2/4", f"--cpunodebind=1 --membind=1: {run} 4/4"],
+        1,
+    )
+    assert run_step("explain-array.sh", tmp_path, 1, **task) == ([f"free: {run} 2/2"], 0)
+    bench = f"-m benchmarks cost --no-loops --out {out}/i7.json"
+    assert run_step("bench.sh", tmp_path, 2, STEP="first") == (
+        [f"--cpunodebind=0 --membind=0: {bench}"],
+        0,
+    )
+
+
 @pytest.mark.slow
 def test_a_ray_cluster_of_the_nodes_of_a_job(slurm, tmp_path, rng):
     pytest.importorskip("ray", reason="needs the extra 'ray'")

@@ -106,6 +106,16 @@ def test_no_pixels_make_an_empty_map():
     assert maps.boxes(maps.saliency(attention, 0.5), *nothing).shape == (0, 4)
 
 
+@pytest.mark.parametrize("sigma", [0.3, 2.0, 15.0])
+def test_few_points_and_many_make_the_same_map(sigma, rng, monkeypatch):
+    points, mass = rng.integers(0, [40, 60], (30, 2)), rng.uniform(size=30).astype(np.float32)
+    few = maps.attention(points, mass, 40, 60, sigma)
+    monkeypatch.setattr(maps, "_FEW", 0)
+    many = maps.attention(points, mass, 40, 60, sigma)
+    assert few.dtype == many.dtype == np.float32 and few.max() == 1
+    np.testing.assert_allclose(few, many, atol=2e-6)
+
+
 def test_register_rule_serves_a_class_and_its_subclasses():
     class ChannelScale(layers.Layer):
         def build(self, shape):

@@ -56,7 +56,7 @@ def test_ray_gives_what_the_local_engine_gives_though_an_actor_is_killed(tmp_pat
 
 
 @pytest.mark.slow
-def test_errors_of_a_cluster(tmp_path, rng):
+def test_errors_of_a_cluster(tmp_path, rng, monkeypatch):
     pytest.importorskip("ray", reason="needs the extra 'ray'")
     model = small_network(tmp_path / "model.keras")
     photos = folder_of(tmp_path / "photos", 2, rng)
@@ -64,7 +64,13 @@ def test_errors_of_a_cluster(tmp_path, rng):
     assert "There is no network of this name" in run(*given, "--model", "vgg61", code=1)
     assert not (tmp_path / "out").exists()
     given += ["--model", model]
-    said = run(*given, "--actors", 1000, code=1)
-    assert "CPUs. Received: 1000 actors" in said
+    said = run(*given, "--actors", 1000, "--threads", 2, code=1)
+    assert "CPUs. Received: 1000 actors of 2 CPUs each." in said
     said = run(*given, "--address", "127.0.0.1:1", code=1)
     assert "The Ray cluster failed" in said and "'127.0.0.1:1'" in said
+    # A cluster that was killed leaves its address behind.
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
+    assert "nobody answers at 127.0.0.1:1" in run(*given, "--address", "auto", code=1)

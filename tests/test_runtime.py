@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from keras_backtrack import runtime
+from keras_backtrack import UnsupportedModelError, runtime
 from keras_backtrack.cli import main
 from keras_backtrack.cli.doctor import report
 from keras_backtrack.host import read_cpu
@@ -122,7 +122,7 @@ def python(code, **environ):
 
 def test_configure_comes_first_or_says_so():
     code = """
-from keras_backtrack import runtime
+from keras_backtrack import UnsupportedModelError, runtime
 runtime.configure(threads=1, onednn=True)
 import tensorflow as tf
 print(runtime.onednn_is_on(), tf.config.threading.get_intra_op_parallelism_threads())
@@ -148,6 +148,31 @@ def test_configure_refuses(threads):
     if not runtime.itex_plugin():
         with pytest.raises(ValueError, match="is not installed"):
             runtime.configure(itex=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "itex", "is_refused"),
+    [
+        ("gold-6128", True, False),
+        ("sapphire-rapids", True, False),
+        ("i7-8700k", True, True),
+        ("epyc-7763", True, True),
+        ("i7-8700k", False, False),
+    ],
+)
+def test_bfloat16_under_itex_needs_avx512(name, itex, is_refused, monkeypatch):
+    monkeypatch.delenv("ITEX_AUTO_MIXED_PRECISION", raising=False)
+    monkeypatch.setattr(runtime, "read_cpu", lambda: host(name))
+    monkeypatch.setattr(runtime, "itex_is_on", lambda: itex)
+    runtime.check_bfloat16(is_used=False)
+    if not is_refused:
+        runtime.check_bfloat16(is_used=True)
+        return
+    with pytest.raises(UnsupportedModelError, match="computes in bfloat16, on (Intel|AMD)"):
+        runtime.check_bfloat16(is_used=True)
+    monkeypatch.setenv("ITEX_AUTO_MIXED_PRECISION", "1")
+    with pytest.raises(UnsupportedModelError, match="Received: auto mixed precision"):
+        runtime.check_bfloat16(is_used=False)
 
 
 def test_warns_once_where_onednn_is_off(monkeypatch):

@@ -56,7 +56,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
     help="Do only every N-th part, from the I-th on, beside others that do the rest.",
 )
 @click.option(
-    "--threads", type=click.IntRange(1), help="CPUs to use, with the engine 'local'. [all]"
+    "--threads", type=click.IntRange(1), help="CPUs to use; with Ray, of each actor. [all]"
 )
 @click.option(
     "--engine",
@@ -81,8 +81,6 @@ def run(images, out, shard, threads, engine, address, actors, name, weights, **r
     """
     if engine == "local" and (address or actors):
         raise click.UsageError("--address and --actors go with --engine ray.")
-    if engine == "ray" and threads:
-        raise click.UsageError("--threads goes with --engine local; see --actors.")
     try:
         # These import TensorFlow, which takes seconds that --help need not wait for.
         from ..jobs.job import run as run_job
@@ -92,7 +90,7 @@ def run(images, out, shard, threads, engine, address, actors, name, weights, **r
         if engine == "ray":
             from ..jobs.cluster import Engine
 
-            made = partial(Engine, address=address, actors=actors)
+            made = partial(Engine, address=address, actors=actors, threads=threads)
         else:
             if threads:
                 runtime.configure(threads=threads)

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -36,19 +37,25 @@ class Engine:
     Args:
         settings: What is done to every picture.
         address: Of the cluster; None for one that is made on this machine, for as long as it takes.
-        actors: How many; by default one for every four CPUs of the cluster.
+        actors: How many; by default as many as the CPUs of the cluster allow.
+        threads: CPUs of each; by default an equal share of all, or four where that is open, too.
 
     Raises:
         ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.
     """
 
     def __init__(
-        self, settings: Settings, address: str | None = None, actors: int | None = None
+        self,
+        settings: Settings,
+        address: str | None = None,
+        actors: int | None = None,
+        threads: int | None = None,
     ) -> None:
         Worker(settings)  # What is wrong is told better here than by an actor.
         self._settings = settings
         self._address = address
         self._actors = actors
+        self._threads = threads
 
     def run(self, output: Output, parts: Sequence[int], done: Callable[[int], None]) -> None:
         """Does the parts; the arguments are those of `local.Engine.run`.
@@ -60,7 +67,7 @@ class Engine:
         try:
             _knock(self._address)
             ray.init(
-                self._address,
+                self._address or "local",  # None would be the last one started here, dead or not.
                 runtime_env={"env_vars": environ},
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -100,21 +107,33 @@ class Engine:
     def _share(self) -> tuple[int, int]:
         """How many actors, and the CPUs of each, as many as fit into the machines."""
         cpus = [int(n["Resources"].get("CPU", 0)) for n in ray.nodes() if n["Alive"]]
-        actors = self._actors or max(sum(cpus) // _CPUS_OF_AN_ACTOR, 1)
-        for threads in range(max(cpus), 0, -1):
+        actors = self._actors or max(sum(cpus) // (self._threads or _CPUS_OF_AN_ACTOR), 1)
+        for threads in [self._threads] if self._threads else range(max(cpus), 0, -1):
             if sum(count // threads for count in cpus) >= actors:
                 return actors, threads
-        raise ResultsError(f"The cluster has {sum(cpus)} CPUs. Received: {actors} actors.")
+        raise ResultsError(
+            f"The machines of the cluster have {cpus} CPUs. Received: {actors} actors"
+            + (f" of {self._threads} CPUs each." if self._threads else ".")
+        )
 
 
 def _knock(address: str | None) -> None:
     """Raises an error where nobody listens: Ray itself would try for many minutes."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or _last_started()
     host, _, port = (address or "").rpartition(":")
     if port.isdigit() and "/" not in host:
         try:
             socket.create_connection((host, int(port)), timeout=10).close()
         except OSError as error:
-            raise ConnectionError(f"nobody answers there ({error})") from None
+            raise ConnectionError(f"nobody answers at {address} ({error})") from None
+
+
+def _last_started() -> str | None:
+    """Address of the last cluster that was started here, which Ray keeps though it be killed."""
+    folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    kept = Path(folder) / "ray" / "ray_current_cluster"
+    return kept.read_text().strip() if kept.exists() else None
 
 
 class Actor:

@@ -1,11 +1,12 @@
 """Pictures from files, read and cut for a network in parallel with its work."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
+from ..models import Network
 from ..photos import Frame, PhotoError, read_photo
 
 _AHEAD = 2  # batches
@@ -18,7 +19,7 @@ class Batch:
     Attributes:
         paths: Of those that could be read.
         frames: The part of each that the network sees.
-        x: What it sees of them, (N, h, w, 3) float32 in [0, 255].
+        x: What it sees of them, (N, h, w, 3) float32, preprocessed.
         failed: Paths of the others, each with the reason.
     """
 
@@ -32,27 +33,24 @@ class Batch:
 
 
 def read_batches(
-    paths: Sequence[str],
-    batch_size: int,
-    frame: Callable[[tuple[int, int], tuple[int, int]], Frame],
-    size: tuple[int, int],
-    threads: int,
+    paths: Sequence[str], batch_size: int, network: Network, threads: int
 ) -> Iterator[Batch]:
     """Reads pictures in their order, ahead of what is asked for.
 
     Args:
         paths: The files.
         batch_size: How many are read into a batch; those that cannot be read leave gaps.
-        frame: As `Network.frame`: from the sizes of a photo and of the network's input.
-        size: Height and width of the network's input.
+        network: What they are read for.
         threads: How many pictures are read at once.
     """
+    frame, size = network.frame, network.size
 
     def read(number: int) -> tuple[np.ndarray, np.ndarray, bytes]:
         try:
             photo = read_photo(paths[number])
             seen = frame(photo.shape[:2], size)
-            return seen.cut(photo), np.array(photo.shape[:2], np.int64), b""
+            x = network.preprocess(seen.cut(photo))
+            return x.astype(np.float32, copy=False), np.array(photo.shape[:2], np.int64), b""
         except PhotoError as error:
             reason = str(error).encode("utf-8", "backslashreplace")
             return np.zeros((*size, 3), np.float32), np.zeros(2, np.int64), reason
@@ -74,6 +72,6 @@ def read_batches(
         yield Batch(
             [name for name, fine in zip(names, good, strict=True) if fine],
             [frame((int(h), int(w)), size) for h, w in photos[good]],
-            x[good],
+            x if good.all() else x[good],
             [(name, r.decode()) for name, r in zip(names, reasons, strict=True) if r],
         )

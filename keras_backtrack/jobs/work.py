@@ -65,8 +65,8 @@ class Worker:
         Yields:
             For each batch the rows of explanations and of errors; together as many as pictures.
         """
-        network, size = self._network, self._settings.batch_size
-        batches = read_batches(paths, size, network.frame, network.size, self._threads)
+        size = self._settings.batch_size
+        batches = read_batches(paths, size, self._network, self._threads)
         # Tables are made while the network works on the next batch.
         with ThreadPoolExecutor(1) as pool:
             waiting = None
@@ -83,7 +83,7 @@ class Worker:
         count = len(batch.paths)
         if not count:
             return []
-        x = self._network.preprocess(batch.x)
+        x = batch.x
         explain = partial(self._explainer.explain, targets=self._target, batch_size=count)
         try:
             return [(slice(0, count), explain(x))]
