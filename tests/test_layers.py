@@ -53,7 +53,15 @@ def convolutional_lstm_over_signals():
     return keras.Model(film, layers.Dense(5)(layers.Flatten()(x)))
 
 
-NETWORKS = [augmented, additive_attention, convolutional_lstm, convolutional_lstm_over_signals]
+def divided():
+    """Where 0 is divided, as at dead units, the mass goes on all the same."""
+    image = keras.Input((4, 4, 2))
+    x = layers.ReLU()(image)
+    x = 2.0 - x / (1.0 + layers.ReLU()(layers.Conv2D(2, 3, padding="same")(image)))
+    return keras.Model(image, layers.Dense(5)(layers.Flatten()(x)))
+
+
+NETWORKS = [divided, augmented, additive_attention, convolutional_lstm, convolutional_lstm_over_signals]
 
 
 @pytest.mark.parametrize("limits", [Limits(3, 2, 2, False), None], ids=["best paths", "all paths"])

@@ -54,7 +54,8 @@ def divide(call: TracedCall) -> Same | Moves | Branches:
     """What is divided by is a constant factor, or the only thing that can be asked about."""
     if len(call.inputs) > 1:
         return Branches(
-            lambda sign, values: [tf.abs(values[0]), tf.zeros_like(values[1])],
+            # Not the numbers themselves: of 0 / b, too, it is what is divided that counts.
+            lambda sign, values: [tf.ones_like(values[0]), tf.zeros_like(values[1])],
             lambda values: [flip_of(values[1])] * 2,
         )
     constant = _constant(call)
