@@ -1,6 +1,5 @@
 """Holding this host to what another one has, before TensorFlow starts."""
 
-import importlib.metadata
 import os
 from typing import NamedTuple
 
@@ -22,10 +21,15 @@ PROFILES = {
     "xeon-gold-6128": Profile("Xeon Gold 6128: 6 cores, AVX512", 6, "AVX512_CORE"),
 }
 
-# By oneDNN's names: what /proc/cpuinfo calls them, and XLA where that differs.
+# By oneDNN's names: what /proc/cpuinfo calls them.
 _FLAGS = {"SSE41": "sse4_1", "AVX": "avx", "AVX2": "avx2", "AVX512_CORE": "avx512f"}
-_XLA = {"SSE41": "SSE4_2", "AVX512_CORE": "AVX512"}
-
+# The walk's own kernels are compiled for a CPU that has no more than that.
+_CPUS = {
+    "SSE41": "nehalem",
+    "AVX": "sandybridge",
+    "AVX2": "haswell",
+    "AVX512_CORE": "skylake-avx512",
+}
 
 INSTRUCTION_SETS = list(_FLAGS)
 
@@ -56,7 +60,7 @@ def hold(
     Args:
         profile: A name of `PROFILES`; None to hold to nothing but what follows.
         cores: At most so many cores, one thread on each.
-        isa: The widest instruction set of oneDNN's kernels and of compiled ones.
+        isa: The widest instruction set of oneDNN's kernels and of the walk's.
         onednn: Whether TensorFlow may use oneDNN of its own.
         itex: Whether Intel Extension for TensorFlow, where it is installed, optimises graphs.
 
@@ -85,17 +89,11 @@ def hold(
         if _FLAGS[isa] not in read_cpu().flags:
             missing.append(f"{isa}: this host does not have it")
         settings["ONEDNN_MAX_CPU_ISA"] = isa
-        if _tensorflow() >= (2, 16):
-            settings["XLA_FLAGS"] = f"--xla_cpu_max_isa={_XLA.get(isa, isa)}"
-        else:
-            missing.append("compiled kernels: TensorFlow before 2.16 has no such setting")
+        if _FLAGS[isa] in read_cpu().flags:  # Or the kernels would not run here.
+            settings |= {"NUMBA_CPU_NAME": _CPUS[isa], "NUMBA_CPU_FEATURES": ""}
     os.environ.update({k: v for k, v in settings.items() if k.isupper() and isinstance(v, str)})
     if not itex and runtime.itex_plugin():
         settings["itex"] = "off"
         missing.append("ITEX is off in this process, not in those that it starts")
         runtime.configure(itex=False)  # Imports TensorFlow: all else is set by now.
     return Held(settings, missing)
-
-
-def _tensorflow() -> tuple[int, ...]:
-    return tuple(map(int, importlib.metadata.version("tensorflow").split(".")[:2]))

@@ -61,7 +61,13 @@ def divided():
     return keras.Model(image, layers.Dense(5)(layers.Flatten()(x)))
 
 
-NETWORKS = [divided, augmented, additive_attention, convolutional_lstm, convolutional_lstm_over_signals]
+NETWORKS = [
+    divided,
+    augmented,
+    additive_attention,
+    convolutional_lstm,
+    convolutional_lstm_over_signals,
+]
 
 
 @pytest.mark.parametrize("limits", [Limits(3, 2, 2, False), None], ids=["best paths", "all paths"])
