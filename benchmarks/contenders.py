@@ -87,6 +87,7 @@ OURS: dict[str, Contender] = {
     "viterbi (the paper's)": ours(),
     "viterbi, 3 channels, 3 positions": ours(channels=3, positions=3),
     "posterior": ours(method="posterior"),
+    "contrastive": ours(method="contrastive"),
 }
 CONTENDERS: dict[str, Contender] = {
     **OURS,

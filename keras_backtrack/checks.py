@@ -17,7 +17,7 @@ def check_limit(name: str, value: Any) -> int | None:
     )
 
 
-METHODS = ("viterbi", "posterior")
+METHODS = ("viterbi", "posterior", "contrastive")
 
 
 def check_method(method: Any, include_bias: bool) -> None:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from .contributions import At, LinearSum, Sum
 from .nodes import Nodes
-from .step import NO_LIMITS, Limits, in_chunks, split_mass
+from .step import NO_LIMITS, Limits, Shares, in_chunks, split_mass
 
 
 class Pairs(NamedTuple):
@@ -38,7 +38,7 @@ class Pairs(NamedTuple):
 
 
 def follow_difference(
-    limits: Limits | None, layer: Sum, pairs: Pairs, size: tf.Tensor
+    limits: Limits | None, layer: Sum, pairs: Pairs, size: tf.Tensor, against: bool = False
 ) -> tuple[Nodes, tf.Tensor]:
     """Follows differences from the output of a sum to single units of its input.
 
@@ -49,6 +49,8 @@ def follow_difference(
         layer: The sum.
         pairs: Differences of its output's units.
         size: Units in one row of the output.
+        against: Whether negative contributions are followed as well, with mass below 0. Only where
+            all paths are.
 
     Returns:
         The nodes at the input, not merged, and the (M,) mass that ended.
@@ -59,12 +61,16 @@ def follow_difference(
     def step(first: tf.Tensor, last: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
         own = Pairs(*(field[first:last] for field in pairs))
         weight, value = _difference(layer, own, size, kept.include_bias)
-        if limits is None or layer.member_limit is None:
+        if against:
+            parent, unit, mass, ended = split_both_ways(own.mass, value)
+        elif limits is None or layer.member_limit is None:
             chosen = split_mass(own.mass, value, getattr(kept, layer.group_limit))
             parent, unit, mass, ended = chosen
         else:
             parent, unit, mass, ended = _by_channel(layer, kept, own.mass, value)
         negative = tf.gather_nd(weight, tf.stack([parent, unit], axis=1)) < 0
+        # What speaks against is asked the other way round: why it is so high, or low.
+        negative = tf.math.logical_xor(negative, mass < 0)
         index = tf.gather(own.explanation, parent) * read + unit
         return Nodes(index, 1.0 - 2.0 * tf.cast(negative, tf.float32), mass), ended
 
@@ -112,6 +118,20 @@ def sums_of(layer: LinearSum, pairs: Pairs) -> tf.Tensor:
 
 def _bias_of(layer: LinearSum, unit: tf.Tensor) -> tf.Tensor:
     return tf.gather(layer.bias, unit % tf.size(layer.bias, tf.int64))
+
+
+def split_both_ways(mass: tf.Tensor, value: tf.Tensor) -> Shares:
+    """Splits mass among all contributions in proportion, those against with mass below 0.
+
+    The larger side gets the whole mass. Arguments as for `split_mass`.
+    """
+    sides = tf.reduce_sum(tf.nn.relu(value), axis=1), tf.reduce_sum(tf.nn.relu(-value), axis=1)
+    place = tf.where(value != 0)
+    parent, choice = place[:, 0], place[:, 1]
+    portion = tf.gather_nd(value, place) / tf.gather(tf.maximum(*sides), parent)
+    return Shares(
+        parent, choice, tf.gather(mass, parent) * portion, tf.where(sides[0] > 0, 0.0, mass)
+    )
 
 
 def _difference(

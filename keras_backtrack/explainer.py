@@ -110,7 +110,7 @@ class BacktrackExplainer:
     def _read(self) -> None:
         self._graph = graph = read_graph(self.model, self._output)
         check_bfloat16(any(spec.dtype == tf.bfloat16 for spec in graph.specs.values()))
-        rules = Rules(self._fallback)
+        rules = Rules(self._fallback, against=self.method == "contrastive")
         rules.check(graph)
         self._watch = Watch(graph.derived_from)
         numbers = {name: number for number, name in graph.names.items()}

@@ -230,5 +230,5 @@ def spread_loop(
     units = tf.cast(_units(loop.sequence), tf.int32)
     read = [tf.reshape(tf.transpose(mass.stack(), [1, 0, 2]), [-1, units]) for mass in found]
     # Whether anybody was asked why it is low is known for all steps only now.
-    low = tf.cond(tf.reduce_any(read[1] > 0), lambda: read[1], lambda: read[1][:0])
+    low = tf.cond(tf.reduce_any(read[1] != 0), lambda: read[1], lambda: read[1][:0])
     return call.among_inputs([Maps(read[0], low), *states]), lost

@@ -11,7 +11,8 @@ from .sharing import shared
 
 class Maps(NamedTuple):
     """The mass in every unit of a tensor, (E, units) float32, for units that are asked why they are
-    high and why they are low. A map has no rows at all where it would hold zeros only.
+    high and why they are low. A map has no rows at all where it would hold zeros only. Mass below 0
+    speaks against the decision.
     """
 
     high: tf.Tensor
@@ -19,7 +20,7 @@ class Maps(NamedTuple):
 
 
 def as_nodes(maps: Maps) -> Nodes:
-    """All units with mass, those asked why they are high before the others."""
+    """All units with mass above 0, those asked why they are high before the others."""
 
     def of(mass: tf.Tensor, sign: float) -> Nodes:
         mass = tf.reshape(mass, [-1])
@@ -39,7 +40,7 @@ def as_maps(nodes: Nodes, explanations: tf.Tensor, units: tf.Tensor) -> Maps:
         return tf.reshape(found, [-1, units])
 
     low = put(-1.0)
-    return Maps(put(1.0), tf.cond(tf.reduce_any(low > 0), lambda: low, lambda: low[:0]))
+    return Maps(put(1.0), tf.cond(tf.reduce_any(low != 0), lambda: low, lambda: low[:0]))
 
 
 def nothing(tensor: tf.Tensor) -> tf.Tensor:
@@ -101,6 +102,33 @@ def portion_of(mass: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
     """What a unit gives for each unit of contribution; `total` is their sum, 0 but for rounding
     where there are none."""
     return tf.math.divide_no_nan(mass, tf.nn.relu(total))
+
+
+def net(maps: Maps) -> Maps:
+    """What is left where more speaks for the decision than against it."""
+    return Maps(*map(tf.nn.relu, maps))
+
+
+def has_places(tensor: tf.Tensor) -> bool:
+    """Whether a tensor is a map of several places, or a volume of them."""
+    return tensor.shape.rank > 3 and any(size != 1 for size in tensor.shape[1:-1])
+
+
+def above_average(maps: Maps, tensor: tf.Tensor) -> Maps:
+    """Compares the balance at each place of a tensor with the mean over places.
+
+    What a place is above or below the mean goes on through what speaks for the decision there.
+    """
+    *places, channels = dims(tensor)
+    both = tf.stack([maps.high, full(maps.low, maps.high)])
+    both = tf.reshape(both, [2, -1, product(places), channels])
+    balance = tf.reduce_sum(both, axis=[0, 3], keepdims=True)
+    balance -= tf.reduce_mean(balance, axis=2, keepdims=True)
+    favours = tf.nn.relu(both)
+    total = tf.reduce_sum(favours, axis=[0, 3], keepdims=True)
+    both = favours * tf.math.divide_no_nan(balance, total)
+    high, low = (tf.reshape(mass, tf.shape(maps.high)) for mass in tf.unstack(both))
+    return Maps(high, tf.cond(is_empty(maps.low), lambda: tf.identity(maps.low), lambda: low))
 
 
 def all_mass(maps: Maps) -> tf.Tensor:

@@ -48,7 +48,8 @@ class Parted(NamedTuple):
         nodes: By tensor number, the nodes to walk on from.
         passed: By tensor number, the units of the pairs that came by, each with half of the mass.
         logits: (E, 2) float32, the two values behind the output's activation.
-        lost: (E,) float32, mass that ended.
+        lost: (E,) float32, mass that ended; 0 where what speaks against is followed, since it is
+            known only in the end how much is left.
     """
 
     nodes: dict[int, Nodes]
@@ -74,7 +75,30 @@ def start_pairs(
         versus: (E,) int64, the one it is told from.
         limits: How many contributions are kept; None for all paths.
     """
-    return _Walk(graph, tensors, owner, limits, rules).back(unit, versus)
+    mass = tf.ones_like(owner, tf.float32)
+    explanation = tf.range(tf.size(owner, tf.int64))
+    sign = tf.stack([mass, -mass], axis=1)
+    pairs = Pairs(explanation, owner, tf.stack([unit, versus], axis=1), sign, mass)
+    return _Walk(graph, tensors, owner, limits, rules).back(pairs)
+
+
+def start_alone(
+    graph: Graph, tensors: dict[int, tf.Tensor], owner: tf.Tensor, roots: Nodes, rules: Rules
+) -> Parted:
+    """Takes single units of the output back to where what speaks for and against them is weighed.
+
+    Each is a difference from nothing, and goes the way of one.
+
+    Args:
+        graph, tensors, owner, rules: As for `walk_back`.
+        roots: Nodes at the output.
+    """
+    size = tf.cast(product(dims(tensors[graph.output])), tf.int64)
+    explanation, unit = roots.index // size, roots.index % size
+    sign = tf.stack([roots.sign, tf.zeros_like(roots.sign)], axis=1)
+    image = tf.gather(owner, explanation)
+    pairs = Pairs(explanation, image, tf.stack([unit, unit], axis=1), sign, roots.mass)
+    return _Walk(graph, tensors, owner, None, rules).back(pairs)
 
 
 @dataclass(frozen=True)
@@ -87,15 +111,12 @@ class _Walk:
     limits: Limits | None
     rules: Rules
 
-    def back(self, unit: tf.Tensor, versus: tf.Tensor) -> Parted:
-        mass = tf.ones_like(self.owner, tf.float32)
-        explanation = tf.range(tf.size(self.owner, tf.int64))
-        both = tf.stack([unit, versus], axis=1)
+    def back(self, start: Pairs) -> Parted:
         arriving = defaultdict(list)
         output = self.graph.output
-        sign = tf.stack([mass, -mass], axis=1)
-        arriving[output].append(Pairs(explanation, self.owner, both, sign, mass))
-        found, passed, lost, logits = defaultdict(list), {}, tf.zeros_like(mass), None
+        arriving[output].append(start)
+        lost = tf.zeros_like(self.owner, tf.float32)
+        found, passed, logits = defaultdict(list), {}, None
         for call in reversed(self.graph.calls):
             for position, number in enumerate(call.outputs):
                 if number not in arriving:
@@ -121,8 +142,14 @@ class _Walk:
                 pairs = _joined(arriving[number])
                 found[number].append(_singles(pairs, self.tensors[number]))
         if logits is None:
-            logits = value_at(self.tensors[output], self.owner[:, None], both)
+            logits = value_at(self.tensors[output], start.image[:, None], start.unit)
+        if self._against:
+            lost = tf.zeros_like(lost)
         return Parted({n: merge(parts) for n, parts in found.items()}, passed, logits, lost)
+
+    @property
+    def _against(self) -> bool:
+        return self.limits is None and self.rules.against
 
     def _follow(
         self, contributions: Contributions, call: TracedCall, pairs: Pairs
@@ -134,7 +161,7 @@ class _Walk:
         if isinstance(contributions, Product):
             pairs = pairs._replace(mass=pairs.mass / len(contributions.sums))
             steps = [
-                follow_difference(self.limits, factor, pairs, size) for factor in contributions.sums
+                self._follow_difference(factor, pairs, size) for factor in contributions.sums
             ]
             parts, ended = [part for part, _ in steps], sum(ended for _, ended in steps)
             return call.among_inputs(parts), self._by_explanation(ended, pairs)
@@ -143,7 +170,7 @@ class _Walk:
                 part, ended = follow_places(self.limits, contributions, pairs, size)
                 parts = [part]
             else:
-                part, ended = follow_difference(self.limits, contributions, pairs, size)
+                part, ended = self._follow_difference(contributions, pairs, size)
                 parts = cut(part, [product(dims(tensor)) for tensor in call.followed_inputs])
             return call.among_inputs(parts), self._by_explanation(ended, pairs)
         if isinstance(contributions, Moves):
@@ -151,6 +178,9 @@ class _Walk:
         else:
             parts, ended = self._through_branches(contributions, call, pairs)
         return parts, self._by_explanation(ended, pairs)
+
+    def _follow_difference(self, layer: Sum, pairs: Pairs, size: tf.Tensor) -> tuple:
+        return follow_difference(self.limits, layer, pairs, size, self._against)
 
     def _by_explanation(self, mass: tf.Tensor, pairs: Pairs) -> tf.Tensor:
         return tf.math.unsorted_segment_sum(mass, pairs.explanation, tf.size(self.owner))

@@ -312,29 +312,42 @@ def images(model, count: int, seed: int, exact: bool) -> list[np.ndarray]:
 
 
 def run(
-    model, x: list[np.ndarray], targets: np.ndarray, limits: Limits | None, versus=None
+    model,
+    x: list[np.ndarray],
+    targets: np.ndarray,
+    limits: Limits | None,
+    versus=None,
+    against: bool = False,
 ) -> tuple[Run, dict]:
     """The fast path with all activations; targets are (N, K), limits None for all paths."""
     graph = read_graph(model)
+    rules = Rules(against=against)
     if limits is None:
-        program = AllPaths(graph, Rules(), list(graph.names), keep_activations=True)
+        program = AllPaths(graph, rules, list(graph.names), keep_activations=True)
     else:
-        program = BestPaths(graph, Rules(), limits, keep_activations=True)
+        program = BestPaths(graph, rules, limits, keep_activations=True)
     owner = np.repeat(np.arange(len(x[0])), targets.shape[1])
     versus = None if versus is None else versus.reshape(-1)
     return program(x, owner, Roots(np.arange(len(owner)), targets.reshape(-1), versus)), graph
 
 
 def assert_equals_reference(
-    model, x, targets: np.ndarray, limits: Limits | None, versus: np.ndarray | None = None
+    model,
+    x,
+    targets: np.ndarray,
+    limits: Limits | None,
+    versus: np.ndarray | None = None,
+    against: bool = False,
 ) -> None:
     """Node for node at every layer, masses within 1e-5, on the activations the fast path had.
 
-    Where `versus` is given, (N, K) as the targets, each is told from that.
+    Where `versus` is given, (N, K) as the targets, each is told from that. With `against`, for all
+    paths, what speaks against is taken off.
     """
     settings = reference.ALL_PATHS if limits is None else reference.Limits(*limits)
+    settings = reference.CONTRASTIVE if against else settings
     x = x if isinstance(x, list) else [x]
-    result, graph = run(model, x, targets, limits, versus)
+    result, graph = run(model, x, targets, limits, versus, against)
     for row, image in enumerate(np.repeat(np.arange(len(x[0])), targets.shape[1])):
         # What has no row for each image is the same for all.
         activations = {n: a[image if len(a) > 1 else 0] for n, a in result.activations.items()}
@@ -347,7 +360,12 @@ def assert_equals_reference(
             expected = want.nodes.get(name, {})
             if limits is None:
                 # Split often enough, mass gets too small for float32.
-                got, expected = ({n: m for n, m in d.items() if m > 1e-30} for d in (got, expected))
+                least = 5e-6 if against else 1e-30
+                got, expected = ({n: m for n, m in d.items() if m > least} for d in (got, expected))
+            if against:
+                # What rounding leaves of two equal masses.
+                got = {n: got.get(n, 0.0) for n in {*got, *expected}}
+                expected = {n: expected.get(n, 0.0) for n in got}
             differ = {n: (got.get(n), expected.get(n)) for n in set(got) ^ set(expected)}
             assert not differ, f"nodes at {name}, (got, expected): {differ}"
             for node, mass in expected.items():

@@ -21,10 +21,12 @@ from .pairs import start_pair
 from .step import READ, Limits, Memory
 from .walk import walk
 
-__all__ = ["ALL_PATHS", "Limits", "Memory", "Reference", "backtrack"]
+__all__ = ["ALL_PATHS", "CONTRASTIVE", "Limits", "Memory", "Reference", "backtrack"]
 
 # The posterior: every positive contribution of every unit.
 ALL_PATHS = Limits(None, None, None, all_paths=True)
+# The same of what speaks for the decision, less that of what speaks against it.
+CONTRASTIVE = ALL_PATHS._replace(against=True)
 
 
 class Reference(NamedTuple):
@@ -66,13 +68,19 @@ def backtrack(
         activations = {number: np.asarray(tensor)[0] for number, tensor in tensors.items()}
     limits = limits or Limits()
     places = np.transpose(np.unravel_index(target, activations[graph.output].shape))
-    if isinstance(target, tuple):
-        pair = tuple((tuple(map(int, p)), s) for p, s in zip(places, (1, -1), strict=True))
+    if isinstance(target, tuple) or limits.against:
+        # Against nothing, where there is no other.
+        both = places if isinstance(target, tuple) else [places, places]
+        signs = (1, -1 if isinstance(target, tuple) else 0)
+        pair = tuple((tuple(map(int, p)), s) for p, s in zip(both, signs, strict=True))
         roots, passed, ended = start_pair(graph, activations, pair, limits)
     else:
         roots, passed, ended = {graph.output: {(tuple(map(int, places)), 1): 1.0}}, {}, 0.0
-    memory, lost = walk(graph, activations, roots, limits)
+    memory, lost = walk(graph, activations, roots, limits, limits.against)
     for number, nodes in passed.items():
         for node, mass in nodes.items():
             memory[number][node] += mass
+    if limits.against:
+        memory = {n: {node: m for node, m in held.items() if m > 0} for n, held in memory.items()}
+        lost, ended = 1 - sum(sum(memory.get(n, {}).values()) for n in graph.inputs), 0.0
     return Reference({graph.names[n]: dict(m) for n, m in memory.items() if m}, lost + ended)

@@ -104,6 +104,13 @@ def _difference(step: Step, weights, pair: Pair) -> tuple[list, float]:
             inside = {p: values[p] for p in places if p[-1] == channel}
             shares.update((p, portion * s) for p, s in _best(inside, limits.positions).items())
     children = [((place, asks(1, total[place])), share) for place, share in shares.items()]
+    if limits.against:
+        sides = [sum(max(s * v, 0.0) for v in values.values()) for s in (1, -1)]
+        children = [
+            ((p, asks(1 if value > 0 else -1, total[p])), float(value) / max(sides))
+            for p, value in values.items()
+            if value
+        ]
     return children, 1 - sum(shares.values())
 
 

@@ -16,7 +16,8 @@ Memory = dict[tuple[Place, int], float]
 class Limits(NamedTuple):
     """How many contributions are kept; None keeps all.
 
-    `all_paths` makes no choices at all, neither of channels nor of branches.
+    `all_paths` makes no choices at all, neither of channels nor of branches. `against` follows what
+    speaks against the decision as well, with mass below 0.
     """
 
     top_n: int | None = 20
@@ -24,6 +25,7 @@ class Limits(NamedTuple):
     positions: int | None = 1
     include_bias: bool = False
     all_paths: bool = False
+    against: bool = False
 
 
 class Child(NamedTuple):

@@ -11,7 +11,7 @@ from ..errors import UnsupportedLayerError
 from ..graph import Call, Graph
 from ..rules.gates import followed
 from . import contraction, joining, moving, recurrent, weighted
-from .step import Limits, Memory, Step
+from .step import Limits, Memory, Place, Step
 
 
 class Walked(NamedTuple):
@@ -22,7 +22,11 @@ class Walked(NamedTuple):
 
 
 def walk(
-    graph: Graph, activations: dict[int, np.ndarray], roots: dict[int, Memory], limits: Limits
+    graph: Graph,
+    activations: dict[int, np.ndarray],
+    roots: dict[int, Memory],
+    limits: Limits,
+    compare: bool = False,
 ) -> Walked:
     """Takes nodes at some tensors back to the graph's inputs.
 
@@ -31,12 +35,19 @@ def walk(
         activations: Every tensor's activation, without a batch axis.
         roots: Where to start, by tensor number.
         limits: How many contributions are kept.
+        compare: Whether to compare places, at the first map that everything comes through.
     """
     memory: dict[int, Memory] = defaultdict(lambda: defaultdict(float))
     memory.update((number, defaultdict(float, nodes)) for number, nodes in roots.items())
-    lost = 0.0
+    lost, open_ = 0.0, set(roots)
 
     for step, number in steps_back(graph, activations, limits):
+        if number in open_:
+            open_ = open_ - {number}
+            places = step.output.shape[:-1]
+            if compare and not open_ and len(places) > 1 and max(places) > 1:
+                memory[number], compare = _above_average(memory[number], places), False
+            open_ |= {step.call.inputs[i] for i in step.followed}
         if not memory[number]:
             continue
         rule = rule_for(step.call)
@@ -49,6 +60,20 @@ def walk(
                 arrived = memory[step.call.inputs[child.branch]]
                 arrived[child.place, child.sign] += mass * child.share
     return Walked(memory, lost)
+
+
+def _above_average(memory: Memory, places: Place) -> Memory:
+    """The balance at each place, less the mean; it goes on through what is above 0 there."""
+    balance, favours = defaultdict(float), defaultdict(float)
+    for (place, _), mass in memory.items():
+        balance[place[:-1]] += mass
+        favours[place[:-1]] += max(mass, 0.0)
+    mean = sum(balance.values()) / np.prod(places)
+    return {
+        (place, sign): mass * (balance[place[:-1]] - mean) / favours[place[:-1]]
+        for (place, sign), mass in memory.items()
+        if mass > 0
+    }
 
 
 def steps_back(

@@ -80,10 +80,12 @@ class Rules:
 
     Args:
         fallback: `"gradient"` to serve calls without a rule by their gradient; None to refuse them.
+        against: Whether what speaks against a decision is followed as well, where all paths are.
     """
 
-    def __init__(self, fallback: str | None = None) -> None:
+    def __init__(self, fallback: str | None = None, against: bool = False) -> None:
         self._fallback = fallback
+        self.against = against
         self.layouts = Layouts()
 
     def check(self, graph: Graph) -> None:
