@@ -49,13 +49,16 @@ class BacktrackExplainer:
             all of them at once, each unit's mass split in proportion over every positive
             contribution, and leaves the limits above unused. It costs three to four forward passes
             and shows whole objects where the best paths leave a few points. In a network of ReLUs
-            it is Excitation Backprop (Zhang et al., 2016).
+            it is Excitation Backprop (Zhang et al., 2016). `"contrastive"` follows all of them as
+            well, and what speaks against the decision with mass below 0: what is left in the
+            pixels is what speaks for this class rather than for any. `Explanation.lost` is the
+            rest, most of the mass as a rule.
         include_bias: Whether the bias is added to every product before the test for a positive
             contribution, as Algorithms 1 and 2 print. By default a bias is no input's doing.
         output: Name or index of the output to explain; needed where a model has several.
         layers: Names of the layers that `Explanation.nodes` is wanted for, besides the input and
-            the last layer with a spatial output. Default: all for `"viterbi"`; none for
-            `"posterior"`, which puts mass on nearly every unit of a network.
+            the last layer with a spatial output. Default: all for `"viterbi"`; none for the
+            other methods, which put mass on nearly every unit of a network.
         fallback: `"gradient"` takes a layer without a rule as the linear function it is near its
             input: its contributions are its local gradient times its input, the `top_n` largest of
             them. That is exact for every linear layer, and slow, since it takes a gradient for each

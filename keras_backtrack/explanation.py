@@ -44,7 +44,7 @@ class Explanation:
         input: Name of the input that `pixels`, `mass` and all maps are about; `of` shows another.
         shape: Sizes of that input after the batch axis, such as (224, 224, 3).
         labels: Names of the classes, or None.
-        method: How paths were followed, `"viterbi"` or `"posterior"`.
+        method: How paths were followed, `"viterbi"`, `"posterior"` or `"contrastive"`.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class Explanation:
 
         Args:
             sigma: Standard deviation of the Gaussian around each pixel, in pixels of the input.
-                Default: 7 % of the longer side for `"viterbi"`, 3 % for `"posterior"`.
+                Default: 7 % of the longer side for `"viterbi"`, 3 % for the other methods.
             layer: Name of a layer with a spatial output, whose cells' mass is taken instead of the
                 pixels'. Mass that has spread over fewer layers is less scattered: with
                 `method="posterior"` a layer of 14 × 14 cells shows where objects are better than
@@ -275,8 +275,8 @@ class Explanation:
         """Salient regions: where the attention reaches a threshold (paper: IV-A, Fig. 3b).
 
         Args:
-            threshold: Between 0 and 1. Default: 0.15 for `"viterbi"`, 0.2 for `"posterior"`; with
-                `refine` 0.5.
+            threshold: Between 0 and 1. Default: 0.15 for `"viterbi"`, 0.2 for the other methods;
+                with `refine` 0.5.
             sigma, layer, refine, images: As for `attention`.
 
         Returns:

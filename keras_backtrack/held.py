@@ -111,7 +111,7 @@ class HeldNodes:
         name = self.graph.resolve(layer)
         if self._numbers[name] not in self._runs[0].nodes:
             raise ValueError(
-                "This explanation does not hold the nodes of that layer: with method='posterior' "
+                "This explanation does not hold the nodes of that layer: unless method='viterbi', "
                 "they are wanted by name, as in BacktrackExplainer(model, layers=[...]). "
                 f"Received: {layer!r}."
             )

@@ -160,9 +160,7 @@ class _Walk:
             return call.among_inputs([_through_same(contributions, pairs)]), 0.0
         if isinstance(contributions, Product):
             pairs = pairs._replace(mass=pairs.mass / len(contributions.sums))
-            steps = [
-                self._follow_difference(factor, pairs, size) for factor in contributions.sums
-            ]
+            steps = [self._follow_difference(factor, pairs, size) for factor in contributions.sums]
             parts, ended = [part for part, _ in steps], sum(ended for _, ended in steps)
             return call.among_inputs(parts), self._by_explanation(ended, pairs)
         if isinstance(contributions, Sum):

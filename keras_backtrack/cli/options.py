@@ -69,7 +69,8 @@ def _walk(channels: int, positions: int) -> list[Callable]:
             type=click.Choice(METHODS),
             default="viterbi",
             show_default=True,
-            help="Follow the best contributions (the paper's), or spread over all of them.",
+            help="Follow the best contributions (the paper's), all of them, or all less what "
+            "speaks against the class.",
         ),
         click.option(
             "--top-n",

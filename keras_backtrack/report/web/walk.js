@@ -95,7 +95,7 @@ class Walk {
       ? `${many(held.nodes, "node")} hold ${percent(held.mass)} of the decision. Output ${layer.shape.join(" × ") || "1"}.`
       : this.view.details.is_walk
         ? "The walk did not come through here."
-        : "The nodes of this layer were not kept: with method=\"posterior\" they are wanted by name, as in layers=[…].";
+        : "The nodes of this layer were not kept: unless method=\"viterbi\", they are wanted by name, as in layers=[…].";
     if (held.nodes && !this.isQuiet && !this.view.state.on.has("nodes")) this.view.toggle("nodes", true);
     this.showChannels(held);
     this.showList();
