@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import assert_equals_reference, images, layers, networks, randomise_all
+from networks import assert_equals_reference, images, layers, networks
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.compat import keras
@@ -29,7 +29,7 @@ def test_random_networks(examples, plain_graphs):
 
 
 def crosses():
-    """Upright lines on the left of a picture, level ones on the right; features of both see both."""
+    """Upright lines on the left, level ones on the right; every upper feature sees both."""
     image = keras.Input((24, 24, 1))
     x = layers.Conv2D(2, 3, padding="same", activation="relu", use_bias=False)(image)
     x = layers.Conv2D(2, 1, activation="relu", use_bias=False)(x)
