@@ -157,9 +157,9 @@ class BestPaths:
         Returns:
             The nodes at each tensor, and the (E,) mass that ended.
         """
-        arriving = defaultdict(list, {number: [nodes] for number, nodes in roots.items()})
+        arriving = defaultdict(list, {n: [ordered(nodes)] for n, nodes in roots.items()})
         # Tensors where nodes arrived as they were, so that they need no merging if they are the
-        # only.
+        # only ones.
         settled = set(roots)
         held, lost = {}, np.zeros(len(state.owner))
         for step in self._plan.steps:
@@ -216,7 +216,7 @@ class _Arrays(dict):
 
     def __missing__(self, number: int) -> np.ndarray:
         tensor = self._tensors[number]
-        if tensor.dtype != tf.float32:
+        if tensor.dtype is not tf.float32:
             tensor = tf.cast(tensor, tf.float32)
         array = np.asarray(tensor)
         self[number] = array
@@ -246,4 +246,4 @@ def _to_arrays(nodes: dict[int, Nodes]) -> dict[int, NodeArrays]:
 
 
 def _merged(parts: list[NodeArrays], settled: bool) -> NodeArrays:
-    return ordered(parts[0]) if settled and len(parts) == 1 else merge(parts)
+    return parts[0] if settled and len(parts) == 1 else merge(parts)

@@ -43,6 +43,11 @@ class Layouts:
         """The layers' variables that there are copies of."""
         return [kept.variable for kept in self._kept.values()]
 
+    @property
+    def copies(self) -> list[tf.Variable]:
+        """The copies of those."""
+        return [kept.copy for kept in self._kept.values()]
+
     def refresh(self) -> None:
         """Lays out again what has changed. To be called before the program runs."""
         for kept in self._kept.values():

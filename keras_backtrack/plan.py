@@ -6,7 +6,7 @@ function is traced.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -71,8 +71,10 @@ class Plan:
             for step, place in zip(native, places, strict=True)
         ]
         self.reads = sorted({graph.output}.union(*(step.reads for step in self.steps)))
-        # Steps by TensorFlow have added to the layouts.
-        self._watch = Watch([*rules.layouts.variables, *self._constants.graph.variables])
+        # Steps by TensorFlow have added to the layouts, whose copies change with the model alone.
+        copies = set(map(id, rules.layouts.copies))
+        read = [v for v in _variables_of(self._constants) if id(v) not in copies]
+        self._watch = Watch([*rules.layouts.variables, *read])
         self._arrays = self._computed()
 
     def constants(self) -> list[np.ndarray]:
@@ -85,6 +87,16 @@ class Plan:
 
     def _computed(self) -> list[np.ndarray]:
         return [np.asarray(tensor) for tensor in self._constants()]
+
+
+def _variables_of(function: Any) -> list[tf.Variable]:
+    """The variables that a function's outputs depend on, rather than all it has come across."""
+    reached, found = {tensor.op for tensor in function.outputs}, set()
+    while reached:
+        found |= reached
+        reached = {tensor.op for op in reached for tensor in op.inputs} - found
+    read = {id(outer) for outer, inner in function.graph.captures if inner.op in found}
+    return [variable for variable in function.graph.variables if id(variable.handle) in read]
 
 
 def _native_step(

@@ -151,8 +151,7 @@ def _best_branch(
     """As Viterbi does at a join: the best branch takes it all, even if it contributes nothing."""
     at = _located(call, nodes, state)
     made = state.sizes[call.call.outputs[call.position]]
-    place = unravel(at.unit, made)
-    units = [broadcast_back(place, state.sizes[number]) for number in call.call.inputs]
+    units = [_read_by(at.unit, made, state.sizes[number]) for number in call.call.inputs]
     values = []
     for number, unit in zip(call.call.inputs, units, strict=True):
         array = state.arrays[number]
@@ -164,6 +163,11 @@ def _best_branch(
         for branch, (unit, flip) in enumerate(zip(units, flips, strict=True))
     ]
     return _arrived(call, at, arrivals, state)
+
+
+def _read_by(unit: np.ndarray, made: tuple[int, ...], read: tuple[int, ...]) -> np.ndarray:
+    """From places in an output to those in an input that was broadcast to it."""
+    return unit if read == made else broadcast_back(unravel(unit, made), read)
 
 
 def _located(call: TracedCall, nodes: NodeArrays, state: State) -> Places:

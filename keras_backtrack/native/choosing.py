@@ -4,7 +4,7 @@ import numpy as np
 
 from .compiled import compiled
 
-_BLOCK = 64
+_GLANCE = 64  # values that are compared together
 
 
 @compiled
@@ -28,17 +28,23 @@ def choose(values, limit, place, kept):
                 place[count], kept[count] = j, values[j]
                 count += 1
         return count
-    bar = np.float32(0)
-    for start in range(0, values.size, _BLOCK):
+    return choose_more(values, 0, limit, place, kept, 0)
+
+
+@compiled
+def choose_more(values, start, limit, place, kept, count):
+    """Goes on choosing, among the values from place `start` on; `count` is how many there are."""
+    bar = kept[limit - 1] if count == limit else np.float32(0)
+    for first in range(0, values.size, _GLANCE):
         # A slice counts from 0, which spares a test of every index and lets this be vectorised.
-        block = values[start : start + _BLOCK]
-        above = 0
-        for j in range(block.size):
-            above |= block[j] > bar
+        few = values[first : first + _GLANCE]
+        above = np.int32(0)  # As wide as the values, or half as many are compared at once.
+        for j in range(few.size):
+            above = np.int32(above | np.int32(few[j] > bar))
         if not above:
             continue
-        for j in range(block.size):
-            value = block[j]
+        for j in range(few.size):
+            value = few[j]
             if value > bar:
                 if count < limit:
                     count += 1
@@ -46,7 +52,7 @@ def choose(values, limit, place, kept):
                 while i > 0 and kept[i - 1] < value:
                     kept[i], place[i] = kept[i - 1], place[i - 1]
                     i -= 1
-                kept[i], place[i] = value, start + j
+                kept[i], place[i] = value, start + first + j
                 if count == limit:
                     bar = kept[limit - 1]
     return count

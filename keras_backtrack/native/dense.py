@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from .choosing import choose, share
+from .choosing import choose, choose_more, share
 from .compiled import compiled, in_parts
 from .nodes import Places
+
+_BLOCK = 512  # products that are looked at together
 
 
 def dense(
@@ -49,17 +51,26 @@ def _dense(explanation, image, unit, sign, mass, source, weight_rows, bias, posi
     asked = np.empty(nodes * limit, np.float32)
     given = np.empty(nodes * limit, np.float32)
     ended = np.zeros(nodes, np.float32)
-    values = np.empty(features, np.float32)
+    all_of_them = limit >= features
+    # Block by block, so that products are looked at while they are in the cache.
+    step = features if all_of_them else _BLOCK
+    values = np.empty(step, np.float32)
     best, kept = np.empty(limit, np.int64), np.empty(limit, np.float32)
     found = 0
     for m in range(nodes):
         position, own = unit[m] // units, unit[m] % units
         inputs, weights = source[image[m] * positions + position], weight_rows[own]
-        for j in range(features):
-            values[j] = weights[j] * inputs[j] * sign[m]
-        if bias.size:
-            values += bias[own] * sign[m]
-        count = choose(values, limit, best, kept)
+        asks, added = sign[m], bias[own] * sign[m] if bias.size else np.float32(0)
+        count = 0
+        for start in range(0, features, step):
+            factors, reads = weights[start : start + step], inputs[start : start + step]
+            block = values[: factors.size]
+            for j in range(block.size):
+                block[j] = factors[j] * reads[j] * asks + added
+            if all_of_them:
+                count = choose(block, limit, best, kept)
+            else:
+                count = choose_more(block, start, limit, best, kept, count)
         if count == 0:
             ended[m] = mass[m]
         share(mass[m], kept, count)

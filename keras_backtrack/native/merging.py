@@ -23,12 +23,38 @@ def ordered(nodes: NodeArrays) -> NodeArrays:
 
 
 @compiled
+def _ascending(key):
+    """The order that sorts keys of 0 and above, equal ones as they came: a radix sort."""
+    bits = 8 if key.size < 4096 else 11
+    order, moved = np.arange(key.size), np.empty_like(key)
+    first = np.empty(2**bits, np.int64)
+    rest, shift = key.max() if key.size else 0, 0
+    while rest:
+        first[:] = 0
+        for k in key:
+            first[(k >> shift) & (first.size - 1)] += 1
+        start = 0
+        for digit in range(first.size):
+            count = first[digit]
+            first[digit] = start
+            start += count
+        for i in order:
+            digit = (key[i] >> shift) & (first.size - 1)
+            moved[first[digit]] = i
+            first[digit] += 1
+        order, moved = moved, order
+        rest >>= bits
+        shift += bits
+    return order
+
+
+@compiled
 def _merge(index, sign, mass):
     key = index * 2
     for i in range(index.size):
         if sign[i] < 0:
             key[i] += 1
-    order = np.argsort(key, kind="mergesort")
+    order = _ascending(key)
     distinct, total = np.empty_like(index), np.empty_like(mass)
     flips = np.empty_like(sign)
     count = 0
