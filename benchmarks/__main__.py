@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from typing import Any
 
 import click
 
@@ -24,6 +25,14 @@ COMMANDS = (
 class _Commands(click.Group):
     """Imports a command when it is called: TensorFlow reads its settings when it is imported."""
 
+    def invoke(self, context: click.Context) -> Any:
+        # The command is looked up, which imports it, before the group's own function is called.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        context.obj = held = hold(**context.params)
+        for text in held.missing:
+            click.echo(f"Not held: {text}.", err=True)
+        return super().invoke(context)
+
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -44,27 +53,12 @@ class _Commands(click.Group):
     show_default=True,
     help="Use Intel Extension for TensorFlow, where it is installed.",
 )
-@click.pass_context
-def main(
-    context: click.Context,
-    profile: str | None,
-    cores: int | None,
-    isa: str | None,
-    onednn: bool,
-    itex: bool,
-) -> None:
+def main(**held: Any) -> None:
     """Measure keras_backtrack on this host.
 
     What a profile, --cores and --isa could not hold this host to is printed and written beside
     the results.
     """
-    if context.resilient_parsing:
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    held = hold(profile, cores, isa, onednn, itex)
-    for text in held.missing:
-        click.echo(f"Not held: {text}.", err=True)
-    context.obj = held
 
 
 if __name__ == "__main__":
