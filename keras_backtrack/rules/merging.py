@@ -14,8 +14,7 @@ from ..contributions import (
     TracedCall,
     dims,
     flip_of,
-    ravel,
-    unravel,
+    product,
 )
 from .registry import register_rule
 
@@ -92,13 +91,14 @@ def concatenate(call: TracedCall) -> Moves:
     axis = axis - 1 if axis > 0 else axis % len(output)
 
     def to(at: At) -> list[Arrival]:
-        place = unravel(at.unit, output)
+        # Row by row of the axis and all that are behind it.
+        behind = product(output[axis + 1 :])
+        row, place = at.unit // (output[axis] * behind), at.unit % (output[axis] * behind)
         arrivals = []
         for tensor in call.inputs:
-            source = dims(tensor)
-            here = (place[axis] >= 0) & (place[axis] < source[axis])
-            arrivals.append(Arrival(ravel(place, source), here=here))
-            place[axis] = place[axis] - source[axis]
+            size = dims(tensor)[axis] * behind
+            arrivals.append(Arrival(row * size + place, here=(place >= 0) & (place < size)))
+            place = place - size
         return arrivals
 
     sizes = [size for tensor in (*call.inputs, call.output) for size in dims(tensor)]
