@@ -1,13 +1,14 @@
 """What an explanation costs beside other people's methods, on one network and picture."""
 
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from .cases import Case, build, images
-from .contenders import CHANCE, CONTENDERS, GAUSSIAN, DoesNotApply
+from .contenders import CHANCE, CONTENDERS, GAUSSIAN, Contender, DoesNotApply
 from .subject import Subject
 from .timing import alternate, summary
 
@@ -16,12 +17,19 @@ FORWARD = "forward pass"
 _SLOW, _ROUNDS_OF_SLOW = 5000, 3
 
 
-def measure(case: Case, rounds: int) -> list[dict[str, Any]]:
+def measure(
+    case: Case,
+    rounds: int,
+    methods: Mapping[str, Contender] = CONTENDERS,
+    say: Callable[[str], None] = print,
+) -> list[dict[str, Any]]:
     """Times all methods in turns.
 
     Args:
         case: Network, size and batch.
         rounds: How often each is timed; a method that takes seconds, three times.
+        methods: By name.
+        say: Told what a method's first call took, for some take minutes.
 
     Returns:
         A row for each method, the fastest first and those that break last: `method`,
@@ -33,12 +41,14 @@ def measure(case: Case, rounds: int) -> list[dict[str, Any]]:
     runs = {FORWARD: lambda: compiled(tf.constant(x)).numpy()}
     targets = runs[FORWARD]().argmax(axis=1)
     errors, slow = {}, set()
-    for name, contender in CONTENDERS.items():
+    for name, contender in methods.items():
         if name in (GAUSSIAN, CHANCE):
             continue
         try:
             explain = contender(subject)
+            begin = time.perf_counter()
             explain(x, targets)
+            say(f"{name}: first call {time.perf_counter() - begin:.1f} s")
             begin = time.perf_counter()
             explain(x, targets)
         except DoesNotApply as error:

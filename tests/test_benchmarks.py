@@ -66,7 +66,7 @@ def test_beside_peers(monkeypatch, tmp_path):
         raise contenders.DoesNotApply("needs a global average")
 
     methods = {"ours": contenders.ours(), "peer": broken, "other": wants_a_mean}
-    monkeypatch.setattr(beside_peers, "CONTENDERS", methods)
+    monkeypatch.setattr("benchmarks.commands.options.CONTENDERS", methods)
     monkeypatch.setattr(beside_peers, "build", lambda case: model)
     path = tmp_path / "peers.json"
     arguments = ["peers", "--size", "32", "--rounds", "3", "--out", str(path)]
@@ -80,6 +80,8 @@ def test_beside_peers(monkeypatch, tmp_path):
     assert rows["peer"]["error"] == "AttributeError: no such thing"
     assert rows["other"]["error"] == "does not apply: it needs a global average"
     assert CliRunner().invoke(main, ["peers", "--network", "AlexNet"]).exit_code == 2
+    result = CliRunner().invoke(main, [*arguments, "--method", "ours"], catch_exceptions=False)
+    assert "ours" in result.output and "no such thing" not in result.output
 
 
 def record(forward, explain):

@@ -9,6 +9,14 @@ from .. import networks
 from ..contenders import CONTENDERS, Contender
 from ..subject import Subject
 
+method_option = click.option(
+    "--method",
+    "wanted",
+    multiple=True,
+    metavar="NAME",
+    help="Compare these only; any part of a method's name. May be given several times.",
+)
+
 
 def network_options(command: Callable) -> Callable:
     """Options of commands that compare methods on a network."""
@@ -28,13 +36,7 @@ def network_options(command: Callable) -> Callable:
             metavar="KIND",
             help="How pixels are prepared for a model file, as for `keras-backtrack explain`.",
         ),
-        click.option(
-            "--method",
-            "wanted",
-            multiple=True,
-            metavar="NAME",
-            help="Compare these only; any part of a method's name. May be given several times.",
-        ),
+        method_option,
         click.option(
             "--model",
             "name",
