@@ -90,7 +90,7 @@ def start_alone(
     Each is a difference from nothing, and goes the way of one.
 
     Args:
-        graph, tensors, owner, rules: As for `walk_back`.
+        graph, tensors, owner, rules: As for `start_pairs`.
         roots: Nodes at the output.
     """
     size = tf.cast(product(dims(tensors[graph.output])), tf.int64)
