@@ -44,7 +44,7 @@ class AllPaths:
         outputs = [number for call in calls for number in call.outputs]
         self._reached = [*graph.inputs, *outputs]
         read = {number for call in calls for number in call.inputs}
-        self._sizes = Sizes(graph, self._reached)
+        self._sizes = Sizes(graph)
         self._read = sorted({graph.output, *self._reached, *read})
         # AutoGraph would rewrite every function the trace goes through, which takes seconds.
         function = partial(tf.function, autograph=False)
@@ -68,9 +68,6 @@ class AllPaths:
             inputs: The batch of each of the model's inputs.
             owner: (E,) which image each explanation is about.
             roots: Which units of the output each explains.
-
-        Raises:
-            UnsupportedModelError: If the model mixes the images of a batch.
         """
         inputs = [tf.convert_to_tensor(values) for values in inputs]
         return self._run(self._whole, [inputs], owner, roots)
@@ -97,7 +94,7 @@ class AllPaths:
         asked = [owner, *(field for field in roots if field is not None)]
         asked = [tf.constant(field, tf.int64) for field in asked]
         result = functions[roots.versus is not None](*given, *asked)
-        sizes = self._sizes.read(*result.pop("sizes"))
+        sizes = self._sizes.read(result.pop("sizes"))
         return Run(**tf.nest.map_structure(lambda tensor: tensor.numpy(), result), sizes=sizes)
 
     def _trace_forward(self, inputs: list[tf.Tensor]) -> Kept:

@@ -49,7 +49,7 @@ class BestPaths:
         self._reached = [*graph.inputs, *outputs]
         read = {number for call in calls for number in call.inputs}
         self._all = sorted({graph.output, *self._reached, *read})
-        self._sizes = Sizes(graph, self._reached)
+        self._sizes = Sizes(graph)
         self._traces: list[tf.types.experimental.GenericFunction] = []
 
     @cached_property
@@ -87,9 +87,6 @@ class BestPaths:
             inputs: The batch of each of the model's inputs.
             owner: (E,) which image each explanation is about.
             roots: Which units of the output each explains.
-
-        Raises:
-            UnsupportedModelError: If the model mixes the images of a batch.
         """
         forward = self._forward if roots.versus is None else self._forward_whole
         return self.back(self._run(forward, inputs), owner, roots)
@@ -103,7 +100,7 @@ class BestPaths:
 
     def back(self, kept: Kept, owner: np.ndarray, roots: Roots) -> Run:
         """As a call of the program, the network having run."""
-        sizes = self._sizes.read(*kept.sizes)
+        sizes = self._sizes.read(kept.sizes)
         owner = np.asarray(owner, np.int64)
         state = State(
             _Arrays(kept.tensors),

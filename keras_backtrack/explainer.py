@@ -21,7 +21,7 @@ from .paths import Tracks
 from .prepared import Prepared
 from .reading import read_graph
 from .rules import Rules
-from .run import Kept, Roots, Run
+from .run import Kept, Roots, Run, check_rows
 from .runtime import check_bfloat16, warn_without_onednn
 from .step import Limits
 from .targets import check_pairs, check_same_for_all, check_targets, highest
@@ -126,7 +126,7 @@ class BacktrackExplainer:
             self._program = AllPaths(graph, rules, wanted)
         else:
             self._program = BestPaths(graph, rules, self._limits, wanted)
-        self._is_trusted = not graph.is_recorded
+        self._is_checked = False
 
     def explain(
         self,
@@ -313,12 +313,16 @@ class BacktrackExplainer:
             for number, batch in enumerate(self._batches(x, starts)):
                 start, stop = starts[number : number + 2]
                 owner, asked = roots.of_images(start, stop)
+                is_first = not self._is_checked
+                if is_first:
+                    check_rows(self._graph, [tf.convert_to_tensor(v[:1]) for v in batch])
                 found = run(number, batch, owner, asked)
                 check_scores(found.scores, start + owner)
                 if asked.versus is not None:
                     check_pairs(found.targets, found.versus, start)
-                if not self._is_trusted:
+                if is_first and self._graph.is_recorded:
                     self._compare(batch, found, asked)
+                self._is_checked = True
                 runs.append(found)
                 bar.update(stop - start)
         graph, tracks, method = self._graph, self._tracks, self.method
@@ -344,7 +348,6 @@ class BacktrackExplainer:
                 "otherwise than the model; its layers may depend on more than their arguments. "
                 f"Received: {want:.6g} from the model, {run.scores[0]:.6g} from the recording."
             )
-        self._is_trusted = True
 
     def _shape_of_output(self, x: list[np.ndarray]) -> tuple[int, ...]:
         """Without the batch axis, for this input."""

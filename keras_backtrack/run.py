@@ -10,6 +10,7 @@ import tensorflow as tf
 from .errors import UnsupportedModelError
 from .graph import Graph
 from .nodes import Nodes
+from .rules import reached
 
 
 class Run(NamedTuple):
@@ -60,11 +61,11 @@ class Kept(NamedTuple):
 
     Attributes:
         tensors: The activations it reads, by tensor number.
-        sizes: As from `Sizes.trace`.
+        sizes: Those that vary, as from `Sizes.trace`.
     """
 
     tensors: dict[int, tf.Tensor]
-    sizes: tuple[tf.Tensor, dict[int, tf.Tensor]]
+    sizes: dict[int, tf.Tensor]
 
     @property
     def nbytes(self) -> int:
@@ -85,34 +86,45 @@ class Sizes:
 
     Args:
         graph: The calls.
-        reached: Numbers of the tensors that decisions can come through, the first input first.
     """
 
-    def __init__(self, graph: Graph, reached: Sequence[int]) -> None:
-        self._graph, self._reached = graph, reached
+    def __init__(self, graph: Graph) -> None:
         shapes = {number: graph.specs[number].shape[1:] for number in graph.names}
         self._fixed = {n: tuple(s) for n, s in shapes.items() if s.is_fully_defined()}
         self._varying = [n for n in shapes if n not in self._fixed]
 
-    def trace(self, tensors: dict[int, tf.Tensor]) -> tuple[tf.Tensor, dict[int, tf.Tensor]]:
-        """What a program that is being traced has to bring back."""
-        rows = tf.stack([tf.shape(tensors[number])[0] for number in self._reached])
-        return rows, {number: tf.shape(tensors[number])[1:] for number in self._varying}
+    def trace(self, tensors: dict[int, tf.Tensor]) -> dict[int, tf.Tensor]:
+        """What a program that is being traced has to bring back: the sizes that vary.
 
-    def read(self, rows: tf.Tensor, varying: dict[int, tf.Tensor]) -> dict[int, tuple[int, ...]]:
-        """From what `trace` brought back, the sizes of axes after the batch axis, by number.
-
-        Raises:
-            UnsupportedModelError: If a tensor does not have one row for each image.
+        No others: TensorFlow fuses no layers whose sizes are asked for in between.
         """
+        return {number: tf.shape(tensors[number])[1:] for number in self._varying}
+
+    def read(self, varying: dict[int, tf.Tensor]) -> dict[int, tuple[int, ...]]:
+        """From what `trace` brought back, the sizes of axes after the batch axis, by number."""
         sizes = {n: tuple(map(int, size.numpy())) for n, size in varying.items()}
-        sizes = {**self._fixed, **sizes}
-        images, *counts = rows.numpy().tolist()
-        for number, count in zip(self._reached[1:], counts, strict=True):
-            if count != images:
-                raise UnsupportedModelError(
-                    f"{self._graph.names[number]!r} must have one row for each image of the batch: "
-                    "a model that mixes images cannot be explained. Received: shape "
-                    f"{(count, *sizes[number])} for a batch of {images}."
-                )
-        return sizes
+        return {**self._fixed, **sizes}
+
+
+def check_rows(graph: Graph, image: Sequence[tf.Tensor]) -> None:
+    """Runs the network on two copies of an image, to see that it keeps images apart.
+
+    Args:
+        graph: The calls.
+        image: One row of each of the graph's inputs.
+
+    Raises:
+        UnsupportedModelError: If a tensor that decisions come through does not have one row for
+            each image of a batch.
+    """
+    # Of models that are built for one size of batch only, so many.
+    images = graph.specs[graph.inputs[0]].shape[0] or 2
+    tensors = replay(graph, [tf.repeat(row, images, axis=0) for row in image])
+    for number in (n for call in reached(graph) for n in call.outputs):
+        shape = tuple(tensors[number].shape)
+        if not shape or shape[0] != images:
+            raise UnsupportedModelError(
+                f"{graph.names[number]!r} must have one row for each image of the batch: "
+                f"a model that mixes images cannot be explained. Received: shape {shape} for a "
+                f"batch of {images}."
+            )

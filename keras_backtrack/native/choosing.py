@@ -28,7 +28,39 @@ def choose(values, limit, place, kept):
                 place[count], kept[count] = j, values[j]
                 count += 1
         return count
+    if limit == 1:
+        place[0] = _first(values, _largest(values))
+        kept[0] = values[place[0]]
+        return 1 if kept[0] > 0 else 0
     return choose_more(values, 0, limit, place, kept, 0)
+
+
+@compiled
+def _largest(values):
+    """The largest of some numbers and 0."""
+    # Floats above 0 are in the same order as the integers of the same bits, those below 0 are
+    # integers below 0; and of integers alone compilers know that the order does not matter.
+    best = np.int32(0)
+    bits = values.view(np.int32)
+    for j in range(bits.size):
+        best = bits[j] if bits[j] > best else best
+    return best
+
+
+@compiled
+def _first(values, wanted):
+    """Where the first of the numbers with these bits is."""
+    bits = values.view(np.int32)
+    for first in range(0, bits.size, _GLANCE):
+        few = bits[first : first + _GLANCE]
+        found = np.int32(0)
+        for j in range(few.size):
+            found = np.int32(found | np.int32(few[j] == wanted))
+        if found:
+            for j in range(few.size):
+                if few[j] == wanted:
+                    return first + j
+    return 0
 
 
 @compiled

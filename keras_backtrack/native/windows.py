@@ -9,6 +9,9 @@ from .compiled import compiled, in_parts
 from .nodes import Places
 
 
+_NARROW = 8  # channels, below which it does not pay to add them up together
+
+
 class Geometry(NamedTuple):
     """Which inputs each window reads.
 
@@ -17,7 +20,7 @@ class Geometry(NamedTuple):
         made: (axes,) int64, spatial sizes of the output.
         strides: (axes,) int64.
         offsets: (taps, axes) int64, where the taps lie from the start of a window, which is at
-            the output's place times the strides.
+            the output's place times the strides; in row-major order.
         transposed: Whether the window of output o has input i at tap t where the window of an
             ordinary layer's output i would have its input o.
     """
@@ -30,8 +33,38 @@ class Geometry(NamedTuple):
 
 
 @compiled
-def _look(position, geometry, rows):
+def _deltas(geometry):
+    """(taps,) int64: how far from a window's start, in row-major places, the taps lie."""
+    taps, axes = geometry.offsets.shape
+    deltas = np.zeros(taps, np.int64)
+    for axis in range(axes):
+        deltas *= geometry.read[axis]
+        deltas += geometry.offsets[:, axis]
+    return deltas
+
+
+@compiled
+def _look(position, geometry, deltas, rows):
     """Fills in the row-major place of each tap's input, -1 for padding."""
+    taps, axes = geometry.offsets.shape
+    start, stride, is_inside = np.int64(0), np.int64(1), not geometry.transposed
+    left = position
+    for axis in range(axes - 1, -1, -1):
+        place, extent = left % geometry.made[axis] * geometry.strides[axis], geometry.read[axis]
+        left //= geometry.made[axis]
+        first, last = geometry.offsets[0, axis], geometry.offsets[taps - 1, axis]
+        is_inside = is_inside and place + first >= 0 and place + last < extent
+        start += place * stride
+        stride *= extent
+    if is_inside:
+        for tap in range(taps):
+            rows[tap] = start + deltas[tap]
+    else:
+        _look_at_edge(position, geometry, rows)
+
+
+@compiled
+def _look_at_edge(position, geometry, rows):
     taps, axes = geometry.offsets.shape
     rows[:] = 0
     stride = 1
@@ -87,6 +120,47 @@ def convolution(
 
 
 @compiled
+def _add_up(inputs, weight_rows, rows, own, first, total):
+    """Adds the products of each channel up, tap after tap.
+
+    Args:
+        inputs: (places, channels) float32.
+        weight_rows: (filters · taps, C) float32.
+        rows: (taps,) int64, where each tap's inputs are, -1 for padding.
+        own: Which row of the weights is the first tap's.
+        first: The first channel.
+        total: (C,) float32, to be filled.
+
+    Returns:
+        How many taps are no padding.
+    """
+    width, inside = total.size, 0
+    if width < _NARROW:
+        for c in range(width):
+            total[c] = 0
+            for tap in range(rows.size):
+                if rows[tap] >= 0:
+                    total[c] += inputs[rows[tap], first + c] * weight_rows[own + tap, c]
+        for row in rows:
+            inside += row >= 0
+        return inside
+    for tap in range(rows.size):
+        if rows[tap] < 0:
+            continue
+        read, weights = inputs[rows[tap], first : first + width], weight_rows[own + tap]
+        if inside == 0:
+            for c in range(width):
+                total[c] = read[c] * weights[c]
+        else:
+            for c in range(width):
+                total[c] += read[c] * weights[c]
+        inside += 1
+    if inside == 0:
+        total[:] = 0
+    return inside
+
+
+@compiled
 def _convolution(
     explanation, image, unit, sign, mass, source, weight_rows, bias, geometry, channels, positions
 ):
@@ -103,24 +177,16 @@ def _convolution(
     inside = np.empty(taps, np.float32)
     best, kept = np.empty(channels, np.int64), np.empty(channels, np.float32)
     best_taps, kept_taps = np.empty(positions, np.int64), np.empty(positions, np.float32)
-    found, seen = 0, np.int64(-1)
+    deltas, found, seen = _deltas(geometry), 0, np.int64(-1)
     for m in range(nodes):
         position, own = unit[m] // filters, unit[m] % filters
         if position != seen:
-            _look(position, geometry, rows)
+            _look(position, geometry, deltas, rows)
             seen = position
         first = own // each * width
         inputs = source[image[m]]
-        total[:] = 0
         added = np.float32(bias[own] * sign[m]) if bias.size else np.float32(0)
-        count_inside = 0
-        for tap in range(taps):
-            if rows[tap] >= 0:
-                count_inside += 1
-                read = inputs[rows[tap], first : first + width]
-                weights = weight_rows[own * taps + tap]
-                for c in range(width):
-                    total[c] += read[c] * weights[c]
+        count_inside = _add_up(inputs, weight_rows, rows, own * taps, first, total)
         if sign[m] < 0:
             for c in range(width):
                 total[c] = -total[c]
@@ -203,11 +269,11 @@ def _along_windows(explanation, image, unit, sign, mass, source, weights, bias, 
     ended = np.zeros(nodes, np.float32)
     rows, values = np.empty(taps, np.int64), np.empty(taps, np.float32)
     best, kept = np.empty(limit, np.int64), np.empty(limit, np.float32)
-    found, seen = 0, np.int64(-1)
+    deltas, found, seen = _deltas(geometry), 0, np.int64(-1)
     for m in range(nodes):
         position, own = unit[m] // filters, unit[m] % filters
         if position != seen:
-            _look(position, geometry, rows)
+            _look(position, geometry, deltas, rows)
             seen = position
         channel = own // (filters // width)
         for tap in range(taps):
@@ -252,11 +318,11 @@ def window_maximum(image, unit, source, geometry):
     """
     taps, width = geometry.offsets.shape[0], source.shape[2]
     rows, found = np.empty(taps, np.int64), np.empty_like(unit)
-    seen = np.int64(-1)
+    deltas, seen = _deltas(geometry), np.int64(-1)
     for m in range(unit.size):
         position, channel = unit[m] // width, unit[m] % width
         if position != seen:
-            _look(position, geometry, rows)
+            _look(position, geometry, deltas, rows)
             seen = position
         winner, largest = -1, np.float32(0)
         for tap in range(taps):
