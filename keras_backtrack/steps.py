@@ -96,12 +96,10 @@ def _maximum(
     call: TracedCall, slide: Slide | None, nodes: NodeArrays, state: State, constants: Sequence
 ) -> tuple:
     source, made = state.arrays[call.call.inputs[0]], call.call.outputs[0]
-    at = _located(call, nodes, state)
     geometry = _geometry(slide, source.shape[1:-1], state.sizes[made][:-1])
     flat = source.reshape(len(source), -1, source.shape[-1])
-    unit = kernels.window_maximum(at.image, at.unit, flat, geometry)
-    index = at.explanation * math.prod(source.shape[1:]) + unit
-    return call.among_inputs([NodeArrays(index, nodes.sign, nodes.mass)]), None
+    index = kernels.window_maximum(nodes.index, state.owner, flat, geometry)
+    return call.among_inputs([nodes._replace(index=index)]), None
 
 
 def _relocated(
@@ -114,35 +112,32 @@ def _relocated(
         size = math.prod(state.sizes[number])
         arrivals.append(Arrival(unit - first, here=(unit >= first) & (unit < first + size)))
         first += size
-    return _arrived(call, at, arrivals, state)
+    return _arrived(call, nodes, arrivals, state)
 
 
 def _moved(
     call: TracedCall, moves: Moves, nodes: NodeArrays, state: State, constants: Sequence
 ) -> tuple:
     at = _located(call, nodes, state)
-    return _arrived(call, at, moves.to(At(*at[:4])), state)
+    return _arrived(call, nodes, moves.to(At(*at[:4])), state)
 
 
 def _arrived(
-    call: TracedCall, at: Places, arrivals: Sequence[Arrival | None], state: State
+    call: TracedCall, nodes: NodeArrays, arrivals: Sequence[Arrival | None], state: State
 ) -> tuple:
     """Each node where it arrives, and the mass of those that arrive nowhere."""
-    parts, lost = [], at.mass.copy()
+    size = _made(call, state)
+    parts, somewhere = [], np.zeros(len(nodes.index), bool)
     for number, arrival in zip(call.call.inputs, arrivals, strict=True):
         if arrival is None:
             parts.append(None)
             continue
-        sign = at.sign if arrival.flip is None else at.sign * arrival.flip
-        index = at.explanation * math.prod(state.sizes[number]) + arrival.unit
-        part = NodeArrays(index, sign, at.mass)
-        if arrival.here is None:
-            lost[:] = 0
-        else:
-            part = part.where(arrival.here)
-            lost[arrival.here] = 0
-        parts.append(part)
-    return parts, np.bincount(at.explanation, lost, len(state.owner))
+        parts.append(nodes.arriving(size, arrival, math.prod(state.sizes[number])))
+        somewhere |= True if arrival.here is None else arrival.here
+    if somewhere.all():
+        return parts, None
+    lost = np.where(somewhere, np.float32(0), nodes.mass)
+    return parts, kernels.per_explanation(nodes.index, size, lost, len(state.owner))
 
 
 def _best_branch(
@@ -162,7 +157,7 @@ def _best_branch(
         Arrival(unit, flip, best == branch)
         for branch, (unit, flip) in enumerate(zip(units, flips, strict=True))
     ]
-    return _arrived(call, at, arrivals, state)
+    return _arrived(call, nodes, arrivals, state)
 
 
 def _read_by(unit: np.ndarray, made: tuple[int, ...], read: tuple[int, ...]) -> np.ndarray:
@@ -171,8 +166,12 @@ def _read_by(unit: np.ndarray, made: tuple[int, ...], read: tuple[int, ...]) -> 
 
 
 def _located(call: TracedCall, nodes: NodeArrays, state: State) -> Places:
-    size = math.prod(state.sizes[call.call.outputs[call.position]])
-    return locate(nodes, size, state.owner)
+    return locate(nodes, _made(call, state), state.owner)
+
+
+def _made(call: TracedCall, state: State) -> int:
+    """Units in one row of the output that the nodes are at."""
+    return math.prod(state.sizes[call.call.outputs[call.position]])
 
 
 def _sum(layer: Sum, call: TracedCall, limits: Limits) -> Native | None:
@@ -190,13 +189,11 @@ def _sum(layer: Sum, call: TracedCall, limits: Limits) -> Native | None:
     def take(nodes: NodeArrays, state: State, constants: Sequence[np.ndarray]) -> tuple:
         weights = constants[0] if kernel.weighs else None
         bias = constants[-1] if biased else None
-        source = state.arrays[number]
-        at = _located(call, nodes, state)
-        found = kernel.take(layer, limits, at, source, weights, bias, state.sizes[made])
-        explanation, unit, sign, mass, ended = found
-        index = explanation * math.prod(source.shape[1:]) + unit
-        lost = np.bincount(at.explanation, ended, len(state.owner))
-        return call.among_inputs([NodeArrays(index, sign, mass)]), lost
+        places = nodes, state.owner, state.arrays[number]
+        part, ended = kernel.take(layer, limits, *places, weights, bias, state.sizes[made])
+        size, explanations = math.prod(state.sizes[made]), len(state.owner)
+        lost = kernels.per_explanation(nodes.index, size, ended, explanations)
+        return call.among_inputs([part]), lost
 
     return Native(constants, [number], take)
 
@@ -217,26 +214,30 @@ class _Kernel(NamedTuple):
     """
 
     weights: Callable[[Any], list[tf.Tensor]]
-    take: Callable[..., list[np.ndarray]]
+    take: Callable[..., tuple[NodeArrays, np.ndarray]]
     weighs: bool = True
 
 
-def _dense(layer, limits, at, source, weights, bias, made) -> list[np.ndarray]:
+_Taken = tuple[NodeArrays, np.ndarray]
+
+
+def _dense(layer, limits, nodes, owner, source, weights, bias, made) -> _Taken:
     rows = source.reshape(-1, weights.shape[1])
-    return kernels.dense(at, rows, weights, bias, len(rows) // len(source), limits.top_n)
+    return kernels.dense(nodes, owner, rows, weights, bias, len(rows) // len(source), limits.top_n)
 
 
-def _convolution(layer, limits, at, source, weights, bias, made) -> list[np.ndarray]:
+def _convolution(layer, limits, nodes, owner, source, weights, bias, made) -> _Taken:
     geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
     flat = source.reshape(len(source), -1, source.shape[-1])
     counts = limits.channels, limits.positions
-    return kernels.convolution(at, flat, weights, bias, geometry, *counts)
+    return kernels.convolution(nodes, owner, flat, weights, bias, geometry, *counts)
 
 
-def _along_windows(limit: str, layer, limits, at, source, weights, bias, made) -> list[np.ndarray]:
+def _along_windows(limit: str, layer, limits, nodes, owner, source, weights, bias, made) -> _Taken:
     geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
     flat = source.reshape(len(source), -1, source.shape[-1])
-    return kernels.along_windows(at, flat, weights, bias, geometry, getattr(limits, limit))
+    count = getattr(limits, limit)
+    return kernels.along_windows(nodes, owner, flat, weights, bias, geometry, count)
 
 
 def _by_tap(layer: DepthwiseSum) -> list[tf.Tensor]:

@@ -5,7 +5,7 @@ Everything here takes and returns NumPy arrays; nothing here knows layers or rul
 
 from .dense import dense
 from .merging import merge, ordered
-from .nodes import NodeArrays, Places, locate
+from .nodes import NodeArrays, Places, locate, per_explanation
 from .windows import Geometry, along_windows, convolution, window_maximum
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "locate",
     "merge",
     "ordered",
+    "per_explanation",
     "window_maximum",
 ]

@@ -4,23 +4,25 @@ import numpy as np
 
 from .choosing import choose, choose_more, share
 from .compiled import compiled, in_parts
-from .nodes import Places
+from .nodes import NodeArrays
 
 _BLOCK = 512  # products that are looked at together
 
 
 def dense(
-    at: Places,
+    nodes: NodeArrays,
+    owner: np.ndarray,
     source: np.ndarray,
     weight_rows: np.ndarray,
     bias: np.ndarray | None,
     positions: int,
     limit: int | None,
-) -> list[np.ndarray]:
+) -> tuple[NodeArrays, np.ndarray]:
     """The best inputs of some units of a Dense layer.
 
     Args:
-        at: M nodes at the output.
+        nodes: M nodes at the output.
+        owner: (E,) int64, which row of the batch each explanation is about.
         source: (rows, features) float32, what the layer read.
         weight_rows: (units, features) float32.
         bias: (units,) float32 that counts with every product, or None.
@@ -28,26 +30,25 @@ def dense(
         limit: How many inputs are chosen for each node; None for all.
 
     Returns:
-        Of the inputs: explanation (L,) int64, unit (L,) int64 in one image's rows, sign and mass
-        (L,) float32; and the (M,) float32 mass that ended at each node.
+        The nodes at the input, not merged; and the (M,) float32 mass that ended at each node.
     """
     features = weight_rows.shape[1]
     limit = features if limit is None else min(limit, features)
     bias = np.zeros(0, np.float32) if bias is None else bias
 
     def part(first: int, last: int) -> tuple[np.ndarray, ...]:
-        own = Places(*(field[first:last] for field in at))
-        return _dense(*own, source, weight_rows, bias, positions, limit)
+        own = (field[first:last] for field in nodes)
+        return _dense(*own, owner, source, weight_rows, bias, positions, limit)
 
-    return in_parts(part, len(at.unit), features, limit)
+    *fields, ended = in_parts(part, len(nodes.index), features, limit)
+    return NodeArrays(*fields), ended
 
 
 @compiled
-def _dense(explanation, image, unit, sign, mass, source, weight_rows, bias, positions, limit):
+def _dense(index, sign, mass, owner, source, weight_rows, bias, positions, limit):
     units, features = weight_rows.shape
-    nodes = unit.size
-    owner = np.empty(nodes * limit, np.int64)
-    place = np.empty(nodes * limit, np.int64)
+    nodes = index.size
+    below = np.empty(nodes * limit, np.int64)
     asked = np.empty(nodes * limit, np.float32)
     given = np.empty(nodes * limit, np.float32)
     ended = np.zeros(nodes, np.float32)
@@ -58,8 +59,10 @@ def _dense(explanation, image, unit, sign, mass, source, weight_rows, bias, posi
     best, kept = np.empty(limit, np.int64), np.empty(limit, np.float32)
     found = 0
     for m in range(nodes):
-        position, own = unit[m] // units, unit[m] % units
-        inputs, weights = source[image[m] * positions + position], weight_rows[own]
+        # The row of the layer's input, all explanations' one behind another.
+        row, own = index[m] // units, index[m] % units
+        explanation, position = row // positions, row % positions
+        inputs, weights = source[owner[explanation] * positions + position], weight_rows[own]
         asks, added = sign[m], bias[own] * sign[m] if bias.size else np.float32(0)
         count = 0
         for start in range(0, features, step):
@@ -75,14 +78,8 @@ def _dense(explanation, image, unit, sign, mass, source, weight_rows, bias, posi
             ended[m] = mass[m]
         share(mass[m], kept, count)
         for k in range(count):
-            owner[found], place[found] = explanation[m], position * features + best[k]
+            below[found] = row * features + best[k]
             asked[found] = -sign[m] if weights[best[k]] < 0 else sign[m]
             given[found] = kept[k]
             found += 1
-    return (
-        owner[:found].copy(),
-        place[:found].copy(),
-        asked[:found].copy(),
-        given[:found].copy(),
-        ended,
-    )
+    return below[:found].copy(), asked[:found].copy(), given[:found].copy(), ended

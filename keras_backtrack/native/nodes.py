@@ -1,8 +1,10 @@
 """Nodes as NumPy arrays."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from .compiled import compiled
 
 
 class NodeArrays(NamedTuple):
@@ -18,9 +20,51 @@ class NodeArrays(NamedTuple):
     sign: np.ndarray
     mass: np.ndarray
 
-    def where(self, mask: np.ndarray) -> "NodeArrays":
-        """The nodes for which the (M,) bool mask is true."""
-        return NodeArrays(*(field[mask] for field in self))
+    def arriving(self, size: int, arrival: Any, size_below: int) -> "NodeArrays":
+        """The nodes that arrive in one input of a layer, there.
+
+        Args:
+            size: Units in one row of the output, where these are.
+            arrival: An `Arrival` that holds arrays.
+            size_below: Units in one row of the input.
+        """
+        here = _EVERYWHERE if arrival.here is None else arrival.here
+        flip = _NO_FLIPS if arrival.flip is None else np.asarray(arrival.flip, np.float32)
+        return NodeArrays(*_arriving(*self, size, arrival.unit, flip, here, size_below))
+
+
+_EVERYWHERE, _NO_FLIPS = np.zeros(0, bool), np.zeros(0, np.float32)
+
+
+@compiled
+def _arriving(index, sign, mass, size, unit, flip, here, size_below):
+    below, asked, given = np.empty_like(index), np.empty_like(sign), np.empty_like(mass)
+    found = 0
+    for m in range(index.size):
+        if here.size and not here[m]:
+            continue
+        below[found] = index[m] // size * size_below + unit[m]
+        asked[found] = sign[m] * flip[m] if flip.size else sign[m]
+        given[found] = mass[m]
+        found += 1
+    return below[:found].copy(), asked[:found].copy(), given[:found].copy()
+
+
+@compiled
+def per_explanation(index, size, mass, explanations):
+    """Adds mass of nodes up for each explanation: (E,) float64.
+
+    Args:
+        index: (M,) int64, of the nodes.
+        size: Units in one row of their tensor.
+        mass: (M,) float32.
+        explanations: E.
+    """
+    total = np.zeros(explanations)
+    for m in range(index.size):
+        if mass[m] != 0:
+            total[index[m] // size] += mass[m]
+    return total
 
 
 class Places(NamedTuple):

@@ -6,8 +6,7 @@ import numpy as np
 
 from .choosing import choose, share
 from .compiled import compiled, in_parts
-from .nodes import Places
-
+from .nodes import NodeArrays
 
 _NARROW = 8  # channels, below which it does not pay to add them up together
 
@@ -30,6 +29,15 @@ class Geometry(NamedTuple):
     strides: np.ndarray
     offsets: np.ndarray
     transposed: bool
+
+
+@compiled
+def _places(geometry):
+    """How many windows there are."""
+    places = np.int64(1)
+    for axis in range(geometry.made.size):
+        places *= geometry.made[axis]
+    return places
 
 
 @compiled
@@ -85,18 +93,20 @@ def _look_at_edge(position, geometry, rows):
 
 
 def convolution(
-    at: Places,
+    nodes: NodeArrays,
+    owner: np.ndarray,
     source: np.ndarray,
     weight_rows: np.ndarray,
     bias: np.ndarray | None,
     geometry: Geometry,
     channels: int | None,
     positions: int | None,
-) -> list[np.ndarray]:
+) -> tuple[NodeArrays, np.ndarray]:
     """The best channels of some units' windows, and in each the best positions.
 
     Args:
-        at: M nodes at the output.
+        nodes: M nodes at the output.
+        owner: (E,) int64, which row of the batch each explanation is about.
         source: (N, inputs, channels) float32, what the layer read.
         weight_rows: (filters · taps, C) float32; C is less than all channels where the convolution
             is grouped.
@@ -113,10 +123,11 @@ def convolution(
     bias = np.zeros(0, np.float32) if bias is None else bias
 
     def part(first: int, last: int) -> tuple[np.ndarray, ...]:
-        own = Places(*(field[first:last] for field in at))
-        return _convolution(*own, source, weight_rows, bias, geometry, channels, positions)
+        own = (field[first:last] for field in nodes)
+        return _convolution(*own, owner, source, weight_rows, bias, geometry, channels, positions)
 
-    return in_parts(part, len(at.unit), taps * width, channels * positions)
+    *fields, ended = in_parts(part, len(nodes.index), taps * width, channels * positions)
+    return NodeArrays(*fields), ended
 
 
 @compiled
@@ -162,14 +173,13 @@ def _add_up(inputs, weight_rows, rows, own, first, total):
 
 @compiled
 def _convolution(
-    explanation, image, unit, sign, mass, source, weight_rows, bias, geometry, channels, positions
+    index, sign, mass, owner, source, weight_rows, bias, geometry, channels, positions
 ):
     taps, width = geometry.offsets.shape[0], weight_rows.shape[1]
-    filters = weight_rows.shape[0] // taps
-    each = filters // (source.shape[2] // width)
-    nodes, most = unit.size, channels * positions
-    owner = np.empty(nodes * most, np.int64)
-    place = np.empty(nodes * most, np.int64)
+    filters, size = weight_rows.shape[0] // taps, source.shape[1] * source.shape[2]
+    each, places = filters // (source.shape[2] // width), _places(geometry)
+    nodes, most = index.size, channels * positions
+    below = np.empty(nodes * most, np.int64)
     asked = np.empty(nodes * most, np.float32)
     given = np.empty(nodes * most, np.float32)
     ended = np.zeros(nodes, np.float32)
@@ -177,14 +187,16 @@ def _convolution(
     inside = np.empty(taps, np.float32)
     best, kept = np.empty(channels, np.int64), np.empty(channels, np.float32)
     best_taps, kept_taps = np.empty(positions, np.int64), np.empty(positions, np.float32)
-    deltas, found, seen = _deltas(geometry), 0, np.int64(-1)
+    deltas, found = _deltas(geometry), 0
+    explanation, seen = np.int64(0), np.int64(-1)
     for m in range(nodes):
-        position, own = unit[m] // filters, unit[m] % filters
-        if position != seen:
-            _look(position, geometry, deltas, rows)
-            seen = position
+        # The window, all explanations' one behind another.
+        window, own = index[m] // filters, index[m] % filters
+        if window != seen:
+            explanation, seen = window // places, window
+            _look(window % places, geometry, deltas, rows)
         first = own // each * width
-        inputs = source[image[m]]
+        inputs = source[owner[explanation]]
         added = np.float32(bias[own] * sign[m]) if bias.size else np.float32(0)
         count_inside = _add_up(inputs, weight_rows, rows, own * taps, first, total)
         if sign[m] < 0:
@@ -210,33 +222,29 @@ def _convolution(
             share(kept[k], kept_taps, count_taps)
             for t in range(count_taps):
                 tap = best_taps[t]
-                owner[found] = explanation[m]
-                place[found] = rows[tap] * source.shape[2] + first + channel
+                place = rows[tap] * source.shape[2] + first + channel
+                below[found] = explanation * size + place
                 negative = weight_rows[own * taps + tap, channel] < 0
                 asked[found] = -sign[m] if negative else sign[m]
                 given[found] = kept_taps[t]
                 found += 1
-    return (
-        owner[:found].copy(),
-        place[:found].copy(),
-        asked[:found].copy(),
-        given[:found].copy(),
-        ended,
-    )
+    return below[:found].copy(), asked[:found].copy(), given[:found].copy(), ended
 
 
 def along_windows(
-    at: Places,
+    nodes: NodeArrays,
+    owner: np.ndarray,
     source: np.ndarray,
     weights: np.ndarray | None,
     bias: np.ndarray | None,
     geometry: Geometry,
     limit: int | None,
-) -> list[np.ndarray]:
+) -> tuple[NodeArrays, np.ndarray]:
     """The best positions in windows that have one channel: depthwise convolution, average pooling.
 
     Args:
-        at: M nodes at the output.
+        nodes: M nodes at the output.
+        owner: (E,) int64, which row of the batch each explanation is about.
         source: (N, inputs, channels) float32, what the layer read.
         weights: (taps, filters) float32, filters in the order of channels; None for equal ones.
         bias: (filters,) float32 that counts with every product, or None.
@@ -252,34 +260,35 @@ def along_windows(
     weights = np.zeros((0, source.shape[2]), np.float32) if weights is None else weights
 
     def part(first: int, last: int) -> tuple[np.ndarray, ...]:
-        own = Places(*(field[first:last] for field in at))
-        return _along_windows(*own, source, weights, bias, geometry, limit)
+        own = (field[first:last] for field in nodes)
+        return _along_windows(*own, owner, source, weights, bias, geometry, limit)
 
-    return in_parts(part, len(at.unit), taps, limit)
+    *fields, ended = in_parts(part, len(nodes.index), taps, limit)
+    return NodeArrays(*fields), ended
 
 
 @compiled
-def _along_windows(explanation, image, unit, sign, mass, source, weights, bias, geometry, limit):
+def _along_windows(index, sign, mass, owner, source, weights, bias, geometry, limit):
     taps, filters, width = geometry.offsets.shape[0], weights.shape[1], source.shape[2]
-    nodes = unit.size
-    owner = np.empty(nodes * limit, np.int64)
-    place = np.empty(nodes * limit, np.int64)
+    nodes, size, places = index.size, source.shape[1] * width, _places(geometry)
+    below = np.empty(nodes * limit, np.int64)
     asked = np.empty(nodes * limit, np.float32)
     given = np.empty(nodes * limit, np.float32)
     ended = np.zeros(nodes, np.float32)
     rows, values = np.empty(taps, np.int64), np.empty(taps, np.float32)
     best, kept = np.empty(limit, np.int64), np.empty(limit, np.float32)
-    deltas, found, seen = _deltas(geometry), 0, np.int64(-1)
+    deltas, found = _deltas(geometry), 0
+    explanation, seen = np.int64(0), np.int64(-1)
     for m in range(nodes):
-        position, own = unit[m] // filters, unit[m] % filters
-        if position != seen:
-            _look(position, geometry, deltas, rows)
-            seen = position
-        channel = own // (filters // width)
+        window, own = index[m] // filters, index[m] % filters
+        if window != seen:
+            explanation, seen = window // places, window
+            _look(window % places, geometry, deltas, rows)
+        channel, inputs = own // (filters // width), source[owner[explanation]]
         for tap in range(taps):
             values[tap] = 0
             if rows[tap] >= 0:
-                value = source[image[m], rows[tap], channel]
+                value = inputs[rows[tap], channel]
                 if weights.shape[0]:
                     value *= weights[tap, own]
                 values[tap] = value * sign[m]
@@ -290,45 +299,41 @@ def _along_windows(explanation, image, unit, sign, mass, source, weights, bias, 
             ended[m] = mass[m]
         share(mass[m], kept, count)
         for k in range(count):
-            owner[found], place[found] = explanation[m], rows[best[k]] * width + channel
+            below[found] = explanation * size + rows[best[k]] * width + channel
             negative = weights.shape[0] and weights[best[k], own] < 0
             asked[found] = -sign[m] if negative else sign[m]
             given[found] = kept[k]
             found += 1
-    return (
-        owner[:found].copy(),
-        place[:found].copy(),
-        asked[:found].copy(),
-        given[:found].copy(),
-        ended,
-    )
+    return below[:found].copy(), asked[:found].copy(), given[:found].copy(), ended
 
 
 @compiled
-def window_maximum(image, unit, source, geometry):
+def window_maximum(index, owner, source, geometry):
     """Algorithm 3: the unit each node's window got its largest value from, the first of equals.
 
     Args:
-        image, unit: (M,) int64, the nodes.
+        index: (M,) int64, of the nodes.
+        owner: (E,) int64, which row of the batch each explanation is about.
         source: (N, inputs, channels) float32, what the layer read.
         geometry: The windows.
 
     Returns:
-        (M,) int64, row-major places in one image's inputs.
+        (M,) int64, the nodes' index at the input.
     """
-    taps, width = geometry.offsets.shape[0], source.shape[2]
-    rows, found = np.empty(taps, np.int64), np.empty_like(unit)
-    deltas, seen = _deltas(geometry), np.int64(-1)
-    for m in range(unit.size):
-        position, channel = unit[m] // width, unit[m] % width
-        if position != seen:
-            _look(position, geometry, deltas, rows)
-            seen = position
+    taps, width, size = geometry.offsets.shape[0], source.shape[2], source[0].size
+    rows, below, places = np.empty(taps, np.int64), np.empty_like(index), _places(geometry)
+    deltas, explanation, seen = _deltas(geometry), np.int64(0), np.int64(-1)
+    for m in range(index.size):
+        window, channel = index[m] // width, index[m] % width
+        if window != seen:
+            explanation, seen = window // places, window
+            _look(window % places, geometry, deltas, rows)
+        inputs = source[owner[explanation]]
         winner, largest = -1, np.float32(0)
         for tap in range(taps):
             if rows[tap] >= 0:
-                value = source[image[m], rows[tap], channel]
+                value = inputs[rows[tap], channel]
                 if winner < 0 or value > largest:
                     winner, largest = rows[tap], value
-        found[m] = winner * width + channel
-    return found
+        below[m] = explanation * size + winner * width + channel
+    return below
