@@ -57,20 +57,20 @@ class BestPaths:
         return Plan(self.graph, self._rules, self._limits)
 
     @cached_property
-    def _forward(self) -> tf.types.experimental.GenericFunction:
+    def _forward(self) -> tf.types.experimental.ConcreteFunction:
         """For a walk from units of the output."""
         numbers = list(self.graph.names) if self._keep_activations else self._plan.reads
         return self._replaying(numbers)
 
     @cached_property
-    def _forward_whole(self) -> tf.types.experimental.GenericFunction:
+    def _forward_whole(self) -> tf.types.experimental.ConcreteFunction:
         """For all there may be asked later: bare activations that any rule may read."""
         return self._replaying(list(self.graph.names) if self._keep_activations else self._all)
 
     @cached_property
     def _start(self) -> tf.types.experimental.GenericFunction:
         """Takes differences of two units back to single nodes."""
-        kept = self._forward_whole.get_concrete_function().structured_outputs
+        kept = self._forward_whole.structured_outputs
         specs = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), kept.tensors)
         return self._traced(self._trace_start, [specs, [tf.TensorSpec([None], tf.int64)] * 3])
 
@@ -190,11 +190,12 @@ class BestPaths:
         self._traces.append(traced)
         return traced
 
-    def _replaying(self, numbers: Sequence[int]) -> tf.types.experimental.GenericFunction:
-        """The network as a function that returns some activations and all sizes."""
+    def _replaying(self, numbers: Sequence[int]) -> tf.types.experimental.ConcreteFunction:
+        """The network as a function that returns some activations and the sizes that vary."""
         specs = [self.graph.specs[number] for number in self.graph.inputs]
         inputs = [tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in specs]
-        return self._traced(partial(self._replay, numbers), [inputs])
+        # Called as it is: to find the trace for some inputs takes half a millisecond.
+        return self._traced(partial(self._replay, numbers), [inputs]).get_concrete_function()
 
     def _replay(self, numbers: Sequence[int], inputs: list[tf.Tensor]) -> Kept:
         tensors = replay(self.graph, inputs)

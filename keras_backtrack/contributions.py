@@ -147,6 +147,18 @@ class Relocation(Moves):
 
 
 @dataclass(frozen=True)
+class Joined(Moves):
+    """As `Moves`, where inputs stand side by side in the output.
+
+    Attributes:
+        widths: Units of each input in one row of the joined axis and all behind it; None where the
+            sizes are not known before the network runs.
+    """
+
+    widths: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Same:
     """Each unit of the output is the unit of the input at the same row-major place.
 

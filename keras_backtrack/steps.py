@@ -14,13 +14,12 @@ from .contributions import (
     At,
     Branches,
     Contributions,
+    Joined,
     Moves,
     Relocation,
     Same,
     Sum,
     TracedCall,
-    broadcast_back,
-    unravel,
 )
 from .native import Geometry, NodeArrays, Places, locate
 from .rules.linear import ConvolutionSum, DenseSum, DepthwiseSum, TransposedSum
@@ -68,7 +67,7 @@ class Native(NamedTuple):
 def native(contributions: Contributions, call: TracedCall, limits: Limits) -> Native | None:
     """The step through a call in machine code; None where there is no such way."""
     if isinstance(contributions, Same):
-        flips = [] if contributions.flips is None else [contributions.flips]
+        flips = [] if contributions.flips is None else [_if_any_turns(contributions.flips)]
         return Native(flips, [], partial(_same, call), True)
     if isinstance(contributions, Sum):
         return _sum(contributions, call, limits)
@@ -78,6 +77,8 @@ def native(contributions: Contributions, call: TracedCall, limits: Limits) -> Na
     if isinstance(contributions, Relocation) and contributions.came_from is not None:
         came_from = tf.cast(contributions.came_from, tf.int32)
         return Native([came_from], [], partial(_relocated, call))
+    if isinstance(contributions, Joined) and contributions.widths is not None:
+        return Native([], [], partial(_joined, call, np.array(contributions.widths)))
     if isinstance(contributions, Moves) and contributions.takes_arrays:
         return Native([], [], partial(_moved, call, contributions))
     if isinstance(contributions, Branches) and contributions.takes_arrays:
@@ -85,9 +86,14 @@ def native(contributions: Contributions, call: TracedCall, limits: Limits) -> Na
     return None
 
 
+def _if_any_turns(flips: tf.Tensor) -> tf.Tensor:
+    """The flips; none where all are +1, as of most normalisations."""
+    return flips[: tf.where(tf.reduce_any(flips < 0), tf.size(flips), 0)]
+
+
 def _same(call: TracedCall, nodes: NodeArrays, state: State, constants: Sequence) -> tuple:
-    if constants:
-        (flips,) = constants
+    flips = constants[0] if constants else ()
+    if len(flips):
         nodes = nodes._replace(sign=nodes.sign * flips[nodes.index % flips.size])
     return call.among_inputs([nodes]), None
 
@@ -144,25 +150,28 @@ def _best_branch(
     call: TracedCall, branches: Branches, nodes: NodeArrays, state: State, constants: Sequence
 ) -> tuple:
     """As Viterbi does at a join: the best branch takes it all, even if it contributes nothing."""
-    at = _located(call, nodes, state)
     made = state.sizes[call.call.outputs[call.position]]
-    units = [_read_by(at.unit, made, state.sizes[number]) for number in call.call.inputs]
-    values = []
-    for number, unit in zip(call.call.inputs, units, strict=True):
-        array = state.arrays[number]
-        values.append(array.reshape(len(array), -1)[at.image, unit])
-    best = np.argmax(np.stack([np.asarray(p) for p in branches.parts(at.sign, values)]), axis=0)
-    flips = branches.flips(values) if branches.flips else [None] * len(units)
-    arrivals = [
-        Arrival(unit, flip, best == branch)
-        for branch, (unit, flip) in enumerate(zip(units, flips, strict=True))
-    ]
-    return _arrived(call, nodes, arrivals, state)
+    indices, values = [], []
+    for number in call.call.inputs:
+        read, flat = state.sizes[number], state.arrays[number].reshape(-1)
+        indices.append(
+            nodes.index if read == made else kernels.unbroadcast(nodes.index, made, read)
+        )
+        values.append(kernels.values_at(indices[-1], state.owner, math.prod(read), flat))
+    parts = [np.asarray(part) for part in branches.parts(nodes.sign, values)]
+    best = np.argmax(np.stack(parts), axis=0) if len(parts) > 2 else parts[-1] > parts[0]
+    flips = branches.flips(values) if branches.flips else [1] * len(parts)
+    arriving = zip(call.followed, indices, flips, strict=True)
+    return [
+        NodeArrays(index, nodes.sign * flip, nodes.mass).where(best == branch) if follow else None
+        for branch, (follow, index, flip) in enumerate(arriving)
+    ], None
 
 
-def _read_by(unit: np.ndarray, made: tuple[int, ...], read: tuple[int, ...]) -> np.ndarray:
-    """From places in an output to those in an input that was broadcast to it."""
-    return unit if read == made else broadcast_back(unravel(unit, made), read)
+def _joined(
+    call: TracedCall, widths: np.ndarray, nodes: NodeArrays, state: State, constants: Sequence
+) -> tuple:
+    return nodes.apart(widths), None
 
 
 def _located(call: TracedCall, nodes: NodeArrays, state: State) -> Places:

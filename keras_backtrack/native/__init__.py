@@ -5,7 +5,7 @@ Everything here takes and returns NumPy arrays; nothing here knows layers or rul
 
 from .dense import dense
 from .merging import merge, ordered
-from .nodes import NodeArrays, Places, locate, per_explanation
+from .nodes import NodeArrays, Places, locate, per_explanation, unbroadcast, values_at
 from .windows import Geometry, along_windows, convolution, window_maximum
 
 __all__ = [
@@ -19,5 +19,7 @@ __all__ = [
     "merge",
     "ordered",
     "per_explanation",
+    "unbroadcast",
+    "values_at",
     "window_maximum",
 ]

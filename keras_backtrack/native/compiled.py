@@ -46,8 +46,10 @@ def in_parts(
         parts = max(parts, min(threads(), count * products // _WORTH_A_THREAD))
     if parts == 1:
         return list(kernel(0, count))
-    bounds = [count * part // parts for part in range(parts + 1)]
-    found = _pool(threads()).map(lambda bound: kernel(*bound), pairwise(bounds))
+    first, *others = pairwise(count * part // parts for part in range(parts + 1))
+    # This thread takes part, which spares one more from being woken.
+    elsewhere = [_pool(threads()).submit(kernel, *bounds) for bounds in others]
+    found = [kernel(*first), *(part.result() for part in elsewhere)]
     return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
 
 

@@ -1,6 +1,7 @@
 """Making a set of nodes, as the paper's M is one."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from .nodes import NodeArrays
 def merge(parts: Sequence[NodeArrays]) -> NodeArrays:
     """As `nodes.merge`: in ascending order, those that coincide with their masses added up."""
     fields = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
-    return NodeArrays(*_merge(*fields))
+    ends = np.array([*accumulate(part.index.size for part in parts)])
+    return NodeArrays(*_merge(*fields, ends))
 
 
 def ordered(nodes: NodeArrays) -> NodeArrays:
@@ -23,8 +25,44 @@ def ordered(nodes: NodeArrays) -> NodeArrays:
 
 
 @compiled
+def _order(key, ends):
+    """The order that sorts keys of 0 and above, equal ones as they came.
+
+    Args:
+        key: (M,) int64, in parts that are in ascending order already, as a rule.
+        ends: (parts,) int64, where each part ends.
+    """
+    order = np.arange(key.size)
+    first = 0
+    for end in ends:
+        for i in range(first + 1, end):
+            if key[i] < key[i - 1]:
+                order[first:end] = _ascending(key[first:end]) + first
+                break
+        first = end
+    for part in range(1, ends.size):
+        order[: ends[part]] = _interleaved(key, order[: ends[part - 1]], order, ends[part])
+    return order
+
+
+@compiled
+def _interleaved(key, before, order, end):
+    """The order of all up to `end`, where those `before` and those behind them are in order."""
+    both = np.empty(end, np.int64)
+    i, j = 0, before.size
+    for place in range(end):
+        if j == end or (i < before.size and key[before[i]] <= key[order[j]]):
+            both[place] = before[i]
+            i += 1
+        else:
+            both[place] = order[j]
+            j += 1
+    return both
+
+
+@compiled
 def _ascending(key):
-    """The order that sorts keys of 0 and above, equal ones as they came: a radix sort."""
+    """As `_order`, of keys in any order: a radix sort."""
     bits = 8 if key.size < 4096 else 11
     order, moved = np.arange(key.size), np.empty_like(key)
     first = np.empty(2**bits, np.int64)
@@ -49,12 +87,12 @@ def _ascending(key):
 
 
 @compiled
-def _merge(index, sign, mass):
+def _merge(index, sign, mass, ends):
     key = index * 2
     for i in range(index.size):
         if sign[i] < 0:
             key[i] += 1
-    order = _ascending(key)
+    order = _order(key, ends)
     distinct, total = np.empty_like(index), np.empty_like(mass)
     flips = np.empty_like(sign)
     count = 0

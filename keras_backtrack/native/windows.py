@@ -9,6 +9,7 @@ from .compiled import compiled, in_parts
 from .nodes import NodeArrays
 
 _NARROW = 8  # channels, below which it does not pay to add them up together
+_FETCH = 400  # products that take as long as it takes memory to answer
 
 
 class Geometry(NamedTuple):
@@ -126,7 +127,7 @@ def convolution(
         own = (field[first:last] for field in nodes)
         return _convolution(*own, owner, source, weight_rows, bias, geometry, channels, positions)
 
-    *fields, ended = in_parts(part, len(nodes.index), taps * width, channels * positions)
+    *fields, ended = in_parts(part, len(nodes.index), taps * (_FETCH + width), channels * positions)
     return NodeArrays(*fields), ended
 
 
@@ -263,7 +264,7 @@ def along_windows(
         own = (field[first:last] for field in nodes)
         return _along_windows(*own, owner, source, weights, bias, geometry, limit)
 
-    *fields, ended = in_parts(part, len(nodes.index), taps, limit)
+    *fields, ended = in_parts(part, len(nodes.index), taps * _FETCH, limit)
     return NodeArrays(*fields), ended
 
 
@@ -307,8 +308,9 @@ def _along_windows(index, sign, mass, owner, source, weights, bias, geometry, li
     return below[:found].copy(), asked[:found].copy(), given[:found].copy(), ended
 
 
-@compiled
-def window_maximum(index, owner, source, geometry):
+def window_maximum(
+    index: np.ndarray, owner: np.ndarray, source: np.ndarray, geometry: Geometry
+) -> np.ndarray:
     """Algorithm 3: the unit each node's window got its largest value from, the first of equals.
 
     Args:
@@ -320,6 +322,15 @@ def window_maximum(index, owner, source, geometry):
     Returns:
         (M,) int64, the nodes' index at the input.
     """
+
+    def part(first: int, last: int) -> tuple[np.ndarray]:
+        return (_window_maximum(index[first:last], owner, source, geometry),)
+
+    return in_parts(part, len(index), len(geometry.offsets) * _FETCH, 1)[0]
+
+
+@compiled
+def _window_maximum(index, owner, source, geometry):
     taps, width, size = geometry.offsets.shape[0], source.shape[2], source[0].size
     rows, below, places = np.empty(taps, np.int64), np.empty_like(index), _places(geometry)
     deltas, explanation, seen = _deltas(geometry), np.int64(0), np.int64(-1)

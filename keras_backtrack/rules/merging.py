@@ -10,6 +10,7 @@ from ..contributions import (
     Arrival,
     At,
     Branches,
+    Joined,
     Moves,
     TracedCall,
     dims,
@@ -90,16 +91,17 @@ def concatenate(call: TracedCall) -> Moves:
     axis = call.layer.axis
     axis = axis - 1 if axis > 0 else axis % len(output)
 
+    # Row by row of the axis and all that are behind it.
+    behind = product(output[axis + 1 :])
+    widths = tuple(dims(tensor)[axis] * behind for tensor in call.inputs)
+
     def to(at: At) -> list[Arrival]:
-        # Row by row of the axis and all that are behind it.
-        behind = product(output[axis + 1 :])
         row, place = at.unit // (output[axis] * behind), at.unit % (output[axis] * behind)
         arrivals = []
-        for tensor in call.inputs:
-            size = dims(tensor)[axis] * behind
-            arrivals.append(Arrival(row * size + place, here=(place >= 0) & (place < size)))
-            place = place - size
+        for width in widths:
+            arrivals.append(Arrival(row * width + place, here=(place >= 0) & (place < width)))
+            place = place - width
         return arrivals
 
-    sizes = [size for tensor in (*call.inputs, call.output) for size in dims(tensor)]
-    return Moves(to, takes_arrays=all(isinstance(size, int) for size in sizes))
+    are_known = all(isinstance(width, int) for width in widths)
+    return Joined(to, widths=widths if are_known else None)
