@@ -1,5 +1,6 @@
 """Mass in every unit of a tensor, and the arithmetic that spreading it takes."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -98,10 +99,15 @@ def swap(turned, high, low):
     return tf.where(turned, low, high), tf.where(turned, high, low)
 
 
-def portion_of(mass: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
-    """What a unit gives for each unit of contribution; `total` is their sum, 0 but for rounding
-    where there are none."""
-    return tf.math.divide_no_nan(mass, tf.nn.relu(total))
+def left_behind(asked: tf.Tensor, found: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The (E,) mass that did not arrive: that of units nothing contributes to.
+
+    Args:
+        asked: (E, units), what was to be split. May be without rows, as all maps may.
+        found: (E, ...), what arrived.
+    """
+    arrived = [tf.reduce_sum(part, axis=range(1, part.shape.rank)) for part in found]
+    return tf.nn.relu(tf.reduce_sum(asked, axis=1) - tf.add_n(arrived))
 
 
 def net(maps: Maps) -> Maps:

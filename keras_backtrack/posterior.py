@@ -48,9 +48,9 @@ from .mass import (
     full,
     has_places,
     is_empty,
+    left_behind,
     net,
     nothing,
-    portion_of,
     swap,
 )
 from .nodes import Nodes, Walked, held_by, merge
@@ -297,9 +297,9 @@ def _through_branches(
         """What one map gives to each input, and what of it ends."""
         parts = (branches.shares or branches.parts)(tf.constant(sign), values)
         parts = [tf.maximum(part, 0.0) for part in parts]
-        total = tf.add_n(parts)
-        portion = portion_of(mass, total)
-        return [part * portion for part in parts], ended_where(mass, total <= 0)
+        portion = tf.math.divide_no_nan(mass, tf.add_n(parts))
+        found = [part * portion for part in parts]
+        return found, left_behind(mass, found)
 
     highs, ended = split(maps.high, 1.0)
     if branches.flips is None:
@@ -368,13 +368,14 @@ def _spread_sum(_, layer: LinearSum, asked_high: tf.Tensor, asked_low: tf.Tensor
                 tape.watch(active)
                 totals.append(layer.apply(active, weights))
             tapes.append(tape)
-        total = tf.reshape(tf.add_n(totals), tf.shape(asked))
-        portion = tf.reshape(portion_of(asked, total), tf.shape(totals[0]))
+        # Of what is nowhere negative, but for rounding.
+        total = tf.nn.relu(tf.reshape(tf.add_n(totals), tf.shape(asked)))
+        portion = tf.reshape(tf.math.divide_no_nan(asked, total), tf.shape(totals[0]))
         found = [
             active * tape.gradient(own, active, portion)
             for (active, _), own, tape in zip(terms, totals, tapes, strict=True)
         ]
-        return *found, ended_where(asked, total <= 0)
+        return *found, left_behind(asked, found)
 
     def positive():
         high, ended = spread(asked_high, (source, rises()))
@@ -396,7 +397,7 @@ def _spread_sum(_, layer: LinearSum, asked_high: tf.Tensor, asked_low: tf.Tensor
         return high + more_high, low + more_low, ended + ended_low
 
     high, low, ended = tf.cond(
-        tf.reduce_any(source < 0),
+        tf.reduce_min(source) < 0,
         lambda: tf.cond(is_empty(asked_low), signed, signed_with_low),
         lambda: tf.cond(is_empty(asked_low), positive, positive_with_low),
     )

@@ -34,6 +34,19 @@ def test_mass_and_lost_make_one(settings, rng):
         assert abs(e.mass[i].sum() + e.lost[i] - 1) < 1e-4
 
 
+def test_posterior_loses_nothing_where_everything_contributes(rng):
+    image = keras.Input((12, 12, 3))
+    x = layers.ZeroPadding2D(1)(layers.Conv2D(8, 3)(image))
+    x = layers.Add()([x, layers.Conv2D(8, 3, padding="same")(x)])
+    x = layers.Concatenate()([layers.MaxPooling2D(2)(x), layers.AveragePooling2D(2)(x)])
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(layers.UpSampling2D(2)(x))))
+    model.set_weights([abs(weight) for weight in model.get_weights()])
+    pictures = rng.uniform(0.1, 1, size=(2, 12, 12, 3)).astype(np.float32)
+    e = BacktrackExplainer(model, method="posterior").explain(pictures)
+    np.testing.assert_allclose([mass.sum() for mass in e.mass], 1, atol=1e-4)
+    np.testing.assert_allclose(e.lost, 0, atol=1e-4)
+
+
 def test_posterior_is_excitation_backprop_in_a_network_of_relus(rng):
     """Written from the paper: P(a_j) = Σ_i P(a_i) · a_j w⁺_ji / Σ_j' a_j' w⁺_j'i."""
     image = keras.Input((9, 8, 3))

@@ -56,7 +56,7 @@ def center_crop(call: TracedCall) -> Moves:
             "CenterCrop is followed where it crops; smaller pictures it resizes. Received: "
             f"{call.call.describe()} of shape {call.input.shape} to {call.output.shape}."
         )
-    return _moved(call, lambda places: tf.slice(places[0], [0, *firsts, 0], [1, *sizes, -1]))
+    return _moved(call, lambda places: tf.slice(places[0], [0, *firsts, 0], [-1, *sizes, -1]))
 
 
 def _moved(call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor]) -> Moves:
@@ -75,8 +75,20 @@ def _moved(call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor]) ->
             for first, size in zip(firsts, sizes, strict=False)
         ]
 
+    def back(mass: tf.Tensor) -> list[tf.Tensor]:
+        """Moving is linear, so the way back is its gradient."""
+        rows = tf.shape(mass)[:1]
+        units = [tf.zeros(tf.concat([rows, tensor.shape[1:]], 0)) for tensor in call.inputs]
+        with tf.GradientTape() as tape:
+            tape.watch(units)
+            made = run(units)
+        found = tape.gradient(made, units, mass, unconnected_gradients="zero")
+        return [tf.convert_to_tensor(part) for part in found]
+
     is_known = all(isinstance(size, int) for tensor in call.inputs for size in dims(tensor))
-    return Relocation(to, came_from=came_from if is_known else None)
+    # Others lose what the gradient is rounded to, or have none.
+    is_exact = is_known and all(tensor.dtype == tf.float32 for tensor in call.inputs)
+    return Relocation(to, back if is_exact else None, came_from=came_from if is_known else None)
 
 
 @register_rule(layers.Embedding)
