@@ -1,6 +1,7 @@
 """How the cost grows with nodes, channels, batch, size, depth and threads."""
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.compat import keras
 
+from . import settings
 from .cases import Case, build, images
 from .timing import alternate
 
@@ -18,7 +20,10 @@ layers = keras.layers
 
 
 class Point(NamedTuple):
-    """One measurement: what was varied, its value, nodes held in all, and median milliseconds."""
+    """One measurement: what was varied, its value, nodes, and median milliseconds.
+
+    Nodes are those held at all layers, for threads those at the input.
+    """
 
     varied: str
     value: float
@@ -32,7 +37,7 @@ class Point(NamedTuple):
         return max(self.explain - self.forward, 0.0)
 
 
-VARIED = ("top_n", "channels", "batch", "size", "depth")
+VARIED = ("top_n", "channels", "batch", "size", "depth", "threads")
 
 
 def measure(varied: str, rounds: int, quick: bool = False) -> Iterator[Point]:
@@ -52,25 +57,37 @@ def slope(points: list[Point], of: str = "value") -> float:
 
     Args:
         points: A series.
-        of: `"value"`, or `"nodes"` for the number of nodes held.
+        of: `"value"`, or `"nodes"` for their number.
+
+    Returns:
+        NaN where all values are the same.
     """
     x = np.log([getattr(point, of) for point in points])
+    if not np.ptp(x):
+        return float("nan")
     y = np.log([max(point.backtrack, 1e-3) for point in points])
     return float(np.polyfit(x, y, 1)[0])
 
 
 def _values(varied: str) -> list[int]:
+    cores = len(os.sched_getaffinity(0))
     return {
         "top_n": [1, 2, 5, 10, 20, 50, 100, 1000],
         "channels": [1, 2, 3, 5, 8],
         "batch": [1, 2, 4, 8, 16, 32],
         "size": [96, 128, 160, 224, 320, 512],
         "depth": [2, 4, 8, 16, 32],
+        "threads": sorted({1, *(2**n for n in range(1, cores.bit_length())), cores}),
     }[varied]
 
 
 def _point(varied: str, value: int, rounds: int) -> Point:
-    settings = {varied: value} if varied in ("top_n", "channels") else {}
+    if varied == "threads":
+        # TensorFlow takes their number once, when it starts.
+        (row,) = settings.run(["--cores", str(value)], rounds)["rows"]
+        medians = (row[name]["median"] for name in (row["forward"], "explain"))
+        return Point(varied, value, row["pixels"][0], *medians)
+    limits = {varied: value} if varied in ("top_n", "channels") else {}
     if varied == "depth":
         model, case = _deep(value), Case(f"{value} convolutions", 56, 1)
     else:
@@ -80,7 +97,7 @@ def _point(varied: str, value: int, rounds: int) -> Point:
         model = _headless(case) if varied == "size" else build(case)
     x = images(case)
     compiled = tf.function(lambda x: model(x, training=False), autograph=False)
-    explainer = BacktrackExplainer(model, **settings)
+    explainer = BacktrackExplainer(model, **limits)
     e = explainer.explain(x)
     times = alternate(
         {"forward": lambda: compiled(tf.constant(x)).numpy(), "explain": lambda: explainer(x)},

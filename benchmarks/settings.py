@@ -37,14 +37,15 @@ def measure(repeats: int, rounds: int) -> dict[str, list[dict]]:
     """
     found: dict[str, list[dict]] = {name: [] for name in taken()}
     for _ in range(repeats):
-        best = _run([], rounds)
+        best = run([], rounds)
         for name, options in taken().items():
-            (row,) = speed_ups(_run(options, rounds), best)
+            (row,) = speed_ups(run(options, rounds), best)
             found[name].append({key: row[key][1] for key in ("forward", "explain")})
     return found
 
 
-def _run(options: list[str], rounds: int) -> dict:
+def run(options: list[str], rounds: int) -> dict:
+    """The quick benchmark's record, from a process of its own held by `options`."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "cost.json"
         command = [sys.executable, "-m", "benchmarks", *options, "cost", "--quick"]

@@ -143,6 +143,23 @@ def test_growth_of_a_small_network(monkeypatch, tmp_path):
     assert len((tmp_path / "growth.csv").read_text().splitlines()) == 3
 
 
+def test_growth_with_threads(monkeypatch, tmp_path):
+    """Each number of them in a process of its own."""
+    monkeypatch.setattr(growth.os, "sched_getaffinity", lambda pid: set(range(6)))
+    held = []
+
+    def run(options, rounds):
+        held.append(options)
+        times = {"compiled": {"median": 8.0}, "explain": {"median": 9.0}}
+        return {"rows": [{**times, "forward": "compiled", "pixels": [5]}]}
+
+    monkeypatch.setattr(growth.settings, "run", run)
+    points = list(growth.measure("threads", 3))
+    assert held == [["--cores", n] for n in ("1", "2", "4", "6")]
+    assert [point.backtrack for point in points] == [1.0] * 4
+    assert np.isnan(growth.slope(points, "nodes"))
+
+
 def test_settings_come_before_tensorflow():
     """Which reads them when it is imported."""
     code = (

@@ -20,11 +20,11 @@ from ..profiles import Held
 )
 @click.pass_obj
 def command(held: Held, varied: tuple[str, ...], quick: bool, rounds: int, out: Path) -> None:
-    """How the cost grows with what is VARIED, by default all; with threads, see `settings`.
+    """How the cost grows with what is VARIED, by default all.
 
-    VGG16 with random weights; depth is that of a pile of equal convolutions. Writes growth.csv,
-    growth.png and growth.json, and prints the slope of log(explain - forward) over log(value): 1
-    is linear growth.
+    VGG16 with random weights, for threads VGG19 in a process for each number of them; depth is
+    that of a pile of equal convolutions. Writes growth.csv, growth.png and growth.json, and prints
+    the slope of log(explain - forward) over log(value): 1 is linear growth.
     """
     series = {}
     for name in varied or growth.VARIED:
