@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from .graph import Graph
-from .native import NodeArrays, merge, ordered
+from .native import NodeArrays, helpers, merge, ordered
 from .nodes import Nodes
 from .pairs import start_pairs
 from .plan import Plan
@@ -89,7 +89,9 @@ class BestPaths:
             roots: Which units of the output each explains.
         """
         forward = self._forward if roots.versus is None else self._forward_whole
-        return self.back(self._run(forward, inputs), owner, roots)
+        # Looked at while the network runs, which leaves Python alone.
+        constants = helpers().submit(self._plan.constants)
+        return self._back(self._run(forward, inputs), owner, roots, constants.result())
 
     def forward(self, inputs: Sequence[tf.Tensor]) -> Kept:
         """Runs the network alone, for `back` to explain one decision after another."""
@@ -100,6 +102,11 @@ class BestPaths:
 
     def back(self, kept: Kept, owner: np.ndarray, roots: Roots) -> Run:
         """As a call of the program, the network having run."""
+        return self._back(kept, owner, roots, self._plan.constants())
+
+    def _back(
+        self, kept: Kept, owner: np.ndarray, roots: Roots, constants: list[np.ndarray]
+    ) -> Run:
         sizes = self._sizes.read(kept.sizes)
         owner = np.asarray(owner, np.int64)
         state = State(
@@ -108,7 +115,7 @@ class BestPaths:
             sizes,
             owner,
             tf.constant(owner, tf.int64),
-            self._plan.constants(),
+            constants,
         )
         output = state.arrays[self.graph.output]
         output = output.reshape(len(output), -1)

@@ -127,12 +127,8 @@ def _check_finite(x: np.ndarray, dtype: str) -> None:
     rows = max(1, _PIECE // x[0].size)
     bad, count = [], 0
     for start in range(0, len(x), rows):
-        piece = in_dtype(x[start : start + rows], dtype)
-        # A sum is finite only where every number is, and needs no temporary array.
-        with np.errstate(over="ignore", invalid="ignore"):
-            suspicious = not np.isfinite(np.sum(piece, dtype=np.float64))
-        if suspicious:
-            finite = np.isfinite(piece).reshape(len(piece), -1)
+        finite = np.isfinite(in_dtype(x[start : start + rows], dtype)).reshape(-1, x[0].size)
+        if not finite.all():
             count += int((~finite).sum())
             bad.extend(start + np.flatnonzero(~finite.all(axis=1)))
     if bad:

@@ -3,6 +3,7 @@
 Everything here takes and returns NumPy arrays; nothing here knows layers or rules.
 """
 
+from .compiled import helpers
 from .dense import dense
 from .merging import merge, ordered
 from .nodes import NodeArrays, Places, locate, per_explanation, unbroadcast, values_at
@@ -15,6 +16,7 @@ __all__ = [
     "along_windows",
     "convolution",
     "dense",
+    "helpers",
     "locate",
     "merge",
     "ordered",

@@ -48,7 +48,7 @@ def in_parts(
         return list(kernel(0, count))
     first, *others = pairwise(count * part // parts for part in range(parts + 1))
     # This thread takes part, which spares one more from being woken.
-    elsewhere = [_pool(threads()).submit(kernel, *bounds) for bounds in others]
+    elsewhere = [helpers().submit(kernel, *bounds) for bounds in others]
     found = [kernel(*first), *(part.result() for part in elsewhere)]
     return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
 
@@ -63,5 +63,6 @@ def threads() -> int:
 
 
 @cache
-def _pool(size: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(size, thread_name_prefix="backtrack")
+def helpers() -> ThreadPoolExecutor:
+    """The threads that help the one that walks."""
+    return ThreadPoolExecutor(threads(), thread_name_prefix="backtrack")
