@@ -7,7 +7,7 @@ _RED = np.float32([255, 45, 85])
 
 
 def with_attention(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """A picture half covered by its attention, from blue for none to red for most.
+    """A picture under its attention, which glows where there is much and lets it through elsewhere.
 
     Args:
         image: (H, W, 3) uint8, or float in [0, 1].
@@ -16,8 +16,9 @@ def with_attention(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) uint8.
     """
-    colours = 255 * colormaps["jet"](attention)[..., :3]
-    return _rounded(0.5 * _as_255(image) + 0.5 * colours)
+    weight = 0.8 * np.clip(1.15 * attention[..., None] ** 0.85, 0, 1)
+    colours = 255 * colormaps["inferno"](attention)[..., :3]
+    return _rounded((1 - weight) * _as_255(image) + weight * colours)
 
 
 def with_pixels(image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> np.ndarray:

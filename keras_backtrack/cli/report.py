@@ -39,7 +39,7 @@ from .options import network_options, walk_options
     type=click.IntRange(1),
     help="Pictures at most, of a folder or a Parquet file.",
 )
-@click.option("--title", help="Title of the page. [names of the network and the photo]")
+@click.option("--title", help="Title of the page. [name of the photo, or of the folder or file]")
 def report(
     photos,
     name,
@@ -92,7 +92,7 @@ def report(
         else:
             shown.append(picture)
     if shown:
-        title = title or (shown[0].listed["name"] if total == 1 else f"{len(shown)} pictures")
+        title = title or _title(photos, shown)
         out.write_text(page(shown, title), encoding="utf-8")
         size = out.stat().st_size / 1e6
         click.echo(f"{len(shown)} of {total} pictures are in {out} ({size:.1f} MB).")
@@ -101,6 +101,15 @@ def report(
     if failed:
         click.echo(f"{failed} pictures could not be shown.", err=True)
         raise SystemExit(2)
+
+
+def _title(given, shown) -> str:
+    if len(shown) == 1:
+        return shown[0].listed["name"]
+    # A job's file has the same name as any other job's, its folder has not.
+    path = Path(given[0]).resolve()
+    own = path.parent if path.suffix == ".parquet" else path
+    return own.name if len(given) == 1 else f"{len(shown)} pictures"
 
 
 def _network(name, weights, preprocess, resize, allow_code, targets, *limits):

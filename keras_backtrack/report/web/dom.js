@@ -19,7 +19,7 @@ const percent = (share) => {
   return `${value < 1 ? value.toFixed(2) : value.toFixed(1)} %`;
 };
 
-const number = (value) => String(Number(value.toPrecision(4)));
+const number = (value) => String(Number(value.toPrecision(4))).replace("-", "−");
 
 /** A share between 0 and 1 as percent, any other score as it is. */
 const valueText = (score) => (score >= 0 && score <= 1 ? percent(score) : number(score));
