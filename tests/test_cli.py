@@ -175,6 +175,15 @@ def test_a_page_of_two_classes_and_their_difference(model, photo, tmp_path):
     assert result.exit_code == 2 and "are one class. Received" in result.output
 
 
+@pytest.mark.parametrize("method", ["posterior", "contrastive"])
+def test_a_page_of_all_paths_has_nodes_at_every_layer(model, photo, tmp_path, method):
+    out = tmp_path / "page.html"
+    result = report(photo, "--model", model, "--out", out, "--method", method)
+    assert result.exit_code == 0, result.output
+    details = json.loads(re.search('class="details">(.*?)</script>', out.read_text())[1])
+    assert all(layer["nodes"] for layer in details["decisions"][0]["layers"])
+
+
 def test_a_page_of_a_folder(model, photo, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from tqdm import tqdm
 
 from .options import network_options, walk_options
 
@@ -75,7 +76,7 @@ def report(
             total = len(paths)
             network, explainer, wanted = _network(
                 *(name, weights, preprocess, resize, allow_code, targets),
-                *(top_n, channels, positions, method),
+                *(top_n, channels, positions, method, total == 1),
             )
             other = None if versus is None else network.class_index(versus)
             if other is not None and other == (wanted or [None])[0]:
@@ -85,7 +86,9 @@ def report(
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
     shown, failed = [], 0
-    for picture in pictures:
+    # On a terminal only, and where there is something to wait for.
+    bar = {"total": min(total, most), "unit": " pictures", "disable": None if total > 1 else True}
+    for picture in tqdm(pictures, **bar):
         if isinstance(picture, Exception):
             failed += 1
             click.echo(picture, err=True)
@@ -112,14 +115,20 @@ def _title(given, shown) -> str:
     return own.name if len(given) == 1 else f"{len(shown)} pictures"
 
 
-def _network(name, weights, preprocess, resize, allow_code, targets, *limits):
+def _network(name, weights, preprocess, resize, allow_code, targets, *settings):
     """The network, its explainer and the classes that are asked for."""
     from ..explainer import BacktrackExplainer
     from ..models import load_network
+    from ..reading import read_graph
 
     network = load_network(name, weights, preprocess, resize, allow_code)
-    *numbers, method = limits
-    explainer = BacktrackExplainer(network.model, *numbers, method=method)
+    *numbers, method, is_alone = settings
+    layers = None
+    if is_alone and method != "viterbi":
+        # Every unit is a node: of one picture that is some hundred megabytes.
+        graph = read_graph(network.model)
+        layers = [graph.names[number] for call in graph.calls for number in call.outputs]
+    explainer = BacktrackExplainer(network.model, *numbers, method=method, layers=layers)
     return network, explainer, [network.class_index(target) for target in targets]
 
 

@@ -103,7 +103,7 @@ class Walk {
       ? `${many(held.nodes, "node")} hold ${percent(held.mass)} of the decision${shown < held.nodes ? `; the ${many(shown, "heaviest", "heaviest")} are here` : ""}. Output ${layer.shape.join(" × ") || "1"}.`
       : this.view.details.is_walk
         ? "The walk did not come through here."
-        : "The nodes of this layer were not kept: unless method=\"viterbi\", they are wanted by name, as in layers=[…].";
+        : "The nodes of this layer were not kept: the explainer keeps those of layers=[…], where all paths are followed.";
     this.showChannels(held);
     this.showList();
     this.keep(row >= 0 ? row : (this.rows()[0] ?? -1));
