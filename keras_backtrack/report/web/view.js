@@ -172,7 +172,7 @@ class View {
 
   describe() {
     const { decision } = this;
-    const lost = decision.lost > 0.0005 ? ` ${percent(decision.lost)} of the decision ended on the way, where nothing below spoke for it.` : "";
+    const lost = decision.lost > 0.0005 ? ` ${percent(decision.lost)} of the decision did not reach the picture.` : "";
     const dark = this.stage.isPartly ? " What is darkened the network did not see." : "";
     const said = `${many(decision.places.length, "important pixel")} for “${decision.label}”.${lost}${dark}`;
     const shown = LAYERS.filter(([key]) => this.state.on.has(key)).map(([, name]) => name.toLowerCase());
