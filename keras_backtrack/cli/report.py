@@ -82,7 +82,7 @@ def report(
             if other is not None and other == (wanted or [None])[0]:
                 raise ValueError(f"The target and --versus are one class. Received: {versus!r}.")
             pictures = _explained(paths[:most], network, explainer, wanted, other)
-        out.parent.mkdir(parents=True, exist_ok=True)
+        _check_writable(out)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
     shown, failed = [], 0
@@ -104,6 +104,21 @@ def report(
     if failed:
         click.echo(f"{failed} pictures could not be shown.", err=True)
         raise SystemExit(2)
+
+
+def _check_writable(out: Path) -> None:
+    """Before the work, not behind it."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not out.exists()
+        out.open("ab").close()
+    except OSError as error:
+        raise type(error)(
+            f"`--out` must be a file that can be written ({error.strerror}). "
+            f"Received: {str(out)!r}."
+        ) from None
+    if is_new:
+        out.unlink()
 
 
 def _title(given, shown) -> str:
