@@ -161,6 +161,9 @@ def test_figures_and_files(explainer, rng, tmp_path):
     assert titles[5].startswith("dog  ") and titles[6].startswith("lynx  ")
     assert titles[7] == e.titles[1] and len(titles) == 8
     assert [side.targets.tolist() for side in e.sides] == [[0, 4], [2, 2]]
+    long = [*(["short-haired " * 3] * 3), "x", "another with a long name"]
+    for ax in e.compare(names=long).axes:
+        assert max(map(len, ax.get_title().split("\n"))) <= 40
     e.save(tmp_path / "e.json")
     (record, _) = json.loads((tmp_path / "e.json").read_text())
     assert record["versus"] == 2 and record["logits"] == e.logits[0].tolist()
