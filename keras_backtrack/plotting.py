@@ -96,19 +96,19 @@ def figure(rows: Sequence[Row]) -> Figure:
             _draw(name, ax, row)
     for name, ax in zip(_COLUMNS[1:], axes[0][1:], strict=True):
         ax.set_title(name, fontsize=9)
-    fig.tight_layout(pad=0.4)
     return fig
 
 
 def comparison(images: Sequence[np.ndarray], rows: Sequence[Sequence[Pixels]]) -> Figure:
     """Draws several sets of important pixels beside each image, as many for each."""
-    fig, axes = _grid(images, 1 + len(rows[0]))
+    titles = [_wrapped(pixels.title) for sets in rows for pixels in sets]
+    lines = max(title.count("\n") + 1 for title in titles)
+    fig, axes = _grid(images, 1 + len(rows[0]), lines)
     for line, image, sets in zip(axes, images, rows, strict=True):
         line[0].imshow(image)
         for ax, pixels in zip(line[1:], sets, strict=True):
             _draw_pixels(ax, image, pixels.points, pixels.mass)
             ax.set_title(_wrapped(pixels.title), fontsize=9)
-    fig.tight_layout(pad=0.4)
     return fig
 
 
@@ -150,10 +150,11 @@ def _tops_of_names(width: int, boxes: Sequence[tuple[Sequence[int], int, str]]) 
     return [row for row, _, _ in taken]
 
 
-def _grid(images: Sequence[np.ndarray], columns: int) -> tuple[Figure, np.ndarray]:
-    """A figure with a row of axes for each image."""
+def _grid(images: Sequence[np.ndarray], columns: int, lines: int = 2) -> tuple[Figure, np.ndarray]:
+    """A figure with a row of axes for each image, and room for titles of so many lines."""
     heights = [_WIDTH * image.shape[0] / image.shape[1] for image in images]
-    fig = Figure(figsize=(_WIDTH * columns, sum(heights) + 0.4 * len(images)), dpi=100)
+    size = (_WIDTH * columns, sum(heights) + (0.1 + 0.17 * lines) * len(images))
+    fig = Figure(figsize=size, dpi=100, layout="constrained")
     axes = fig.subplots(len(images), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for ax in axes.flat:
         ax.set_axis_off()
