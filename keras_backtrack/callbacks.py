@@ -19,7 +19,7 @@ class Record(NamedTuple):
     """What the callback saw at one time.
 
     Attributes:
-        step: How many epochs (or batches) the callback had seen, from 1.
+        step: How many epochs (or batches) the callback had seen; 0 is before any.
         targets: (N,) int64, the explained classes.
         scores: (N,) float32, the output there.
         pixels: For each decision (P, 2) int32 rows (row, column).
@@ -43,8 +43,10 @@ class Record(NamedTuple):
 class BacktrackCallback(keras.callbacks.Callback):
     """Explains a few pictures with the current weights, again and again during `model.fit`.
 
-    It changes nothing about the training: the weights after `fit` are the same, bit by bit, with
-    and without it. Its program is traced once, at the first time.
+    The first time is before training, so that one sees what that changes; a model without weights
+    until it is fed is explained later. The callback changes nothing about the training: the weights
+    after `fit` are the same, bit by bit, with and without it. Its program is traced once, at the
+    first time.
 
     Args:
         images: What to explain: as for `BacktrackExplainer.explain`, or a `tf.data.Dataset` of
@@ -123,6 +125,11 @@ class BacktrackCallback(keras.callbacks.Callback):
         self.explainer: BacktrackExplainer | None = None
         self.records: list[Record] = []
         self.history: dict[str, list[float]] = {}
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Explains, unless an earlier training goes on."""
+        if not self.records and self.model.built:
+            self.explain()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Explains, if it is time to."""

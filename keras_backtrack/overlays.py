@@ -7,7 +7,7 @@ _RED = np.float32([255, 45, 85])
 
 
 def with_attention(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """A picture half covered by its attention, from blue for none to red for most.
+    """A picture in grey, so that all colour is attention, which glows where there is much of it.
 
     Args:
         image: (H, W, 3) uint8, or float in [0, 1].
@@ -16,8 +16,9 @@ def with_attention(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) uint8.
     """
-    colours = 255 * colormaps["jet"](attention)[..., :3]
-    return _rounded(0.5 * _as_255(image) + 0.5 * colours)
+    weight = 0.8 * np.clip(1.15 * attention[..., None] ** 0.85, 0, 1)
+    colours = 255 * colormaps["inferno"](attention)[..., :3]
+    return _rounded((1 - weight) * _grey(image) + weight * colours)
 
 
 def with_pixels(image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> np.ndarray:
@@ -28,7 +29,7 @@ def with_pixels(image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> np.n
         points: (P, 2) int rows (row, column).
         mass: (P,) float.
     """
-    grey = 0.55 * 255 + 0.45 * _as_255(image).mean(axis=-1, keepdims=True)
+    grey = 0.55 * 255 + 0.45 * _grey(image)
     strength = np.zeros((*image.shape[:2], 1), np.float32)
     if len(points):
         strength[tuple(points.T)] = np.sqrt(mass / mass.max())[:, None]
@@ -50,6 +51,10 @@ def with_boxes(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         drawn[top:bottom, left:right] = _RED
         drawn[inside] = kept
     return _rounded(drawn)
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    return _as_255(image).mean(axis=-1, keepdims=True)
 
 
 def _as_255(image: np.ndarray) -> np.ndarray:

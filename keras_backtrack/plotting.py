@@ -1,6 +1,7 @@
 """Figures: columns as in the paper's Figs. 1-3."""
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from .photos import Frame
 _COLUMNS = ("image", "important pixels", "attention", "saliency", "boxes")
 _COLOUR = "#ff2d55"
 _WIDTH = 3.0  # of a column, in inches
+_LETTERS = 40  # of a title, in a column
 
 
 class Row(NamedTuple):
@@ -94,19 +96,19 @@ def figure(rows: Sequence[Row]) -> Figure:
             _draw(name, ax, row)
     for name, ax in zip(_COLUMNS[1:], axes[0][1:], strict=True):
         ax.set_title(name, fontsize=9)
-    fig.tight_layout(pad=0.4)
     return fig
 
 
 def comparison(images: Sequence[np.ndarray], rows: Sequence[Sequence[Pixels]]) -> Figure:
     """Draws several sets of important pixels beside each image, as many for each."""
-    fig, axes = _grid(images, 1 + len(rows[0]))
+    titles = [_wrapped(pixels.title) for sets in rows for pixels in sets]
+    lines = max(title.count("\n") + 1 for title in titles)
+    fig, axes = _grid(images, 1 + len(rows[0]), lines)
     for line, image, sets in zip(axes, images, rows, strict=True):
         line[0].imshow(image)
         for ax, pixels in zip(line[1:], sets, strict=True):
             _draw_pixels(ax, image, pixels.points, pixels.mass)
-            ax.set_title(pixels.title, fontsize=9)
-    fig.tight_layout(pad=0.4)
+            ax.set_title(_wrapped(pixels.title), fontsize=9)
     return fig
 
 
@@ -123,19 +125,36 @@ def named_boxes(
         ax.set_axis_off()
     for ax, (image, boxes) in zip(axes.flat, images, strict=False):
         ax.imshow(image)
-        # Golden steps round the circle: classes next to one another get colours far apart.
-        for box, number, name in boxes:
+        tops = _tops_of_names(image.shape[1], boxes)
+        # The first is drawn last, so that others do not hide it.
+        for (box, number, name), top in reversed([*zip(boxes, tops, strict=True)]):
+            # Golden steps round the circle: classes next to one another get colours far apart.
             colour = colormaps["hsv"](number * 0.618 % 1)
             _draw_box(ax, box, colour)
             text = {"facecolor": colour, "edgecolor": "none", "pad": 1, "alpha": 0.9}
-            ax.text(box[1], box[0] + 1, name, va="top", fontsize=7, color="black", bbox=text)
+            ink = "black" if np.dot(colour[:3], (0.3, 0.59, 0.11)) > 0.4 else "white"
+            ax.text(box[1], top + 1, name, va="top", fontsize=7, color=ink, bbox=text)
     return fig
 
 
-def _grid(images: Sequence[np.ndarray], columns: int) -> tuple[Figure, np.ndarray]:
-    """A figure with a row of axes for each image."""
+def _tops_of_names(width: int, boxes: Sequence[tuple[Sequence[int], int, str]]) -> list[float]:
+    """Where each box's name is put so that none covers another: at its top, or further down."""
+    point = width / (72 * _WIDTH)
+    height, letter = 10 * point, 5 * point
+    taken: list[tuple[float, float, float]] = []
+    for (top, left, *_), _, name in boxes:
+        right, row = left + letter * len(name), float(top)
+        while any(abs(row - r) < height and left < b and a < right for r, a, b in taken):
+            row += height
+        taken.append((row, left, right))
+    return [row for row, _, _ in taken]
+
+
+def _grid(images: Sequence[np.ndarray], columns: int, lines: int = 2) -> tuple[Figure, np.ndarray]:
+    """A figure with a row of axes for each image, and room for titles of so many lines."""
     heights = [_WIDTH * image.shape[0] / image.shape[1] for image in images]
-    fig = Figure(figsize=(_WIDTH * columns, sum(heights) + 0.4 * len(images)), dpi=100)
+    size = (_WIDTH * columns, sum(heights) + (0.1 + 0.17 * lines) * len(images))
+    fig = Figure(figsize=size, dpi=100, layout="constrained")
     axes = fig.subplots(len(images), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for ax in axes.flat:
         ax.set_axis_off()
@@ -152,7 +171,7 @@ def png(fig: Figure) -> bytes:
 def _draw(name: str, ax, row: Row) -> None:
     if name == "image":
         ax.imshow(row.image)
-        ax.set_title(row.title, fontsize=9)
+        ax.set_title(_wrapped(row.title), fontsize=9)
     elif name == "important pixels":
         _draw_pixels(ax, row.image, row.points, row.mass)
     elif name == "attention":
@@ -165,6 +184,10 @@ def _draw(name: str, ax, row: Row) -> None:
         ax.imshow(row.image)
         for box in row.boxes:
             _draw_box(ax, box, _COLOUR)
+
+
+def _wrapped(title: str) -> str:
+    return "\n".join(textwrap.fill(line, _LETTERS) for line in title.split("\n"))
 
 
 def _draw_box(ax, box: Sequence[int], colour: Any) -> None:

@@ -62,14 +62,22 @@ def test_a_shortcut_shows_while_it_is_learned(plain_graphs):
     """The mass moves to the mark that gives the class away; without it, it is on the object."""
     model, watch = watched(has_mark=True)
     on_mark = watch.history["mass on mask"]
-    assert on_mark[-1] > 0.8 and on_mark[-1] > on_mark[0]
+    assert watch.history["step"] == list(range(9))
+    assert on_mark[0] < 0.6 and on_mark[-1] > 0.8
     assert watch.explainer._program.traces == 1
+    titles = [ax.get_title() for ax in watch.plot().axes]
+    before, after = (f"{watch.records[k].on_mask[0]:.0%} on mask" for k in (0, 8))
+    assert titles[0] == f"epoch 0\n{before}" and titles[8 * 4] == f"epoch 8\n{after}"
+    # So do a report's boxes: the heaviest is around the mark.
+    seen, classes, _, _ = (part[1::2] for part in pictures(8, True, 1))
+    for heaviest, *_ in watch.explainer.explain(seen, classes).boxes(sigma=0.5):
+        assert (heaviest <= MARK + 1).all()
     x, y, _, _ = pictures(64, False, 2)
     x[y == 0, :MARK, :MARK] = [1, 1, 0]
     assert model.evaluate(x, y, verbose=0)[1] < 0.5, "the mark is what it goes by"
 
     model, watch = watched(has_mark=False)
-    assert min(watch.history["mass on mask"]) > 0.8
+    assert min(watch.history["mass on mask"][1:]) > 0.8
     x, y, _, _ = pictures(64, False, 2)
     assert model.evaluate(x, y, verbose=0)[1] > 0.9
 
@@ -87,7 +95,7 @@ def test_training_is_not_disturbed(tmp_path, plain_graphs):
     watch = BacktrackCallback(seen, per="batch", log_dir=tmp_path, tensorboard=True)
     for alone, beside in zip(fit([]), fit([watch]), strict=True):
         np.testing.assert_array_equal(alone, beside)
-    assert len(watch.records) == 8 and watch.explainer._program.traces == 1
+    assert len(watch.records) == 1 + 8 and watch.explainer._program.traces == 1
 
 
 def test_files(tmp_path, plain_graphs):
@@ -105,25 +113,26 @@ def test_files(tmp_path, plain_graphs):
     )
     model = network()
     model.fit(data, epochs=4, validation_data=data, verbose=0, callbacks=[watch])
-    assert watch.history["step"] == [2, 4] and len(watch.records[0].pixels) == 7
+    assert watch.history["step"] == [0, 2, 4] and len(watch.records[0].pixels) == 7
     assert set(watch.history) == {"step", "lost mass", "moved", "mass on mask"}
     assert np.isnan(watch.history["moved"][0]) and 0 < watch.history["moved"][1] <= 1
-    assert sorted(p.name for p in tmp_path.glob("*.png")) == ["epoch-0002.png", "epoch-0004.png"]
-    assert len(watch.plot().axes) == 7 * 2 + 1
+    names = [f"epoch-{step:04d}.png" for step in (0, 2, 4)]
+    assert sorted(p.name for p in tmp_path.glob("*.png")) == names
+    assert len(watch.plot().axes) == 7 * 3 + 1
     with Image.open(watch.animate(tmp_path / "training.gif")) as moving:
-        assert moving.n_frames == 2
+        assert moving.n_frames == 3
     found = {}
     for path in tmp_path.glob("events*"):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             for value in event.summary.value:
                 found.setdefault(value.tag, []).append((event.step, value.tensor))
     assert {tag: [step for step, _ in values] for tag, values in found.items()} == {
-        "backtrack/attention": [2, 4],
-        "backtrack/pixels": [2, 4],
-        "backtrack/boxes": [2, 4],
-        "backtrack/lost_mass": [2, 4],
-        "backtrack/mass_on_mask": [2, 4],
-        "backtrack/moved": [4],
+        "backtrack/attention": [0, 2, 4],
+        "backtrack/pixels": [0, 2, 4],
+        "backtrack/boxes": [0, 2, 4],
+        "backtrack/lost_mass": [0, 2, 4],
+        "backtrack/mass_on_mask": [0, 2, 4],
+        "backtrack/moved": [2, 4],
     }
     _, *pictures_of_all = found["backtrack/attention"][0][1].string_val
     assert len(pictures_of_all) == 1 + 7

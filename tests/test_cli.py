@@ -175,6 +175,15 @@ def test_a_page_of_two_classes_and_their_difference(model, photo, tmp_path):
     assert result.exit_code == 2 and "are one class. Received" in result.output
 
 
+@pytest.mark.parametrize("method", ["posterior", "contrastive"])
+def test_a_page_of_all_paths_has_nodes_at_every_layer(model, photo, tmp_path, method):
+    out = tmp_path / "page.html"
+    result = report(photo, "--model", model, "--out", out, "--method", method)
+    assert result.exit_code == 0, result.output
+    details = json.loads(re.search('class="details">(.*?)</script>', out.read_text())[1])
+    assert all(layer["nodes"] for layer in details["decisions"][0]["layers"])
+
+
 def test_a_page_of_a_folder(model, photo, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -196,6 +205,8 @@ def test_nothing_to_report(model, photo, tmp_path):
     assert result.exit_code == 2 and "must hold pictures. Received" in result.output
     result = report(photo, "--model", model, "--out", tmp_path)
     assert result.exit_code == 2 and "is a directory" in result.output
+    result = report(photo, "--model", model, "--out", f"{photo}/page.html")
+    assert result.exit_code == 2 and "must be a file that can be written" in result.output
     result = report(tmp_path / "none.jpg", "--model", model, "--out", tmp_path / "page.html")
     assert result.exit_code == 2 and not (tmp_path / "page.html").exists()
 
@@ -254,6 +265,12 @@ def test_parquet_of_another_kind(table, photo, tmp_path):
     pq.write_table(pq.read_table(table).drop_columns(["seen", "mass"]), other)
     result = report(other)
     assert result.exit_code == 2 and "lacks the columns" in result.output
+    rows = pq.read_table(table).to_pylist()
+    for name, value in (("settings", "{}"), ("settings", '{"method": "x"}'), ("seen", None)):
+        new = [{**row, name: value} for row in rows]
+        pq.write_table(pq.read_table(table).from_pylist(new), other)
+        result = report(other)
+        assert result.exit_code == 2 and "its first row cannot be read" in result.output
     (tmp_path / "text.parquet").write_text("no table")
     result = report(tmp_path / "text.parquet")
     assert result.exit_code == 2 and "no Parquet file" in result.output

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from networks import layers
 
 from keras_backtrack import BacktrackExplainer
@@ -60,6 +61,20 @@ def test_separate_objects_become_separate_boxes(explainer, squares, method, tmp_
     top, left, bottom, right = found[-1].box
     assert last["bbox"] == [left, top, right - left, bottom - top]
     assert last["area"] == (right - left) * (bottom - top)
+
+
+def test_names_do_not_cover_one_another(explainer):
+    x = np.zeros((1, 40, 60, 3), np.float32)
+    x[0, 10:30, 20:40] = [1, 0.8, 0.6]
+    found = explainer.explain(x, top=3).boxes(sigma=1.5, threshold=0.5, labels=NAMES)
+    assert len({d.box for d in found}) == 1 and len(found) == 3
+    figure = found.plot()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    names = [text.get_window_extent(renderer) for text in figure.axes[0].texts]
+    assert len(names) == 3
+    assert not any(a.overlaps(b) for a in names for b in names if a is not b)
 
 
 def test_lone_pixels_are_no_objects():

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from networks import assert_equals_reference, images, layers, networks, randomise_all
 
 from keras_backtrack import BacktrackExplainer, explain_mistakes
@@ -161,6 +162,12 @@ def test_figures_and_files(explainer, rng, tmp_path):
     assert titles[5].startswith("dog  ") and titles[6].startswith("lynx  ")
     assert titles[7] == e.titles[1] and len(titles) == 8
     assert [side.targets.tolist() for side in e.sides] == [[0, 4], [2, 2]]
+    long = [*(["short-haired " * 3] * 3), "x", "another with a long name"]
+    figure = e.compare(names=long)
+    FigureCanvasAgg(figure).draw()
+    for ax in figure.axes:
+        title = ax.title.get_window_extent()
+        assert title.y1 <= figure.bbox.y1 and title.width < 1.1 * ax.bbox.width
     e.save(tmp_path / "e.json")
     (record, _) = json.loads((tmp_path / "e.json").read_text())
     assert record["versus"] == 2 and record["logits"] == e.logits[0].tolist()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from tqdm import tqdm
 
 from .options import network_options, walk_options
 
@@ -39,7 +40,7 @@ from .options import network_options, walk_options
     type=click.IntRange(1),
     help="Pictures at most, of a folder or a Parquet file.",
 )
-@click.option("--title", help="Title of the page. [names of the network and the photo]")
+@click.option("--title", help="Title of the page. [name of the photo, or of the folder or file]")
 def report(
     photos,
     name,
@@ -75,24 +76,26 @@ def report(
             total = len(paths)
             network, explainer, wanted = _network(
                 *(name, weights, preprocess, resize, allow_code, targets),
-                *(top_n, channels, positions, method),
+                *(top_n, channels, positions, method, total == 1),
             )
             other = None if versus is None else network.class_index(versus)
             if other is not None and other == (wanted or [None])[0]:
                 raise ValueError(f"The target and --versus are one class. Received: {versus!r}.")
             pictures = _explained(paths[:most], network, explainer, wanted, other)
-        out.parent.mkdir(parents=True, exist_ok=True)
+        _check_writable(out)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
     shown, failed = [], 0
-    for picture in pictures:
+    # On a terminal only, and where there is something to wait for.
+    bar = {"total": min(total, most), "unit": " pictures", "disable": None if total > 1 else True}
+    for picture in tqdm(pictures, **bar):
         if isinstance(picture, Exception):
             failed += 1
             click.echo(picture, err=True)
         else:
             shown.append(picture)
     if shown:
-        title = title or (shown[0].listed["name"] if total == 1 else f"{len(shown)} pictures")
+        title = title or _title(photos, shown)
         out.write_text(page(shown, title), encoding="utf-8")
         size = out.stat().st_size / 1e6
         click.echo(f"{len(shown)} of {total} pictures are in {out} ({size:.1f} MB).")
@@ -103,14 +106,44 @@ def report(
         raise SystemExit(2)
 
 
-def _network(name, weights, preprocess, resize, allow_code, targets, *limits):
+def _check_writable(out: Path) -> None:
+    """Before the work, not behind it."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not out.exists()
+        out.open("ab").close()
+    except OSError as error:
+        raise type(error)(
+            f"`--out` must be a file that can be written ({error.strerror}). "
+            f"Received: {str(out)!r}."
+        ) from None
+    if is_new:
+        out.unlink()
+
+
+def _title(given, shown) -> str:
+    if len(shown) == 1:
+        return shown[0].listed["name"]
+    # A job's file has the same name as any other job's, its folder has not.
+    path = Path(given[0]).resolve()
+    own = path.parent if path.suffix == ".parquet" else path
+    return own.name if len(given) == 1 else f"{len(shown)} pictures"
+
+
+def _network(name, weights, preprocess, resize, allow_code, targets, *settings):
     """The network, its explainer and the classes that are asked for."""
     from ..explainer import BacktrackExplainer
     from ..models import load_network
+    from ..reading import read_graph
 
     network = load_network(name, weights, preprocess, resize, allow_code)
-    *numbers, method = limits
-    explainer = BacktrackExplainer(network.model, *numbers, method=method)
+    *numbers, method, is_alone = settings
+    layers = None
+    if is_alone and method != "viterbi":
+        # Every unit is a node: of one picture that is some hundred megabytes.
+        graph = read_graph(network.model)
+        layers = [graph.names[number] for call in graph.calls for number in call.outputs]
+    explainer = BacktrackExplainer(network.model, *numbers, method=method, layers=layers)
     return network, explainer, [network.class_index(target) for target in targets]
 
 

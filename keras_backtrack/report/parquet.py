@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..maps import unique_points
+from ..maps import SIGMAS, unique_points
 from ..photos import Frame, PhotoError, read_photo
 from .page import LONGEST_OF_MANY, Shown
 from .pictures import listed, pixels_of
@@ -25,13 +25,19 @@ def count_rows(path: Path) -> int:
         ValueError: If the file is no Parquet file, or of another kind.
     """
     file = _open(path)
-    missing = [
-        name for name in (*_COLUMNS, _SEEN, _SETTINGS) if name not in file.schema_arrow.names
-    ]
-    if missing:
+    columns = [*_COLUMNS, _SEEN, _SETTINGS]
+    missing = [name for name in columns if name not in file.schema_arrow.names]
+    problem = f"it lacks the columns {missing}" if missing else ""
+    if not missing and file.metadata.num_rows:
+        [row] = next(file.iter_batches(1, columns=columns)).to_pylist()
+        try:
+            _found(row)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            problem = f"its first row cannot be read ({type(error).__name__}: {error})"
+    if problem:
         raise ValueError(
             "The file must hold explanations as this version of `keras-backtrack run` writes them; "
-            f"it lacks the columns {missing}. Received: {str(path)!r}."
+            f"{problem}. Received: {str(path)!r}."
         )
     return file.metadata.num_rows
 
@@ -72,6 +78,24 @@ def _open(path: Path):
         ) from None
 
 
+def _found(row: dict) -> tuple[Frame, np.ndarray, np.ndarray, dict, str]:
+    """Where the network looked, its pixels and their mass, the decision, and the method."""
+    frame = Frame((row["height"], row["width"]), tuple(row[_SEEN]), _SIZE)
+    points = frame.in_network(np.reshape(row["pixels"], (-1, 2)).astype(float))
+    points, mass = unique_points(points, np.array(row["mass"], np.float32))
+    decision = {
+        "target": int(row["target"]),
+        "label": row["target_name"].split(", ")[0],
+        "score": float(row["score"]),
+        "logits": None,
+        "lost": float(row["lost"]),
+    }
+    method = json.loads(row[_SETTINGS])["method"]
+    if method not in SIGMAS:
+        raise ValueError(f"no method of this version: {method!r}")
+    return frame, points, mass, decision, method
+
+
 def _shown(row: dict, folder: Path) -> Shown:
     file = Path(row["path"])
     photo = read_photo(file if file.is_file() else folder / file)
@@ -80,17 +104,7 @@ def _shown(row: dict, folder: Path) -> Shown:
             f"The photo must be the one that was explained, {row['height']} × {row['width']}. "
             f"Received: {photo.shape[0]} × {photo.shape[1]} in {str(file)!r}."
         )
-    frame = Frame(photo.shape[:2], tuple(row[_SEEN]), _SIZE)
-    points = frame.in_network(np.reshape(row["pixels"], (-1, 2)).astype(float))
-    points, mass = unique_points(points, np.array(row["mass"], np.float32))
-    decision = {
-        "target": row["target"],
-        "label": row["target_name"].split(", ")[0],
-        "score": row["score"],
-        "logits": None,
-        "lost": row["lost"],
-    }
-    method = json.loads(row[_SETTINGS])["method"]
+    frame, points, mass, decision, method = _found(row)
     return Shown(
         listed(file.name, photo, frame, method, [decision], LONGEST_OF_MANY),
         {"decisions": [{"pixels": pixels_of(points, mass, _SIZE)}]},

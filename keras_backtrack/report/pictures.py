@@ -50,13 +50,10 @@ class Picture:
 
     def still(self, longest: int) -> str:
         """The photo with the attention of the first decision over it, as a data address."""
-        from matplotlib import colormaps
+        from ..overlays import with_attention
 
         attention = self.frame.map(self.explanations[0][0].attention()[0])
-        weight = 0.8 * np.clip(1.15 * attention[..., None] ** 0.85, 0, 1)
-        colours = 255 * colormaps["inferno"](attention)[..., :3]
-        mixed = (1 - weight) * self.photo + weight * colours
-        return jpeg(mixed.astype(np.uint8), longest)
+        return jpeg(with_attention(self.photo, attention), longest)
 
 
 def pictures_of(

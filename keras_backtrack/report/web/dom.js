@@ -13,13 +13,14 @@ function make(tag, attributes = {}, ...children) {
 }
 
 const percent = (share) => {
-  const value = share * 100;
+  const value = Math.abs(share * 100);
   if (value === 0) return "0 %";
-  if (value < 0.01) return "< 0.01 %";
-  return `${value < 1 ? value.toFixed(2) : value.toFixed(1)} %`;
+  if (value < 0.0001) return "< 0.0001 %";
+  const digits = value < 0.01 ? Number(value.toPrecision(2)) : value.toFixed(value < 1 ? 2 : 1);
+  return `${share < 0 ? "−" : ""}${digits} %`;
 };
 
-const number = (value) => String(Number(value.toPrecision(4)));
+const number = (value) => String(Number(value.toPrecision(4))).replace("-", "−");
 
 /** A share between 0 and 1 as percent, any other score as it is. */
 const valueText = (score) => (score >= 0 && score <= 1 ? percent(score) : number(score));

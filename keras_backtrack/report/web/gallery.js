@@ -31,16 +31,18 @@ function showGallery(root, listed, detailsOf) {
     watcher.observe(image);
     return make("a", { class: "card", href: `#${i + 1}` }, image,
       make("span", { class: "line" }, make("strong", {}, decision.label), make("span", { class: "score" }, scoreText(decision))),
-      make("span", { class: "file" }, picture.name));
+      make("span", { class: "file", title: picture.name }, picture.name));
   });
 
+  let listedNow = []; // numbers of the pictures, as they are sorted and filtered
   const list = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const kept = listed.pictures
       .map((picture, i) => ({ picture, i, text: [picture.name, ...labelsOf(picture)].join(" ").toLowerCase() }))
       .filter(({ picture, text }) => words.every((word) => text.includes(word)) && (!filter.value || labelsOf(picture).includes(filter.value)));
     kept.sort((a, b) => ORDERS[order.value](a.picture, b.picture));
-    cards.replaceChildren(...kept.map(({ i }) => all[i]));
+    listedNow = kept.map(({ i }) => i);
+    cards.replaceChildren(...listedNow.map((i) => all[i]));
     found.textContent = kept.length === all.length ? many(all.length, "picture") : `${kept.length} of ${many(all.length, "picture")}`;
   };
   for (const control of [search, order, filter]) control.addEventListener("input", list);
@@ -51,11 +53,13 @@ function showGallery(root, listed, detailsOf) {
     const isOpen = i in listed.pictures;
     if (isOpen) {
       from = gallery.isConnected ? window.scrollY : from;
-      const back = make("a", { class: "back", href: "#" }, "← All pictures");
-      const view = new View(listed.pictures[i], detailsOf(i), { back });
+      const { rel } = document.activeElement; // of the link that was followed
+      const links = waysOn(i, listedNow);
+      const view = new View(listed.pictures[i], detailsOf(i), { links });
       root.replaceChildren(view.element);
       window.scrollTo(0, 0);
-      back.focus({ preventScroll: true });
+      const again = links.querySelector(`[rel="${rel}"]`) ?? links.firstChild;
+      again.focus({ preventScroll: true });
     } else {
       root.replaceChildren(gallery);
       window.scrollTo(0, from);
@@ -64,6 +68,16 @@ function showGallery(root, listed, detailsOf) {
   window.addEventListener("hashchange", show);
   list();
   show();
+}
+
+/** Links from a picture to all and to those beside it in the gallery. */
+function waysOn(i, order) {
+  const place = order.indexOf(i);
+  const link = (rel, other, text) => other !== undefined && make("a", { rel, href: `#${other + 1}` }, text);
+  return make("nav", { "aria-label": "Pictures" },
+    make("a", { href: "#" }, "← All pictures"),
+    place >= 0 && link("prev", order[place - 1], "Previous"),
+    place >= 0 && link("next", order[place + 1], "Next"));
 }
 
 /** Lays the attention over a card's photo. */

@@ -1,6 +1,7 @@
 // The photo and what is drawn on it.
 
 const ACCENT = "#ff2d55";
+const LABEL = "#d3124a"; // darker, as white letters on it have to be read
 const NODE = "#12c8c8";
 // From little to much attention: stops of the "inferno" colours.
 const STOPS = [[40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 72, 66], [245, 125, 21], [250, 193, 39], [252, 255, 164]];
@@ -75,6 +76,12 @@ class Stage {
     g.rect(0, 0, this.width, this.height);
     g.rect(left, top, right - left, bottom - top);
     g.fill("evenodd");
+  }
+
+  /** Whether the network saw a part of the photo only. */
+  get isPartly() {
+    const [top, left, bottom, right] = this.picture.part;
+    return Math.max(top, left, 1 - bottom, 1 - right) > 0.005;
   }
 
   /** Edges of what the network saw, on the canvas. */
@@ -176,7 +183,8 @@ class Stage {
     this.rectangle(cell(row, column), "#3d8bff", { opacity });
   }
 
-  label(text, [top, left], colour) {
+  /** A name at the upper left corner of a box. */
+  label(text, [top, left]) {
     const g = this.context;
     const size = 13 * this.unit;
     g.font = `600 ${size}px system-ui, sans-serif`;
@@ -184,7 +192,7 @@ class Stage {
     const [x, y] = this.at(top, left);
     const from = Math.min(Math.max(x, 0), this.width - width);
     const over = Math.max(y - 1.5 * size, 0);
-    g.fillStyle = colour;
+    g.fillStyle = LABEL;
     g.fillRect(from, over, width, 1.5 * size);
     g.fillStyle = "#fff";
     g.textBaseline = "middle";

@@ -71,8 +71,8 @@ class View {
     );
     const section = make(
       "section", { class: "view", "aria-label": this.picture.name },
-      options.back,
-      make("header", {}, make("h2", {}, this.picture.name), this.choices),
+      options.links,
+      make("header", {}, make("h1", {}, this.picture.name), this.choices),
       make("div", { class: this.walk ? "columns" : "" }, look, this.walk && this.walk.element),
     );
     section.addEventListener("keydown", (event) => this.key(event, chips.length));
@@ -166,14 +166,15 @@ class View {
       for (const box of this.boxes) stage.rectangle(box, ACCENT, { opacity, thickness: 3 });
     }
     if (on.has("nodes") && this.walk) this.walk.draw(stage, opacity);
-    if (on.has("boxes") && this.boxes.length) stage.label(decision.label, this.boxes[0], ACCENT);
+    if (on.has("boxes") && this.boxes.length) stage.label(decision.label, this.boxes[0]);
     this.describe();
   }
 
   describe() {
     const { decision } = this;
-    const lost = decision.lost > 0.0005 ? `, ${percent(decision.lost)} of the decision was lost on the way` : "";
-    const said = `${many(decision.places.length, "important pixel")} for “${decision.label}”${lost}.`;
+    const lost = decision.lost > 0.0005 ? ` ${percent(decision.lost)} of the decision did not reach the picture.` : "";
+    const dark = this.stage.isPartly ? " What is darkened the network did not see." : "";
+    const said = `${many(decision.places.length, "important pixel")} for “${decision.label}”.${lost}${dark}`;
     const shown = LAYERS.filter(([key]) => this.state.on.has(key)).map(([, name]) => name.toLowerCase());
     const boxes = this.state.on.has("boxes") ? ` ${many(this.boxes.length, "box", "boxes")}.` : "";
     if (this.caption.textContent !== said) this.caption.textContent = said;

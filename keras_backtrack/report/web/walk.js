@@ -30,7 +30,7 @@ class Walk {
     // Downwards is to the right, as one reads.
     this.slider = make("input", { type: "range", min: 0, max: this.count - 1, step: 1, value: 0, "aria-label": "Layer, from the class down to the picture", oninput: () => this.go(this.count - 1 - Number(this.slider.value)) });
     this.bars = this.layers.map((_, i) => make("span", { onclick: () => this.go(this.count - 1 - i) }));
-    this.title = make("h3");
+    this.title = make("h2");
     this.facts = make("p", { class: "facts" });
     this.channels = make("div", { class: "channels" });
     this.list = make("ol", { class: "nodes" });
@@ -51,7 +51,7 @@ class Walk {
       : "The network has changed since: activations and paths are not known any more.";
     return make(
       "aside", { class: "walk", "aria-label": "Down through the network" },
-      make("h3", {}, "Down through the network"),
+      make("h2", {}, "Down through the network"),
       make("div", { class: "depth" }, make("div", { class: "bars", "aria-hidden": "true" }, ...this.bars), this.slider,
         make("div", { class: "ends", "aria-hidden": "true" }, make("span", {}, "class"), make("span", {}, "picture"))),
       note && make("p", { class: "note" }, note),
@@ -74,15 +74,22 @@ class Walk {
       const last = this.layers.findLastIndex((layer, i) => layer.field && this.decision.layers[i].nodes > 1 && layer.shape[0] * layer.shape[1] > 1);
       this.place = Math.max(last, 0);
       this.started = true;
-      this.isQuiet = true;
     }
     delete this.card.dataset.row;
-    this.go(this.place);
-    this.isQuiet = false;
+    this.show(this.place);
   }
 
-  /** Chooses a layer. */
+  /** Chooses a layer, and sees that its nodes are on the photo. */
   go(place, row = -1) {
+    this.show(place, row);
+    this.showNodes();
+  }
+
+  showNodes() {
+    if (this.rows().length && !this.view.state.on.has("nodes")) this.view.toggle("nodes", true);
+  }
+
+  show(place, row = -1) {
     this.place = Math.min(Math.max(place, 0), this.count - 1);
     this.channel = null;
     const { layer } = this;
@@ -91,12 +98,12 @@ class Walk {
     this.slider.setAttribute("aria-valuetext", `${layer.name}, ${many(held.nodes, "node")}`);
     this.bars.forEach((bar, i) => bar.classList.toggle("now", i === this.count - 1 - this.place));
     this.title.replaceChildren(layer.name, make("small", {}, ` ${[layer.kind, ...layer.then].join(" · ")}`));
+    const shown = this.rows().length;
     this.facts.textContent = held.nodes
-      ? `${many(held.nodes, "node")} hold ${percent(held.mass)} of the decision. Output ${layer.shape.join(" × ") || "1"}.`
+      ? `${many(held.nodes, "node")} hold ${percent(held.mass)} of the decision${shown < held.nodes ? `; the ${many(shown, "heaviest", "heaviest")} are here` : ""}. Output ${layer.shape.join(" × ") || "1"}.`
       : this.view.details.is_walk
         ? "The walk did not come through here."
-        : "The nodes of this layer were not kept: unless method=\"viterbi\", they are wanted by name, as in layers=[…].";
-    if (held.nodes && !this.isQuiet && !this.view.state.on.has("nodes")) this.view.toggle("nodes", true);
+        : "The nodes of this layer were not kept: the explainer keeps those of layers=[…], where all paths are followed.";
     this.showChannels(held);
     this.showList();
     this.keep(row >= 0 ? row : (this.rows()[0] ?? -1));
@@ -130,7 +137,7 @@ class Walk {
   choose(channel, button) {
     this.channel = channel;
     for (const other of this.channels.children) other.setAttribute("aria-pressed", String(other === button && channel !== null));
-    if (!this.view.state.on.has("nodes")) this.view.toggle("nodes", true);
+    this.showNodes();
     this.showList();
     this.keep(this.rows()[0] ?? -1);
   }
@@ -236,7 +243,7 @@ class Walk {
       ...term("Question", sign[row] > 0 ? "why it is high" : "why it is low"),
       ...term("Sees", field ? `rows ${field[0]}–${field[2] - 1}, columns ${field[1]}–${field[3] - 1} (${field[2] - field[0]} × ${field[3] - field[1]} pixels)` : "the whole picture"),
     ];
-    const name = make("h4", {}, this.nameOf(row));
+    const name = make("h3", {}, this.nameOf(row));
     if (!isWalk || !isCurrent) return [name, make("dl", {}, ...facts)];
     const up = parent[row];
     facts.push(...term("Parent", up >= 0 ? link(this.nameOf(up), up) : this.place === this.count - 1 ? "none: here the walk starts" : "not known: the walk starts with a difference", up >= 0 ? ` passed it ${percent(passed[row])}${passed[row] < 0.999 * mass[row] ? ", the most of all" : ""}` : ""));
@@ -246,7 +253,7 @@ class Walk {
         make("data", { class: "score", value: child.mass }, percent(child.share))));
     const nothing = this.place === 0 ? "none: this is the picture" : "none: its path ended here";
     facts.push(...(children.length
-      ? [make("dt", { class: "wide" }, "Largest contributions"), make("dd", { class: "wide" }, make("ol", { class: "below" }, ...below))]
+      ? [make("dt", { class: "wide" }, "Largest contributions, as shares of this node’s mass"), make("dd", { class: "wide" }, make("ol", { class: "below" }, ...below))]
       : term("Contributions", nothing)));
     const way = this.path(row);
     const steps = way.map((r) => make("li", {}, link(this.nameOf(r), r), make("span", { class: "score" }, percent(mass[r]))));
