@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the job scripts share. They source it from the project's folder, where they are submitted.
 
 PYTHON=${PYTHON:-.venv/bin/python}
