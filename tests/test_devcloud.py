@@ -181,6 +181,20 @@ def test_a_process_for_each_numa_node(tmp_path):
     )
 
 
+def test_ray_on_each_numa_node(tmp_path):
+    worker = {"STEP": "worker", "HEAD": "head", "PORT": "6379", "CPUS": "12"}
+    ray = "-m ray.scripts.scripts start --address=head:6379 --block"
+    memory = "--object-store-memory=500000000"
+    assert run_step("ray-cluster.sh", tmp_path, 2, **worker) == (
+        [f"--cpunodebind={i} --membind={i}: {ray} --num-cpus=6 {memory}" for i in (0, 1)],
+        0,
+    )
+    assert run_step("ray-cluster.sh", tmp_path, 1, **worker) == (
+        [f"free: {ray} --num-cpus=12 {memory}"],
+        0,
+    )
+
+
 @pytest.mark.slow
 def test_a_ray_cluster_of_the_nodes_of_a_job(slurm, tmp_path, rng):
     pytest.importorskip("ray", reason="needs the extra 'ray'")
@@ -198,6 +212,6 @@ def test_a_ray_cluster_of_the_nodes_of_a_job(slurm, tmp_path, rng):
     assert job.returncode == 0, job.stderr
     ended = wait_for(job.stdout.strip(), slurm, tmp_path)
     assert ended == [("COMPLETED", "0:0")], log.read_text()
-    assert "2 of 2 nodes, 2 CPUs" in log.read_text()
+    assert "2 of 2 Ray nodes, 2 CPUs" in log.read_text()
     run("--images", photos, "--model", model, "--out", tmp_path / "whole", *small)
     assert rows(out) == rows(tmp_path / "whole") and len(rows(out)) == 12
