@@ -28,14 +28,26 @@ export PORT=${PORT:-6379}
 CPUS=${CPUS:-${SLURM_CPUS_ON_NODE:-${PBS_NUM_PPN:-$(nproc)}}}
 parts=$(processes)
 
+# Nobody is told of what runs here, and nothing is left to wait for when it ends.
+export RAY_USAGE_STATS_ENABLED=0 RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
+
 # Starts Ray on the I-th NUMA node of this host, with its share of the CPUs: start I OPTION... What
 # Ray starts, the actors too, stays there. They pass paths and rows, which takes little memory.
 start() {
-    local number=$1
+    local number=$1 log waited
     shift
+    log=$(mktemp)
     # shellcheck disable=SC2046,SC2086
     $(binding "$number" "$parts") $RAY start "$@" --block \
-        --num-cpus=$((CPUS > parts ? CPUS / parts : 1)) --object-store-memory=500000000 &
+        --num-cpus=$((CPUS > parts ? CPUS / parts : 1)) --object-store-memory=500000000 \
+        > "$log" 2>&1 &
+    # Several that start at once on a host get in each other's way.
+    for ((waited = 0; waited < 600; waited++)); do
+        if grep -q "Ray runtime started" "$log" || ! kill -0 $! 2>/dev/null; then break; fi
+        sleep 0.1
+    done
+    if ! grep -q "Ray runtime started" "$log"; then cat "$log" >&2; fi
+    rm -f "$log"
 }
 
 # Has this host's NUMA nodes, from the I-th on, join the head's: join I.

@@ -54,7 +54,7 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
     conf.write_text(
         _CONF.format(
             host=socket.gethostname(),
-            ports=[_free_port() for _ in range(3)],
+            ports=[free_port() for _ in range(3)],
             user=os.environ.get("USER") or subprocess.getoutput("id -un"),
             folder=folder,
         )
@@ -99,7 +99,8 @@ def _find_slurm() -> None:
         pytest.skip(f"needs Slurm ({', '.join(missing)}): as root, where apt-get is, .ci/packages")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listened at a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
