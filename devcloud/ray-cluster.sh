@@ -10,7 +10,7 @@
 #
 #   IMAGES   a folder, a pattern or a list, as for `keras-backtrack run`
 #   OUT      folder for the results [out/ray]
-#   ACTORS   processes that explain [one for every four CPUs]
+#   ACTORS   processes that explain [one for about four CPUs]
 #   OPTIONS  further options of `keras-backtrack run`
 #   PORT     of the head [6379]
 #PBS -N kb-ray
