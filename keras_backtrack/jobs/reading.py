@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..models import Network
-from ..photos import Frame, PhotoError, read_photo
+from ..photos import Frame, PhotoError, open_photo
 
 _AHEAD = 2  # batches
 
@@ -47,10 +47,10 @@ def read_batches(
 
     def read(number: int) -> tuple[np.ndarray, np.ndarray, bytes]:
         try:
-            photo = read_photo(paths[number])
-            seen = frame(photo.shape[:2], size)
-            x = network.preprocess(seen.cut(photo))
-            return x.astype(np.float32, copy=False), np.array(photo.shape[:2], np.int64), b""
+            photo = open_photo(paths[number])
+            shape = photo.height, photo.width
+            x = network.preprocess(frame(shape, size).cut(photo))
+            return x.astype(np.float32, copy=False), np.array(shape, np.int64), b""
         except PhotoError as error:
             reason = str(error).encode("utf-8", "backslashreplace")
             return np.zeros((*size, 3), np.float32), np.zeros(2, np.int64), reason
