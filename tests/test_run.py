@@ -5,6 +5,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -220,6 +221,22 @@ def test_a_folder_that_cannot_be_read(model, tmp_path, rng, monkeypatch):
     monkeypatch.setattr(os, "scandir", scandir)
     said = run("--images", photos, "--out", tmp_path / "out", "--model", model, code=1)
     assert "Permission denied" in said and str(photos) in said
+
+
+def test_a_picture_that_may_not_be_read(model, tmp_path, rng):
+    photos, out = folder_of(tmp_path / "photos", 2, rng), tmp_path / "out"
+    (photos / "000.png").chmod(0)
+    command = [sys.executable, "-c", "from keras_backtrack.cli import main; main()"]
+    command += line("--images", photos, "--out", out, "--model", model)
+    if os.getuid() == 0:  # Root may read everything, but where it gives that up.
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv, or not to be root")
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [Path(row["path"]).name for row in rows(out)] == ["001.png"]
+    (failed,) = rows(out, "errors")
+    assert failed["path"].endswith("000.png") and "Permission denied" in failed["reason"]
 
 
 @pytest.mark.usefixtures("plain_graphs")
