@@ -35,7 +35,7 @@ class Batch:
 def read_batches(
     paths: Sequence[str], batch_size: int, network: Network, threads: int
 ) -> Iterator[Batch]:
-    """Reads pictures in their order, ahead of what is asked for.
+    """Reads pictures in their order, with more threads than one ahead of what is asked for.
 
     Args:
         paths: The files.
@@ -59,13 +59,15 @@ def read_batches(
         x, photo, reason = tf.numpy_function(read, [number], (tf.float32, tf.int64, tf.string))
         return number, tf.ensure_shape(x, (*size, 3)), tf.ensure_shape(photo, (2,)), reason
 
-    # Pillow decodes and scales outside of Python's lock, so threads do.
-    batches = (
-        tf.data.Dataset.range(len(paths))
-        .map(load, num_parallel_calls=threads, deterministic=True)
-        .batch(batch_size)
-        .prefetch(_AHEAD)
-    )
+    numbers = tf.data.Dataset.range(len(paths))
+    if threads > 1:
+        # Pillow decodes and scales outside of Python's lock, so threads do.
+        read_ahead = numbers.map(load, num_parallel_calls=threads, deterministic=True)
+        batches = read_ahead.batch(batch_size).prefetch(_AHEAD)
+    else:
+        options = tf.data.Options()
+        options.experimental_optimization.apply_default_optimizations = False  # These read ahead.
+        batches = numbers.map(load).batch(batch_size).with_options(options)
     for numbers, x, photos, reasons in batches.as_numpy_iterator():
         names = [paths[number] for number in numbers]
         good = np.array([not reason for reason in reasons])
