@@ -40,6 +40,7 @@ def processes_of(process):
         ([12], 1, 6, (1, 6)),
         ([4, 4], 3, 4, None),
         ([2], 3, None, None),
+        ([0], 1, None, None),
     ],
 )
 def test_cpus_are_shared_out(cpus, actors, threads, expected):

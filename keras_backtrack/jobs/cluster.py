@@ -122,12 +122,13 @@ def share(cpus: Sequence[int], actors: int | None, threads: int | None) -> tuple
     def fitting(size: int) -> int:
         return sum(count // size for count in cpus)
 
+    most = max(cpus, default=0) or 1
     if threads is not None:
         sizes = [threads]
     elif actors is not None:
-        sizes = [size for size in range(1, max(cpus) + 1) if fitting(size) >= actors][-1:]
+        sizes = [size for size in range(1, most + 1) if fitting(size) >= actors][-1:]
     else:
-        sizes = [size for size in _CPUS_OF_AN_ACTOR if size <= max(cpus)] or [max(cpus)]
+        sizes = [size for size in _CPUS_OF_AN_ACTOR if size <= most] or [most]
     # As many CPUs as can be, then as near to the usual as can be.
     threads = max(sizes, key=lambda size: fitting(size) * size, default=1)
     if actors is None:
