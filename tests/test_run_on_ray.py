@@ -63,7 +63,7 @@ def test_ray_gives_what_the_local_engine_gives_though_it_is_killed(tmp_path, rng
     model = small_network(tmp_path / "model.keras")
     photos = folder_of(tmp_path / "photos", 200, rng, (300, 400))
     (photos / "text.png").write_text("no picture")
-    given = ["--images", photos, "--model", model, "--part-size", 2, "--out"]
+    given = ["--images", photos, "--model", model, "--out"]
     out = tmp_path / "out"
     command = [sys.executable, "-c", "from keras_backtrack.cli import main; main()"]
     command += line(*given, out, "--engine", "ray", "--actors", 2)
