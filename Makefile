@@ -22,6 +22,7 @@ test-itex: .venv-itex/ready
 lint: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/shellcheck -x devcloud/*.sh .ci/*
 
 bench: .venv/ready
 	.venv/bin/python -m benchmarks cost

@@ -19,8 +19,8 @@ export FIRST=${FIRST:-i7} SECOND=${SECOND:-gold6128} OUT=${OUT:-out/bench}
 measure() {
     mkdir -p "$OUT"
     # One socket: a process that spans two is slower than one on each.
-    # shellcheck disable=SC2086
-    pinned 0 "$(processes)" "$PYTHON" -m benchmarks cost ${BENCH---no-loops} --out "$OUT/$1.json"
+    # shellcheck disable=SC2046,SC2086
+    $(binding 0 "$(processes)") "$PYTHON" -m benchmarks cost ${BENCH---no-loops} --out "$OUT/$1.json"
 }
 
 case ${STEP:-} in

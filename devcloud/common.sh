@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the job scripts share. They source it from the project's folder, where they are submitted.
 
 PYTHON=${PYTHON:-.venv/bin/python}
@@ -69,13 +70,7 @@ processes() {
     echo "${nodes:-1}"
 }
 
-# Runs a command as process I of N on this node, bound to its own socket and memory.
-pinned() {
-    local number=$1 count=$2
-    shift 2
-    if [ "$count" -gt 1 ]; then
-        numactl --cpunodebind="$number" --membind="$number" "$@"
-    else
-        "$@"
-    fi
+# What binds process I of N on this node to its own socket and memory: the start of its command.
+binding() {
+    if [ "$2" -gt 1 ]; then echo "numactl --cpunodebind=$1 --membind=$1"; fi
 }

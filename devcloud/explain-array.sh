@@ -27,8 +27,9 @@ explain() {
     local count number pids=() failed=0
     count=$(processes)
     for ((number = 0; number < count; number++)); do
-        # shellcheck disable=SC2086
-        pinned "$number" "$count" "$PYTHON" -m keras_backtrack run --images "$IMAGES" --out "$OUT" \
+        # shellcheck disable=SC2046,SC2086
+        $(binding "$number" "$count") "$PYTHON" -m keras_backtrack run \
+            --images "$IMAGES" --out "$OUT" \
             --shard "$(($(task) + TASKS * number))/$((TASKS * count))" ${OPTIONS:-} &
         pids+=($!)
     done

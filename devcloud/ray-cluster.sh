@@ -10,7 +10,7 @@
 #
 #   IMAGES   a folder, a pattern or a list, as for `keras-backtrack run`
 #   OUT      folder for the results [out/ray]
-#   ACTORS   processes that explain [one for every four CPUs]
+#   ACTORS   processes that explain [one for about four CPUs]
 #   OPTIONS  further options of `keras-backtrack run`
 #   PORT     of the head [6379]
 #PBS -N kb-ray
@@ -23,44 +23,97 @@ set -euo pipefail
 cd "${PBS_O_WORKDIR:-${SLURM_SUBMIT_DIR:-$PWD}}"
 . devcloud/common.sh
 
-IMAGES=${IMAGES:?is the folder of pictures} OUT=${OUT:-out/ray} PORT=${PORT:-6379}
-export TF_ENABLE_ONEDNN_OPTS=${TF_ENABLE_ONEDNN_OPTS:-1}
 RAY="$PYTHON -m ray.scripts.scripts"
+export PORT=${PORT:-6379}
+CPUS=${CPUS:-${SLURM_CPUS_ON_NODE:-${PBS_NUM_PPN:-$(nproc)}}}
+parts=$(processes)
+
+# Nobody is told of what runs here, and nothing is left to wait for when it ends.
+export RAY_USAGE_STATS_ENABLED=0 RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
+
+# Starts Ray on the I-th NUMA node of this host, with its share of the CPUs: start I OPTION... What
+# Ray starts, the actors too, stays there. They pass paths and rows, which takes little memory.
+start() {
+    local number=$1 log waited
+    shift
+    log=$(mktemp)
+    # shellcheck disable=SC2046,SC2086
+    $(binding "$number" "$parts") $RAY start "$@" --block \
+        --num-cpus=$((CPUS > parts ? CPUS / parts : 1)) --object-store-memory=500000000 \
+        > "$log" 2>&1 &
+    # Several that start at once on a host get in each other's way.
+    for ((waited = 0; waited < 600; waited++)); do
+        if grep -q "Ray runtime started" "$log" || ! kill -0 $! 2>/dev/null; then break; fi
+        sleep 0.1
+    done
+    if ! grep -q "Ray runtime started" "$log"; then cat "$log" >&2; fi
+    rm -f "$log"
+}
+
+# Has this host's NUMA nodes, from the I-th on, join the head's: join I.
+join() {
+    local number
+    for ((number = $1; number < parts; number++)); do
+        start "$number" --address="$HEAD:$PORT"
+    done
+}
+
+end() {
+    local running
+    running=$(jobs -p)
+    # shellcheck disable=SC2086
+    if [ -n "$running" ]; then kill $running 2>/dev/null || true; fi
+    wait || true
+}
+
+if [ "${STEP:-}" = worker ]; then
+    trap end EXIT
+    join 0
+    wait
+    exit
+fi
+
+IMAGES=${IMAGES:?is the folder of pictures} OUT=${OUT:-out/ray}
+export TF_ENABLE_ONEDNN_OPTS=${TF_ENABLE_ONEDNN_OPTS:-1}
 HEAD=$(hostname)
-CPUS=${SLURM_CPUS_ON_NODE:-${PBS_NUM_PPN:-$(nproc)}}
+export HEAD
 
 # Who knows the token may use the cluster: all nodes of this job, which see the file, and nobody else.
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=
 RAY_AUTH_TOKEN_PATH=$(mktemp "$PWD/.ray-token.XXXXXX")
 "$PYTHON" -c "import secrets; print(secrets.token_hex(32), end='')" > "$RAY_AUTH_TOKEN_PATH"
 
-# Starts a worker on each of the other nodes, and leaves it in the foreground there.
+# Runs this script on each of the other nodes, as a worker in the foreground there.
 start_workers() {
-    local token="RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$RAY_AUTH_TOKEN_PATH"
-    local worker="cd $PWD && $token $RAY start --address=$HEAD:$PORT --num-cpus=$CPUS --block"
+    local node worker variable
     if [ -n "${SLURM_JOB_ID:-}" ]; then
         if [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then
-            srun --overlap --nodes=$((SLURM_JOB_NUM_NODES - 1)) \
+            STEP=worker srun --overlap --cpu-bind=none --nodes=$((SLURM_JOB_NUM_NODES - 1)) \
                 --ntasks=$((SLURM_JOB_NUM_NODES - 1)) --exclude="${SLURMD_NODENAME:-$HEAD}" \
-                bash -c "$worker" &
+                bash devcloud/ray-cluster.sh &
         fi
-    else
-        for node in $(sort -u "${PBS_NODEFILE:-/dev/null}"); do
-            if [ "${node%%.*}" != "${HEAD%%.*}" ]; then
-                ssh -o BatchMode=yes "$node" "$worker" &
-            fi
-        done
+        return
     fi
+    printf -v worker 'cd %q && STEP=worker' "$PWD"
+    for variable in HEAD PORT CPUS PYTHON RAY_AUTH_MODE RAY_AUTH_TOKEN_PATH; do
+        printf -v worker '%s %s=%q' "$worker" "$variable" "${!variable}"
+    done
+    while read -r node; do
+        if [ "${node%%.*}" != "${HEAD%%.*}" ]; then
+            ssh -n -o BatchMode=yes "$node" "$worker bash devcloud/ray-cluster.sh" &
+        fi
+    done < <(sort -u "${PBS_NODEFILE:-/dev/null}")
 }
 
 nodes=${SLURM_JOB_NUM_NODES:-$(sort -u "${PBS_NODEFILE:-/dev/null}" | grep -c . || true)}
 # Ends this head and these workers; `ray stop` would end every cluster of the host.
-trap 'kill $(jobs -p) 2>/dev/null || true; wait || true; rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
-$RAY start --head --port="$PORT" --num-cpus="$CPUS" --include-dashboard=false --block &
+trap 'end; rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
+start 0 --head --port="$PORT" --include-dashboard=false
+join 1
 start_workers
 
-# Waits until all nodes are there, for two minutes at most; then goes on with those that are.
-"$PYTHON" - "$HEAD:$PORT" "${nodes:-1}" <<'PYTHON'
+# Waits until all of Ray is there, for two minutes at most; then goes on with what is.
+"$PYTHON" - "$HEAD:$PORT" "$((nodes > 0 ? nodes * parts : parts))" <<'PYTHON'
 import logging
 import sys
 import time
@@ -79,7 +132,8 @@ while (count := sum(node["Alive"] for node in ray.nodes())) < int(sys.argv[2]):
     if time.monotonic() > end:
         break
     time.sleep(1)
-print(f"{count} of {sys.argv[2]} nodes, {int(ray.cluster_resources()['CPU'])} CPUs", flush=True)
+cpus = int(ray.cluster_resources()["CPU"])
+print(f"{count} of {sys.argv[2]} Ray nodes, {cpus} CPUs", flush=True)
 PYTHON
 
 # shellcheck disable=SC2086

@@ -18,13 +18,18 @@ class PhotoError(ValueError):
 
 
 def read_photo(path: str | Path) -> np.ndarray:
+    """Reads a picture file as `open_photo` does: (H, W, 3) uint8, RGB."""
+    return np.asarray(open_photo(path))
+
+
+def open_photo(path: str | Path) -> Image.Image:
     """Reads a picture file, turned as its EXIF orientation says.
 
     Args:
         path: Any format that Pillow reads; of an animation the first picture.
 
     Returns:
-        (H, W, 3) uint8, RGB.
+        The picture in mode RGB; the file is closed.
 
     Raises:
         PhotoError: If there is no such file, it is no picture, it is damaged, or its header says
@@ -37,7 +42,8 @@ def read_photo(path: str | Path) -> np.ndarray:
         raise PhotoError(f"This is no file. {received}")
     try:
         with Image.open(path) as image:
-            return np.asarray(_as_rgb(ImageOps.exif_transpose(image)))
+            ImageOps.exif_transpose(image, in_place=True)
+            return _as_rgb(image)
     except UnidentifiedImageError:
         raise PhotoError(f"The file is not a picture. {received}") from None
     except Exception as error:  # On damaged files Pillow's readers raise all kinds.
@@ -46,6 +52,9 @@ def read_photo(path: str | Path) -> np.ndarray:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":  # `convert` would copy it.
+        image.load()
+        return image
     if image.mode == "F":
         raise ValueError("its pixels are floats, and their range is not known")
     if image.mode.startswith("I"):
@@ -84,10 +93,15 @@ class Frame:
         """The whole photo, its proportions changed."""
         return cls(photo, (0.0, 0.0, float(photo[0]), float(photo[1])), network)
 
-    def cut(self, photo: np.ndarray) -> np.ndarray:
-        """What the network sees of the (H, W, 3) uint8 photo: (h, w, 3) float32 in [0, 255]."""
+    def cut(self, photo: np.ndarray | Image.Image) -> np.ndarray:
+        """What the network sees of a photo: (h, w, 3) float32 in [0, 255].
+
+        Args:
+            photo: (H, W, 3) uint8, or the same from `open_photo`, which need not be copied.
+        """
         top, left, bottom, right = self.part
-        image = Image.fromarray(photo).resize(
+        image = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
+        image = image.resize(
             self.network[::-1], Image.Resampling.BICUBIC, box=(left, top, right, bottom)
         )
         return np.asarray(image).astype(np.float32)

@@ -5,6 +5,7 @@ Nothing here imports TensorFlow before it has to: oneDNN is chosen when that hap
 
 import os
 import platform
+import re
 import sys
 import sysconfig
 import warnings
@@ -18,6 +19,10 @@ from .host import Cpu, read_cpu
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _ITEX_BFLOAT16 = "ITEX_AUTO_MIXED_PRECISION"
+_ITEX_KERNELS = re.compile(r"/libitex_cpu_internal_(\w+)\.so")  # It has one for each kind of CPU.
+
+_ISA = "ONEDNN_MAX_CPU_ISA"
+_BELOW_AVX512 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")  # Its values.
 
 # `IsMklEnabled` in tensorflow/core/util/port.cc: on Linux x86, oneDNN is on by default with these.
 _TURNS_ONEDNN_ON = {
@@ -82,6 +87,13 @@ def itex_plugin() -> Path | None:
     return next(iter(sorted(folder.glob("libitex_*.so"))), None)
 
 
+def itex_backend() -> str | None:
+    """ITEX's kernels that are loaded in this process, "AVX2" or "AVX512"; None without ITEX."""
+    maps = Path("/proc/self/maps")
+    loaded = _ITEX_KERNELS.search(maps.read_text()) if maps.exists() else None
+    return loaded and loaded[1].upper()
+
+
 def onednn_is_on() -> bool:
     """Whether TensorFlow's own oneDNN is on in this process. Imports TensorFlow."""
     from tensorflow.python.util import _pywrap_util_port
@@ -106,7 +118,7 @@ def warn_without_onednn() -> None:
 
 
 def check_bfloat16(is_used: bool) -> None:
-    """Refuses what would end the process: bfloat16 under ITEX on a CPU without AVX512.
+    """Refuses what would end the process: bfloat16 under ITEX where oneDNN may not use AVX512.
 
     Args:
         is_used: Whether the model computes in bfloat16. If not, ITEX itself may have been told to.
@@ -117,13 +129,15 @@ def check_bfloat16(is_used: bool) -> None:
     if not itex_is_on() or not (is_used or _itex_makes_bfloat16()):
         return
     cpu = read_cpu()
-    if not cpu.instruction_sets["AVX512"]:
+    limit = os.environ.get(_ISA, "").upper()
+    if limit in _BELOW_AVX512 or not cpu.instruction_sets["AVX512"]:
         what = "a model that computes in bfloat16" if is_used else "auto mixed precision"
+        where = cpu.model + f" held to {_ISA}={limit}" * (limit in _BELOW_AVX512)
         raise UnsupportedModelError(
             "Intel Extension for TensorFlow computes in bfloat16 only where the CPU has AVX512; "
             "here the process would die. Compute in float32, or call "
             "`keras_backtrack.runtime.configure(itex=False)` first. "
-            f"Received: {what}, on {cpu.model}."
+            f"Received: {what}, on {where}."
         )
 
 
@@ -240,7 +254,8 @@ def advice(cpu: Cpu, environ: Mapping[str, str], itex: bool = False) -> list[Adv
                 "ITEX has a pool of threads of its own: one for each physical core",
             )
         )
-    if not itex and (cpu.cores < cpu.threads or cpu.numa_nodes > 1):
+    is_set = "TF_NUM_INTRAOP_THREADS" in environ
+    if not itex and not is_set and (cpu.cores < cpu.threads or cpu.numa_nodes > 1):
         lines.append(
             Advice(
                 f"export TF_NUM_INTRAOP_THREADS={per_node} TF_NUM_INTEROP_THREADS={per_node}",

@@ -17,7 +17,7 @@ def start():
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
     if program is None or driver is None:
-        pytest.skip("needs Debian's packages chromium and chromium-driver")
+        pytest.skip("needs chromium and its driver: as root, where apt-get is, .ci/packages")
     options = webdriver.ChromeOptions()
     options.binary_location = program
     for flag in _FLAGS:

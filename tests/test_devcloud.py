@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from slurm import cluster
+from slurm import cluster, free_port
 from test_run import folder_of, rows, run, small_network
 
 _PROJECT = Path(__file__).resolve().parents[1]
@@ -153,14 +153,17 @@ def run_step(script, tmp_path, nodes, **variables):
         # A job may be given fewer of them than there are.
         "numactl": 'case "$1" in --hardware) echo "available: 2 nodes (0-1)";; '
         f'-N) [ "$2" -lt {nodes} ];; *) PINNED="$1 $2" "${{@:3}}";; esac',
-        "python": f'echo "${{PINNED:-free}}: $*" >> {calls}\n[[ "$*" != *{nodes + 2}/4* ]]',
+        "python": f'echo "${{PINNED:-free}}: $*" >> {calls}\n'
+        f'[[ "$*" != *{nodes + 2}/4* ]] || exit 1\n'
+        # What waits for a cluster of so many waits until they are started.
+        f'until [[ "$1" != - || $(grep -c " start " {calls}) -ge "$3" ]]; do sleep 0.05; done',
     }
     for name, text in written.items():
         (folder / name).write_text(f"#!/bin/bash\n{text}\n")
         (folder / name).chmod(0o755)
     given = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHON": "python"}
     given |= {**variables, "OUT": str(tmp_path / "out")}
-    done = subprocess.run(["bash", f"devcloud/{script}"], cwd=_PROJECT, env=given)
+    done = subprocess.run(["bash", f"devcloud/{script}"], cwd=_PROJECT, env=given, timeout=60)
     return sorted(calls.read_text().splitlines()), done.returncode
 
 
@@ -181,23 +184,52 @@ def test_a_process_for_each_numa_node(tmp_path):
     )
 
 
+def test_ray_on_each_numa_node_of_each_node_that_torque_lists(tmp_path):
+    (tmp_path / "bin").mkdir()
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.write_text(f'#!/bin/bash\necho "$*" > {tmp_path}/reached\nexec bash -c "${{@: -1}}"\n')
+    ssh.chmod(0o755)
+    here = socket.gethostname()
+    (tmp_path / "nodes").write_text(f"{here}\nother.site\n" * 2)
+    job = {"PBS_NODEFILE": str(tmp_path / "nodes"), "CPUS": "12", "PORT": "7000", "IMAGES": "a"}
+    calls, code = run_step("ray-cluster.sh", tmp_path, 2, **job)
+    assert code == 0 and "BatchMode=yes other.site cd" in (tmp_path / "reached").read_text()
+    ray = "-m ray.scripts.scripts start"
+    share = "--block --num-cpus=6 --object-store-memory=500000000"
+    bound = [f"--cpunodebind={i} --membind={i}: {ray}" for i in (0, 0, 1, 1)]
+    joined = f"--address={here}:7000 {share}"
+    assert sorted(call for call in calls if "ray.scripts" in call) == sorted(
+        [f"{bound[0]} --head --port=7000 --include-dashboard=false {share}"]
+        + [f"{start} {joined}" for start in bound[1:]]
+    )
+    out = tmp_path / "out"
+    for call in (
+        f"- {here}:7000 4",  # It waits for all four.
+        f"-m keras_backtrack run --images a --out {out} --engine ray --address {here}:7000",
+        f"-m keras_backtrack merge {out}",
+    ):
+        assert f"free: {call}" in calls
+    assert not list(_PROJECT.glob(".ray-token*"))
+
+
 @pytest.mark.slow
 def test_a_ray_cluster_of_the_nodes_of_a_job(slurm, tmp_path, rng):
     pytest.importorskip("ray", reason="needs the extra 'ray'")
     model = small_network(tmp_path / "model.keras")
     photos, out = folder_of(tmp_path / "photos", 12, rng), tmp_path / "out"
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port = probe.getsockname()[1]
     small = ["--batch-size", "2", "--part-size", "2"]
     given = {**os.environ, **slurm, "PYTHON": sys.executable, "IMAGES": str(photos)}
-    given |= {"OUT": str(out), "PORT": str(port), "OPTIONS": f"--model {model} {' '.join(small)}"}
+    given |= {
+        "OUT": str(out),
+        "PORT": str(free_port()),
+        "OPTIONS": f"--model {model} {' '.join(small)}",
+    }
     log = tmp_path / "log"
     command = ["sbatch", "--parsable", "--nodes=2", f"--output={log}", "devcloud/ray-cluster.sh"]
     job = subprocess.run(command, cwd=_PROJECT, env=given, capture_output=True, text=True)
     assert job.returncode == 0, job.stderr
     ended = wait_for(job.stdout.strip(), slurm, tmp_path)
     assert ended == [("COMPLETED", "0:0")], log.read_text()
-    assert "2 of 2 nodes, 2 CPUs" in log.read_text()
+    assert "2 of 2 Ray nodes, 2 CPUs" in log.read_text()
     run("--images", photos, "--model", model, "--out", tmp_path / "whole", *small)
     assert rows(out) == rows(tmp_path / "whole") and len(rows(out)) == 12

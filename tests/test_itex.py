@@ -1,5 +1,9 @@
 """Intel Extension for TensorFlow: the same answers as TensorFlow's own, in one environment."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -100,6 +104,25 @@ def test_bfloat16_does_not_end_the_process(switch, rng):
         switch(False)
     e = BacktrackExplainer(model).explain(x)
     np.testing.assert_allclose([m.sum() for m in e.mass] + e.lost, 1, atol=1e-2)
+
+
+def test_bfloat16_is_refused_on_a_cpu_held_to_avx2():
+    code = """
+from test_itex import small
+from keras_backtrack import BacktrackExplainer, UnsupportedModelError
+try:
+    BacktrackExplainer(small("mixed_bfloat16")).explain([[[[0.5] * 3] * 8] * 8])
+except UnsupportedModelError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "held to ONEDNN_MAX_CPU_ISA=AVX2" in done.stdout
 
 
 def test_numbers_in_bfloat16_for_a_model_in_float32(rng):

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -22,6 +23,9 @@ from PIL import Image
 
 from keras_backtrack.cli import main
 from keras_backtrack.compat import keras
+from keras_backtrack.jobs import reading
+from keras_backtrack.jobs.settings import Settings
+from keras_backtrack.jobs.work import Worker
 from keras_backtrack.photos import PhotoError, read_photo
 
 
@@ -104,6 +108,28 @@ def test_explains_a_folder(model, tmp_path, rng):
     merged = pq.read_table(out / "explanations.parquet").to_pylist()
     assert sorted(merged, key=lambda row: row["path"]) == found
     assert pq.read_table(out / "errors.parquet").num_rows == 2
+
+
+@pytest.mark.usefixtures("plain_graphs")
+def test_a_single_cpu_does_one_thing_after_the_other(model, tmp_path, rng, monkeypatch):
+    photos, done = folder_of(tmp_path / "photos", 4, rng), []
+    paths = [str(path) for path in sorted(photos.iterdir())]
+    read, explain = reading.open_photo, Worker._explain
+    monkeypatch.setattr(reading, "open_photo", lambda path: done.append("read") or read(path))
+    monkeypatch.setattr(Worker, "_explain", lambda *a: done.append("explain") or explain(*a))
+    tables = {}
+    for threads in (1, 2):
+        done.clear()
+        worker = Worker(Settings(str(model), batch_size=2, part_size=2), threads)
+        found = []
+        for batch, _ in worker.explain(paths):
+            found += batch.to_pylist()
+            time.sleep(0.1)  # In which others would read ahead.
+            done.append("pause")
+        tables[threads] = found
+        if threads == 1:
+            assert done == ["read", "read", "explain", "pause"] * 2
+    assert tables[1] == tables[2] and len(tables[1]) == 4
 
 
 @pytest.mark.usefixtures("plain_graphs")
@@ -220,6 +246,22 @@ def test_a_folder_that_cannot_be_read(model, tmp_path, rng, monkeypatch):
     monkeypatch.setattr(os, "scandir", scandir)
     said = run("--images", photos, "--out", tmp_path / "out", "--model", model, code=1)
     assert "Permission denied" in said and str(photos) in said
+
+
+def test_a_picture_that_may_not_be_read(model, tmp_path, rng):
+    photos, out = folder_of(tmp_path / "photos", 2, rng), tmp_path / "out"
+    (photos / "000.png").chmod(0)
+    command = [sys.executable, "-c", "from keras_backtrack.cli import main; main()"]
+    command += line("--images", photos, "--out", out, "--model", model)
+    if os.getuid() == 0:  # Root may read everything, but where it gives that up.
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv, or not to be root")
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [Path(row["path"]).name for row in rows(out)] == ["001.png"]
+    (failed,) = rows(out, "errors")
+    assert failed["path"].endswith("000.png") and "Permission denied" in failed["reason"]
 
 
 @pytest.mark.usefixtures("plain_graphs")

@@ -26,32 +26,74 @@ def processes_of(process):
     return {number: commands[number] for number in found if number in commands}
 
 
+@pytest.mark.parametrize(
+    ("cpus", "actors", "threads", "expected"),
+    [
+        ([2], None, None, (1, 2)),
+        ([6, 6], None, None, (4, 3)),
+        ([7], None, None, (1, 7)),
+        ([9], None, None, (3, 3)),
+        ([16, 16, 16], None, None, (12, 4)),
+        ([2], 2, None, (2, 1)),
+        ([8, 4], 3, None, (3, 4)),
+        ([12], None, 6, (2, 6)),
+        ([12], 1, 6, (1, 6)),
+        ([4, 4], 3, 4, None),
+        ([2], 3, None, None),
+        ([0], 1, None, None),
+    ],
+)
+def test_cpus_are_shared_out(cpus, actors, threads, expected):
+    pytest.importorskip("ray", reason="needs the extra 'ray'")
+    from keras_backtrack.jobs import cluster
+    from keras_backtrack.jobs.results import ResultsError
+
+    if expected is not None:
+        assert cluster.share(cpus, actors, threads) == expected
+        return
+    with pytest.raises(ResultsError, match=f"Received: {actors} actors of"):
+        cluster.share(cpus, actors, threads)
+
+
 @pytest.mark.slow
-def test_ray_gives_what_the_local_engine_gives_though_an_actor_is_killed(tmp_path, rng):
+def test_ray_gives_what_the_local_engine_gives_though_it_is_killed(tmp_path, rng):
     pytest.importorskip("ray", reason="needs the extra 'ray'")
     if not Path("/proc/self/stat").exists():
         pytest.skip("needs Linux to find the actors")
     model = small_network(tmp_path / "model.keras")
-    photos = folder_of(tmp_path / "photos", 60, rng, (300, 400))
+    photos = folder_of(tmp_path / "photos", 200, rng, (300, 400))
     (photos / "text.png").write_text("no picture")
-    given = ["--images", photos, "--model", model, "--part-size", 2, "--out"]
+    given = ["--images", photos, "--model", model, "--out"]
     out = tmp_path / "out"
     command = [sys.executable, "-c", "from keras_backtrack.cli import main; main()"]
-    arguments = line(*given, out, "--engine", "ray", "--actors", 2)
-    process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
-    killed = False
-    while process.poll() is None and not killed:
-        time.sleep(0.01)
-        if list(out.glob("explanations/part*")):
-            actors = [n for n, c in processes_of(process.pid).items() if "MapWorker" in c]
-            if actors:
-                os.kill(actors[0], signal.SIGKILL)
-                killed = True
+    command += line(*given, out, "--engine", "ray", "--actors", 2)
+
+    def started():
+        """A run that has written more, and its actors."""
+        before = len(list(out.glob("explanations/part*")))
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while len(list(out.glob("explanations/part*"))) == before:
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        return process, [n for n, c in processes_of(process.pid).items() if "MapWorker" in c]
+
+    process, actors = started()
+    process.kill()
+    process.communicate()
+    assert 0 < len(rows(out)) < 200
+    for _ in range(600):  # Nobody is left behind.
+        if not any(Path(f"/proc/{number}").exists() for number in actors):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("The actors live on.")
+
+    process, actors = started()
+    os.kill(actors[0], signal.SIGKILL)
     _, said = process.communicate()
     assert process.returncode == 0, said
-    assert killed
     run(*given, tmp_path / "whole")
-    assert rows(out) == rows(tmp_path / "whole") and len(rows(out)) == 60
+    assert rows(out) == rows(tmp_path / "whole") and len(rows(out)) == 200
     assert len(rows(out, "errors")) == 1
 
 

@@ -1,6 +1,7 @@
 """What a host is, what TensorFlow does on it, and what to set."""
 
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -11,20 +12,18 @@ from click.testing import CliRunner
 
 from keras_backtrack import UnsupportedModelError, runtime
 from keras_backtrack.cli import main
-from keras_backtrack.cli.doctor import report
+from keras_backtrack.cli.doctor import Convolution, report
 from keras_backtrack.host import read_cpu
 
 # Sockets, NUMA nodes and, from the first processor's block, cores and hyper-threads of each.
-_HOSTS = {"gold-6128": (2, 2), "i7-8700k": (1, 1), "sapphire-rapids": (2, 2), "epyc-7763": (1, 1)}
-_FOUND = {
-    "tensorflow": "2.21.0",
-    "keras": "3.15.1",
-    "threads": 0,
-    "itex": None,
-    "version": "3.7.3",
-    "isa": "some CPU",
-    "kernel": None,
+_HOSTS = {
+    "gold-6128": (2, 2),
+    "i7-8700k": (1, 1),
+    "sapphire-rapids": (2, 2),
+    "epyc-7763": (1, 1),
+    "epyc-zen4": (1, 1),  # A virtual machine of two of its cores.
 }
+_FOUND = {"tensorflow": "2.21.0", "keras": "3.15.1", "itex": None, "convolutions": [Convolution()]}
 
 
 def host(name):
@@ -42,36 +41,54 @@ def host(name):
     return read_cpu("\n".join(blocks), nodes)
 
 
+_ONEDNN = "export TF_ENABLE_ONEDNN_OPTS=1"
+_THREADS = "export TF_NUM_INTRAOP_THREADS={0} TF_NUM_INTEROP_THREADS={0}"
+_NODE = (
+    "numactl --cpunodebind={0} --membind={0} keras-backtrack run "
+    "--shard {1}/2 --images DIR --out out &"
+)
+_NODES = [_NODE.format(0, 1), _NODE.format(1, 2)]
+
+
 @pytest.mark.parametrize(
-    ("name", "counts", "sets", "is_on"),
+    ("name", "counts", "sets", "why", "lines"),
     [
-        ("gold-6128", (2, 12, 24, 2), {"AVX2", "AVX512"}, False),
-        ("i7-8700k", (1, 6, 12, 1), {"AVX2"}, False),
-        ("sapphire-rapids", (2, 112, 224, 2), {"AVX2", "AVX512", "VNNI", "bf16", "AMX"}, True),
-        ("epyc-7763", (1, 64, 128, 1), {"AVX2"}, False),
+        (
+            *("gold-6128", (2, 12, 24, 2), {"AVX2", "AVX512"}, "none of them"),
+            [_ONEDNN, _THREADS.format(6), *_NODES],
+        ),
+        ("i7-8700k", (1, 6, 12, 1), {"AVX2"}, "none of them", [_ONEDNN, _THREADS.format(6)]),
+        (
+            *("sapphire-rapids", (2, 112, 224, 2), {"AVX2", "AVX512", "VNNI", "bf16", "AMX"}),
+            *("AMX or AVX-VNNI or AVX512-BF16 or AVX512-VNNI", [_THREADS.format(56), *_NODES]),
+        ),
+        ("epyc-7763", (1, 64, 128, 1), {"AVX2"}, "none of them", [_ONEDNN, _THREADS.format(64)]),
+        (
+            *("epyc-zen4", (1, 2, 2, 1), {"AVX2", "AVX512", "VNNI", "bf16"}),
+            *("on CPUs with AVX512-BF16 or AVX512-VNNI", []),
+        ),
     ],
 )
-def test_advice_for_a_host(name, counts, sets, is_on):
-    cpu = host(name)
+def test_advice_for_a_host(name, counts, sets, why, lines):
+    cpu, is_on = host(name), _ONEDNN not in lines
     assert (cpu.sockets, cpu.cores, cpu.threads, cpu.numa_nodes) == counts
     assert {key for key, has in cpu.instruction_sets.items() if has} == sets
     state = runtime.onednn_state(cpu, {})
-    assert state.on == is_on
-    assert ("AMX or AVX-VNNI or" if is_on else "none of them") in state.why
-    lines = [advice.line for advice in runtime.advice(cpu, {})]
-    assert ("export TF_ENABLE_ONEDNN_OPTS=1" in lines) != is_on
-    assert "export TF_ENABLE_ONEDNN_OPTS=1" not in [
-        advice.line for advice in runtime.advice(cpu, {"TF_ENABLE_ONEDNN_OPTS": "1"})
-    ]
-    cores = cpu.cores // cpu.numa_nodes
-    assert f"export TF_NUM_INTRAOP_THREADS={cores} TF_NUM_INTEROP_THREADS={cores}" in lines
-    pinned = [line for line in lines if line.startswith("numactl")]
-    assert len(pinned) == (cpu.numa_nodes if cpu.numa_nodes > 1 else 0)
-    itex = " ".join(advice.line for advice in runtime.advice(cpu, {}, itex=True))
-    assert f"OMP_NUM_THREADS={cores} " in itex and "ONEDNN" not in itex
+    assert state.on == is_on and state.why.endswith(why)
+    assert [advice.line for advice in runtime.advice(cpu, {})] == lines
+    done = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+    left = [line for line in lines if line.startswith("numactl")]
+    assert [advice.line for advice in runtime.advice(cpu, done)] == left
+    first, *rest = (advice.line for advice in runtime.advice(cpu, {}, itex=True))
+    assert f"OMP_NUM_THREADS={cpu.cores // cpu.numa_nodes} KMP_BLOCKTIME=1" in first
+    assert rest == left
+
     text = "\n".join(report(cpu, {}, {**_FOUND, "onednn": is_on}))
-    assert cpu.model in text and f"oneDNN      {'on' if is_on else 'off'}: TensorFlow turns" in text
+    assert cpu.model in text and f"oneDNN      {'on' if is_on else 'off'}: {state.why}" in text
+    assert all(f"\n  {line}" in text for line in lines) and ("Nothing to set" in text) != any(lines)
     assert ("bf16        is left alone" in text) == ("bf16" in sets)
+    used = "\n".join(report(cpu, {"ONEDNN_DEFAULT_FPMATH_MODE": "BF16"}, {**_FOUND, "onednn": 1}))
+    assert ("ONEDNN_DEFAULT_FPMATH_MODE=BF16 may put it to use" in used) == ("bf16" in sets)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +118,32 @@ def test_a_virtual_machine_without_topology():
 @pytest.mark.parametrize("value", ["1", pytest.param("0", marks=pytest.mark.slow)])
 def test_doctor_says_what_onednn_reports(value, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     result = CliRunner().invoke(main, ["doctor"], catch_exceptions=False)
     assert result.exit_code == 0
     state = {"1": "on", "0": "off"}[value]
     assert f"oneDNN      {state}: TF_ENABLE_ONEDNN_OPTS={value} says so" in result.output
     computed = value == "1" or runtime.itex_plugin()
     assert ("convolution by oneDNN 3." if computed else "not by oneDNN") in result.output
-    assert f"{os.cpu_count()} thread" in result.output
+    assert ("without ITEX" in result.output) == bool(runtime.itex_plugin())
+    backend = "AVX512" if runtime.read_cpu().instruction_sets["AVX512"] else "AVX2"
+    itex = f"loaded, its {backend} backend" if runtime.itex_plugin() else "not installed"
+    assert f"ITEX        {itex}" in result.output
+    if computed:
+        assert f"for Intel {'AVX-512' if backend == 'AVX512' else 'AVX2'}" in result.output
+
+
+@pytest.mark.skipif(not shutil.which("lscpu"), reason="needs lscpu")
+def test_the_host_is_what_lscpu_says():
+    shown = subprocess.run(["lscpu"], env={**os.environ, "LC_ALL": "C"}, capture_output=True)
+    pairs = (line.split(":", 1) for line in shown.stdout.decode().splitlines() if ":" in line)
+    told = {key.strip(): value.strip() for key, value in pairs}
+    cpu = read_cpu()
+    assert cpu.model == told["Model name"] and cpu.flags == set(told["Flags"].split())
+    per_socket, nodes = int(told["Core(s) per socket"]), int(told["NUMA node(s)"])
+    assert (cpu.sockets, cpu.numa_nodes) == (int(told["Socket(s)"]), nodes)
+    assert cpu.cores == per_socket * cpu.sockets
+    assert cpu.threads == cpu.cores * int(told["Thread(s) per core"])
 
 
 def python(code, **environ):
@@ -157,16 +193,22 @@ def test_configure_refuses(threads):
         ("sapphire-rapids", True, False),
         ("i7-8700k", True, True),
         ("epyc-7763", True, True),
+        ("epyc-zen4", True, False),
         ("i7-8700k", False, False),
     ],
 )
 def test_bfloat16_under_itex_needs_avx512(name, itex, is_refused, monkeypatch):
-    monkeypatch.delenv("ITEX_AUTO_MIXED_PRECISION", raising=False)
+    for variable in ("ITEX_AUTO_MIXED_PRECISION", "ONEDNN_MAX_CPU_ISA"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(runtime, "read_cpu", lambda: host(name))
     monkeypatch.setattr(runtime, "itex_is_on", lambda: itex)
     runtime.check_bfloat16(is_used=False)
     if not is_refused:
         runtime.check_bfloat16(is_used=True)
+        if itex:
+            monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
+            with pytest.raises(UnsupportedModelError, match="held to ONEDNN_MAX_CPU_ISA=AVX2"):
+                runtime.check_bfloat16(is_used=True)
         return
     with pytest.raises(UnsupportedModelError, match="computes in bfloat16, on (Intel|AMD)"):
         runtime.check_bfloat16(is_used=True)

@@ -4,30 +4,49 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from .. import runtime
 from ..host import Cpu, read_cpu
 
+_PRECISION = "ONEDNN_DEFAULT_FPMATH_MODE"
+
 # Runs in a process of its own, in the environment as the user left it. A convolution shows which
-# library computes it: oneDNN says so itself.
+# library computes it: oneDNN says so itself. Where ITEX is, a second one goes without it.
 _PROBE = """
 import json
 import tensorflow as tf
 import keras
 from keras_backtrack import runtime
 
-picture, kernel = tf.random.normal((1, 32, 32, 8)), tf.random.normal((3, 3, 8, 8))
-tf.function(lambda x, k: tf.nn.relu(tf.nn.conv2d(x, k, 1, "SAME")))(picture, kernel)
+def convolve():
+    picture, kernel = tf.random.normal((1, 32, 32, 8)), tf.random.normal((3, 3, 8, 8))
+    tf.function(lambda x, k: tf.nn.relu(tf.nn.conv2d(x, k, 1, "SAME")))(picture, kernel)
+
+convolve()
+itex = runtime.itex_backend()
+if itex:
+    print("without ITEX", flush=True)
+    runtime.configure(itex=False)
+    convolve()
 print("probe" + json.dumps({
     "tensorflow": tf.__version__,
     "keras": keras.__version__,
     "onednn": runtime.onednn_is_on(),
-    "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+    "itex": itex,
 }))
 """
+
+
+class Convolution(NamedTuple):
+    """What oneDNN says of the convolution that it computed: empty where it computed none."""
+
+    version: str = ""
+    threads: str = ""
+    isa: str = ""
+    kernel: str = ""
 
 
 @click.command()
@@ -64,7 +83,8 @@ def report(cpu: Cpu, environ: Mapping[str, str], found: Mapping[str, Any]) -> It
     sets = cpu.instruction_sets
     yield "            " + ", ".join(f"{name} {'yes' if sets[name] else 'no'}" for name in sets)
     yield f"TensorFlow  {found['tensorflow']}, Keras {found['keras']}"
-    yield f"threads     {found['threads'] or cpu.usable}"
+    threads = environ.get("TF_NUM_INTRAOP_THREADS", "")
+    yield f"threads     {threads if threads.isdigit() and int(threads) else cpu.usable}"
     expected = runtime.onednn_state(cpu, environ)
     state = f"oneDNN      {'on' if found['onednn'] else 'off'}: "
     yield state + (
@@ -72,18 +92,23 @@ def report(cpu: Cpu, environ: Mapping[str, str], found: Mapping[str, Any]) -> It
         if expected.on == found["onednn"]
         else f"though {expected.why}; this build of TensorFlow does otherwise"
     )
-    if found["itex"]:
-        yield f"ITEX        on, for {found['itex'].upper()}: it computes with a oneDNN of its own"
-    else:
-        yield "ITEX        not installed"
-    yield "convolution " + (
-        f"by oneDNN {found['version']}, for {found['isa']}, {found['kernel']}"
-        if found["kernel"]
-        else "not by oneDNN"
+    yield "ITEX        " + (
+        f"loaded, its {found['itex']} backend: it computes with a oneDNN of its own"
+        if found["itex"]
+        else "not installed"
+        if runtime.itex_plugin() is None
+        else "installed, but TensorFlow has not loaded it"
     )
+    yield f"convolution {_by(found['convolutions'][0])}"
+    for convolution in found["convolutions"][1:]:
+        yield f"            without ITEX {_by(convolution)}"
     if cpu.instruction_sets["AMX"] or cpu.instruction_sets["bf16"]:
+        mode = environ.get(_PRECISION, "")
+        is_left_alone = mode.upper() in ("", "STRICT")
         yield (
-            "bf16        is left alone: it can change which class wins, and so what is explained"
+            "bf16        "
+            + ("is left alone" if is_left_alone else f"{_PRECISION}={mode} may put it to use")
+            + ": it can change which class wins, and so what is explained"
         )
     yield from _advice(cpu, environ, bool(found["itex"]))
 
@@ -113,24 +138,37 @@ def _probe(environ: Mapping[str, str]) -> dict[str, Any]:
         text=True,
         check=True,
     )
-    found = {"version": None, "isa": None, "kernel": None}
+    found: dict[str, Any] = {}
+    convolutions = [Convolution()]
     for line in done.stdout.splitlines():
-        if line.startswith("probe"):
-            found |= json.loads(line.removeprefix("probe"))
+        if line == "without ITEX":
+            convolutions.append(Convolution())
+        elif line.startswith("probe"):
+            found = json.loads(line.removeprefix("probe"))
         elif line.startswith("onednn_verbose"):
-            _read_verbose(line, found)
-    plugin = runtime.itex_plugin()
-    return {**found, "itex": plugin and plugin.stem.removeprefix("libitex_")}
+            convolutions[-1] = _read_verbose(line, convolutions[-1])
+    return {**found, "convolutions": convolutions}
 
 
-def _read_verbose(line: str, found: dict[str, Any]) -> None:
+def _read_verbose(line: str, known: Convolution) -> Convolution:
+    """What is known after one more line of oneDNN's."""
     fields = line.split(",")
     if "exec" in fields and "convolution" in fields:
-        found["kernel"] = fields[fields.index("convolution") + 1]
-    elif ",info,oneDNN v" in line:
-        found["version"] = line.split("oneDNN v")[1].split()[0]
-    elif ",cpu,isa:" in line:
-        found["isa"] = line.split(",cpu,isa:")[1]
+        return known._replace(kernel=fields[fields.index("convolution") + 1])
+    if ",info,oneDNN v" in line:
+        return known._replace(version=line.split("oneDNN v")[1].split()[0])
+    if ",cpu,isa:" in line:
+        return known._replace(isa=line.split(",cpu,isa:")[1])
+    if ",info,cpu,runtime:" in line:
+        return known._replace(threads=line.rpartition("nthr:")[2])
+    return known
+
+
+def _by(convolution: Convolution) -> str:
+    version, threads, isa, kernel = convolution
+    if not kernel:
+        return "not by oneDNN"
+    return f"by oneDNN {version}, {_count(int(threads), 'thread')}, for {isa}: {kernel}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -69,7 +69,9 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
     "--address", metavar="HOST:PORT", help="A Ray cluster; 'auto' for the one of this host. [own]"
 )
 @click.option(
-    "--actors", type=click.IntRange(1), help="Ray actors, which share the CPUs. [one for four CPUs]"
+    "--actors",
+    type=click.IntRange(1),
+    help="Ray actors, which share the CPUs. [one for about four CPUs]",
 )
 def run(images, out, shard, threads, engine, address, actors, name, weights, **rest) -> None:
     """Explain folders of pictures.

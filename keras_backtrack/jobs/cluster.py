@@ -23,7 +23,8 @@ except ImportError:
         "The engine 'ray' needs Ray, on all machines: pip install 'keras-backtrack[ray]'."
     ) from None
 
-_CPUS_OF_AN_ACTOR = 4  # More threads gain little on the batches that networks run in.
+# More threads gain little on the batches that networks run in, and each actor keeps a network.
+_CPUS_OF_AN_ACTOR = (4, 3, 5, 6, 7)  # The usual first.
 
 
 class Engine:
@@ -38,7 +39,8 @@ class Engine:
         settings: What is done to every picture.
         address: Of the cluster; None for one that is made on this machine, for as long as it takes.
         actors: How many; by default as many as the CPUs of the cluster allow.
-        threads: CPUs of each; by default an equal share of all, or four where that is open, too.
+        threads: CPUs of each; by default an equal share of all, or about four, such that few are
+            left over, where that is open, too.
 
     Raises:
         ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.
@@ -88,7 +90,8 @@ class Engine:
         self, output: Output, parts: Sequence[int]
     ) -> Iterator[tuple[int, pa.Table, pa.Table]]:
         """The rows of each part, as actors get done with it."""
-        actors, threads = self._share()
+        cpus = [int(n["Resources"].get("CPU", 0)) for n in ray.nodes() if n["Alive"]]
+        actors, threads = share(cpus, self._actors, self._threads)
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         items = [
@@ -104,17 +107,38 @@ class Engine:
         for row in results.iter_rows():
             yield row["part"], _unpack(row["explanations"]), _unpack(row["errors"])
 
-    def _share(self) -> tuple[int, int]:
-        """How many actors, and the CPUs of each, as many as fit into the machines."""
-        cpus = [int(n["Resources"].get("CPU", 0)) for n in ray.nodes() if n["Alive"]]
-        actors = self._actors or max(sum(cpus) // (self._threads or _CPUS_OF_AN_ACTOR), 1)
-        for threads in [self._threads] if self._threads else range(max(cpus), 0, -1):
-            if sum(count // threads for count in cpus) >= actors:
-                return actors, threads
+
+def share(cpus: Sequence[int], actors: int | None, threads: int | None) -> tuple[int, int]:
+    """How many actors, and the CPUs of each, so that all CPUs work.
+
+    Args:
+        cpus: Of each machine.
+        actors, threads: What is asked for.
+
+    Raises:
+        ResultsError: If the machines have fewer CPUs.
+    """
+
+    def fitting(size: int) -> int:
+        return sum(count // size for count in cpus)
+
+    most = max(cpus, default=0) or 1
+    if threads is not None:
+        sizes = [threads]
+    elif actors is not None:
+        sizes = [size for size in range(1, most + 1) if fitting(size) >= actors][-1:]
+    else:
+        sizes = [size for size in _CPUS_OF_AN_ACTOR if size <= most] or [most]
+    # As many CPUs as can be, then as near to the usual as can be.
+    threads = max(sizes, key=lambda size: fitting(size) * size, default=1)
+    if actors is None:
+        actors = max(fitting(threads), 1)
+    if fitting(threads) < actors:
         raise ResultsError(
-            f"The machines of the cluster have {cpus} CPUs. Received: {actors} actors"
-            + (f" of {self._threads} CPUs each." if self._threads else ".")
+            f"The machines of the cluster have {list(cpus)} CPUs. "
+            f"Received: {actors} actors of {threads} CPUs each."
         )
+    return actors, threads
 
 
 def _knock(address: str | None) -> None:

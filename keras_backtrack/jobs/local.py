@@ -14,7 +14,7 @@ class Engine:
 
     Args:
         settings: What is done to every picture.
-        threads: Pictures read at once; by default as many as there are CPUs.
+        threads: CPUs to use, as `Worker` takes it.
 
     Raises:
         ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..models import Network
-from ..photos import Frame, PhotoError, read_photo
+from ..photos import Frame, PhotoError, open_photo
 
 _AHEAD = 2  # batches
 
@@ -35,7 +35,7 @@ class Batch:
 def read_batches(
     paths: Sequence[str], batch_size: int, network: Network, threads: int
 ) -> Iterator[Batch]:
-    """Reads pictures in their order, ahead of what is asked for.
+    """Reads pictures in their order, with more threads than one ahead of what is asked for.
 
     Args:
         paths: The files.
@@ -47,10 +47,10 @@ def read_batches(
 
     def read(number: int) -> tuple[np.ndarray, np.ndarray, bytes]:
         try:
-            photo = read_photo(paths[number])
-            seen = frame(photo.shape[:2], size)
-            x = network.preprocess(seen.cut(photo))
-            return x.astype(np.float32, copy=False), np.array(photo.shape[:2], np.int64), b""
+            photo = open_photo(paths[number])
+            shape = photo.height, photo.width
+            x = network.preprocess(frame(shape, size).cut(photo))
+            return x.astype(np.float32, copy=False), np.array(shape, np.int64), b""
         except PhotoError as error:
             reason = str(error).encode("utf-8", "backslashreplace")
             return np.zeros((*size, 3), np.float32), np.zeros(2, np.int64), reason
@@ -59,13 +59,15 @@ def read_batches(
         x, photo, reason = tf.numpy_function(read, [number], (tf.float32, tf.int64, tf.string))
         return number, tf.ensure_shape(x, (*size, 3)), tf.ensure_shape(photo, (2,)), reason
 
-    # Pillow decodes and scales outside of Python's lock, so threads do.
-    batches = (
-        tf.data.Dataset.range(len(paths))
-        .map(load, num_parallel_calls=threads, deterministic=True)
-        .batch(batch_size)
-        .prefetch(_AHEAD)
-    )
+    numbers = tf.data.Dataset.range(len(paths))
+    if threads > 1:
+        # Pillow decodes and scales outside of Python's lock, so threads do.
+        read_ahead = numbers.map(load, num_parallel_calls=threads, deterministic=True)
+        batches = read_ahead.batch(batch_size).prefetch(_AHEAD)
+    else:
+        options = tf.data.Options()
+        options.experimental_optimization.apply_default_optimizations = False  # These read ahead.
+        batches = numbers.map(load).batch(batch_size).with_options(options)
     for numbers, x, photos, reasons in batches.as_numpy_iterator():
         names = [paths[number] for number in numbers]
         good = np.array([not reason for reason in reasons])

@@ -25,7 +25,8 @@ class Worker:
 
     Args:
         settings: What to do.
-        threads: Pictures read at once; by default as many as there are CPUs.
+        threads: CPUs to use; by default all. Pictures are read and tables are made beside the
+            network's work, but with a single CPU in turns with it: another's is not taken.
 
     Raises:
         ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.
@@ -56,7 +57,7 @@ class Worker:
     def explain(
         self, paths: Sequence[str], figures: Path | None = None
     ) -> Iterator[tuple[pa.Table, pa.Table]]:
-        """Explains pictures, batch by batch, while the next ones are read.
+        """Explains pictures, batch by batch.
 
         Args:
             paths: The files.
@@ -67,6 +68,10 @@ class Worker:
         """
         size = self._settings.batch_size
         batches = read_batches(paths, size, self._network, self._threads)
+        if self._threads == 1:
+            for batch in batches:
+                yield self._tables(batch, self._explain(batch), figures)
+            return
         # Tables are made while the network works on the next batch.
         with ThreadPoolExecutor(1) as pool:
             waiting = None
