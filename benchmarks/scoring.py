@@ -2,8 +2,8 @@
 
 The protocol: pictures are dealt into folds at random. For each fold σ (of the Gaussian over the
 map) and the threshold (a share of the smoothed map's maximum) are those with the best mean IoU on
-all other folds, and for the pointing game σ is that with the most hits there. Where maps are refined
-at the picture's edges, regions are cut from what that comes to; the pointing game is about the maps.
+all other folds, and for the pointing game σ is that with the most hits there. Where maps are
+refined at the picture's edges, regions are cut from the result; the pointing game is of the maps.
 """
 
 from collections.abc import Sequence
