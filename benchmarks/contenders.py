@@ -43,6 +43,31 @@ def ours(**settings) -> Contender:
     return make
 
 
+def ours_at_a_layer(**settings) -> Contender:
+    """The same, of the mass in the cells of the last layer that has at least one to 16 pixels."""
+
+    def make(subject: Subject) -> Explain:
+        name = _last_fine_layer(subject.model)
+        explainer = BacktrackExplainer(subject.model, layers=[name], **settings)
+
+        def explain(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
+            grid = explainer.explain(x, targets, batch_size=8).grid(name)
+            return np.maximum(tf.image.resize(grid[..., None], subject.size).numpy()[..., 0], 0)
+
+        return explain
+
+    return make
+
+
+def _last_fine_layer(model: keras.Model) -> str:
+    return next(
+        layer.name
+        for layer in reversed(model.layers)
+        # Convolutions without padding leave a cell or two less.
+        if len(layer.output.shape) == 4 and 16 * (layer.output.shape[1] + 2) > model.input.shape[1]
+    )
+
+
 def cam(subject: Subject) -> Explain:
     """Class activation mapping (Zhou et al., *Learning deep features*, CVPR 2016)."""
     layers = [n for n in subject.model.layers if not isinstance(n, keras.layers.Dropout)]
@@ -88,6 +113,8 @@ OURS: dict[str, Contender] = {
     "viterbi, 3 channels, 3 positions": ours(channels=3, positions=3),
     "posterior": ours(method="posterior"),
     "contrastive": ours(method="contrastive"),
+    "posterior, layer": ours_at_a_layer(method="posterior"),
+    "contrastive, layer": ours_at_a_layer(method="contrastive"),
 }
 CONTENDERS: dict[str, Contender] = {
     **OURS,

@@ -18,7 +18,7 @@ from .subject import Subject
 
 # Standard deviations in shares of the longer side: as it is, refined.
 SIGMAS = {
-    "posterior": ((0.02, 0.03, 0.045, 0.07), (0.03,)),
+    "posterior": ((0.01, 0.02, 0.03, 0.045), (0.01, 0.03)),
     "viterbi": ((0.045, 0.07, 0.1, 0.14, 0.18), (0.07,)),
 }
 THRESHOLDS = np.linspace(0.04, 0.8, 39)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_backtrack.refine import Surfaces
+
 from . import results as results_file
 from .contenders import Contender, DoesNotApply
 from .keeping import Keeper
 from .pairs import Pairs
-from .scoring import Scored, folds_of, interval, score
+from .scoring import Refinement, Scored, folds_of, interval, score
 from .sheets import contact_sheet
 from .subject import Subject
 
@@ -56,6 +58,7 @@ def measure(
     keeper: Keeper,
     seed: int = 0,
     say: Callable[[str], None] = print,
+    refine: str | None = None,
 ) -> Results:
     """Makes every method's maps of the classes the network predicts, and scores them.
 
@@ -66,10 +69,14 @@ def measure(
         keeper: Keeps the maps.
         seed: Of the folds.
         say: Told of each method that is done.
+        refine: How to refine every method's maps at the pictures' edges, if at all.
     """
     x = subject.prepared(pairs.photos)
     targets = subject.predict(x).argmax(axis=1)
     folds = folds_of(len(x), seed)
+    refinement = None
+    if refine is not None:
+        refinement = Refinement(refine, [Surfaces(photo) for photo in pairs.photos])
     results = Results({}, {}, {})
     for name, contender in methods.items():
         begin = time.perf_counter()
@@ -80,7 +87,7 @@ def measure(
             say(f"{name}: {results.errors[name]}")
             continue
         results.seconds[name] = seconds
-        results.scored[name] = score(maps, pairs.masks, folds)
+        results.scored[name] = score(maps, pairs.masks, folds, refinement)
         mean = results.scored[name].values["iou"].mean()
         say(f"{name}: IoU {mean:.3f}, {time.perf_counter() - begin:.0f} s")
     return results

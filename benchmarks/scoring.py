@@ -2,7 +2,8 @@
 
 The protocol: pictures are dealt into folds at random. For each fold σ (of the Gaussian over the
 map) and the threshold (a share of the smoothed map's maximum) are those with the best mean IoU on
-all other folds, and for the pointing game σ is that with the most hits there.
+all other folds, and for the pointing game σ is that with the most hits there. Where maps are
+refined at the picture's edges, regions are cut from the result; the pointing game is of the maps.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ import numpy as np
 from scipy import ndimage
 
 from keras_backtrack import metrics
+from keras_backtrack.refine import Surfaces
 
 # Of the longer side; 0.07 is the default of `Explanation.attention`.
 SIGMAS = (0.0, 0.01, 0.02, 0.03, 0.045, 0.07, 0.1, 0.15)
+REFINED_SIGMAS = (0.0, 0.01, 0.03, 0.07)
 LEVELS = 128  # thresholds are 1/128, 2/128, ...
 FOLDS = 5
 # 15 pixels of a photo of 500 pixels (Zhang et al., 2016).
@@ -28,7 +31,8 @@ class Scored(NamedTuple):
         values: (N,) float64 of each metric, by name.
         pooled_iou: Over all pixels of all pictures.
         regions: (N, h, w) bool.
-        smoothed: (N, h, w) float32 in [0, 1], the maps that the regions were cut from.
+        smoothed: (N, h, w) float32 in [0, 1], the maps that the regions were cut from, refined
+            where they were.
         settings: For each fold the chosen σ in shares of the longer side, the threshold, and the σ
             of the pointing game.
     """
@@ -62,36 +66,59 @@ def smooth(maps: np.ndarray, sigma: float) -> np.ndarray:
     return np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
 
 
-def score(maps: np.ndarray, masks: np.ndarray, folds: np.ndarray) -> Scored:
+class Refinement(NamedTuple):
+    """A way to refine maps, and the pictures they are refined on.
+
+    Attributes:
+        kind: One of `keras_backtrack.refine.REFINEMENTS`.
+        surfaces: Of each picture.
+    """
+
+    kind: str
+    surfaces: Sequence[Surfaces]
+
+    def of(self, smoothed: np.ndarray) -> np.ndarray:
+        """The maps of all pictures, (N, h, w), refined."""
+        pairs = zip(self.surfaces, smoothed, strict=True)
+        return np.stack([surfaces.refine(values, self.kind) for surfaces, values in pairs])
+
+
+def score(
+    maps: np.ndarray, masks: np.ndarray, folds: np.ndarray, refinement: Refinement | None = None
+) -> Scored:
     """Scores a method's maps by cross-validation.
 
     Args:
         maps: (N, h, w) float32, at least 0.
         masks: (N, h, w) bool.
         folds: (N,) int, from `folds_of`.
+        refinement: Refines the smoothed maps before regions are cut.
     """
     # Dilated once; a maximum that is near enough lies in it.
     tolerance = TOLERANCE * max(masks.shape[1:])
     dilated = np.stack([ndimage.distance_transform_edt(~mask) <= tolerance for mask in masks])
-    ious = np.empty((len(SIGMAS), len(maps), LEVELS - 1))
     hits, near = np.empty((2, len(SIGMAS), len(maps)))
     for i, sigma in enumerate(SIGMAS):
         smoothed = smooth(maps, sigma)
-        ious[i] = _ious(smoothed, masks)
         hits[i] = metrics.pointing_game(smoothed, masks, average=None)
         near[i] = metrics.pointing_game(smoothed, dilated, average=None)
+    sigmas = SIGMAS if refinement is None else REFINED_SIGMAS
+    ready = [smooth(maps, sigma) for sigma in sigmas]
+    if refinement is not None:
+        ready = [refinement.of(smoothed) for smoothed in ready]
+    ious = np.stack([_ious(values, masks) for values in ready])
     regions, chosen = np.empty(masks.shape, bool), np.empty(masks.shape, np.float32)
     pointing, pointing_near = np.empty((2, len(maps)))
     settings = []
     for fold in range(folds.max() + 1):
         held, others = folds == fold, folds != fold
-        best = np.unravel_index(ious[:, others].mean(axis=1).argmax(), (len(SIGMAS), LEVELS - 1))
-        sigma, threshold = SIGMAS[best[0]], (best[1] + 1) / LEVELS
-        chosen[held] = smooth(maps[held], sigma)
+        place, level = np.unravel_index(ious[:, others].mean(axis=1).argmax(), ious.shape[::2])
+        threshold = (level + 1) / LEVELS
+        chosen[held] = ready[place][held]
         regions[held] = chosen[held] >= threshold
         width = hits[:, others].mean(axis=1).argmax()
         pointing[held], pointing_near[held] = hits[width, held], near[width, held]
-        settings.append({"sigma": sigma, "threshold": threshold, "pointing": SIGMAS[width]})
+        settings.append({"sigma": sigmas[place], "threshold": threshold, "pointing": SIGMAS[width]})
     values = {
         name: getattr(metrics, name)(regions, masks, average=None)
         for name in ("precision", "recall", "f1", "f_beta", "iou", "pixel_accuracy")

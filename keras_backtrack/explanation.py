@@ -235,7 +235,8 @@ class Explanation:
 
         Args:
             sigma: Standard deviation of the Gaussian around each pixel, in pixels of the input.
-                Default: 7 % of the longer side for `"viterbi"`, 3 % for the other methods.
+                Default: 7 % of the longer side for `"viterbi"`, for the other methods 3 %, or 1 %
+                for the cells of a layer, which are wide already.
             layer: Name of a layer with a spatial output, whose cells' mass is taken instead of the
                 pixels'. Mass that has spread over fewer layers is less scattered: with
                 `method="posterior"` a layer of 14 × 14 cells shows where objects are better than
@@ -253,7 +254,9 @@ class Explanation:
             ValueError: If there is no such layer or refinement, or `images` do not fit.
         """
         size = self._image_size()
-        sigma = maps.SIGMAS[self.method] * max(size) if sigma is None else sigma
+        if sigma is None:
+            shares = maps.SIGMAS if layer is None else maps.LAYER_SIGMAS
+            sigma = shares[self.method] * max(size)
         if layer is None:
             found = [maps.attention(p, m, *size, sigma) for p, m in self._points]
         else:

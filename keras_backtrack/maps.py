@@ -8,6 +8,8 @@ from scipy import ndimage
 # Shares of the longer side, and of the largest attention: for all paths what finds most of objects
 # on photos with masks (`python -m benchmarks regions`). Few points need a wide Gaussian.
 SIGMAS = {"viterbi": 0.07, "posterior": 0.03, "contrastive": 0.03}
+# Cells of a layer are wide as they are, but the walk's are few.
+LAYER_SIGMAS = {"viterbi": 0.07, "posterior": 0.01, "contrastive": 0.01}
 THRESHOLDS = {"viterbi": 0.15, "posterior": 0.2, "contrastive": 0.2}
 _SMALLEST_BOX = 0.05  # of the mass in pixels
 _FEW = 200  # Points for which drawing each is faster than filtering the whole map.

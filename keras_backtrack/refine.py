@@ -4,6 +4,8 @@ The optimisation of Zhu et al., "Saliency Optimization from Robust Background De
 2014), with the network's attention in place of their contrast.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import ndimage
 from scipy.sparse import csgraph, csr_array
@@ -56,23 +58,50 @@ def refine(attention: np.ndarray, image: np.ndarray, kind: str = "edges") -> np.
         )
     if not attention.any():
         return np.zeros(attention.shape, np.float32)
-    labels, colours = _segments(image)
-    count = len(colours)
-    differences = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
-    border = np.isin(np.arange(count), np.concatenate([labels[[0, -1]], labels[:, [0, -1]].T], 1))
-    touching = _touching(labels, count)
-    salient = np.sqrt(ndimage.mean(attention, labels, np.arange(count)))
-    salient /= salient.max()
-    background = 1 - salient
-    if kind == "edges+border":
-        background *= _likely_background(differences, touching, border)
-    # Neighbours and their neighbours; the border is one, for background goes round the object.
-    near = (touching.astype(int) @ touching > 0) | touching | np.outer(border, border)
-    weights = np.where(near, np.exp(-(differences**2) / (2 * _ALIKE**2)), 0.0)
-    laplacian = np.diag(weights.sum(axis=1)) - weights
-    # The small number lets segments without any opinion or neighbour have a solution.
-    found = np.linalg.solve(laplacian + np.diag(salient + background + 1e-6), salient)
-    return np.clip(found / found.max(), 0, 1).astype(np.float32)[labels]
+    return Surfaces(image).refine(attention, kind)
+
+
+class Surfaces:
+    """The segments of a picture, for several maps to be refined on it.
+
+    Args:
+        image: As for `refine`.
+    """
+
+    def __init__(self, image: np.ndarray) -> None:
+        self._labels, colours = _segments(image)
+        labels, self._count = self._labels, len(colours)
+        self._differences = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
+        edge = np.concatenate([labels[[0, -1]], labels[:, [0, -1]].T], 1)
+        self._border = np.isin(np.arange(self._count), edge)
+        self._touching = _touching(labels, self._count)
+
+    def refine(self, attention: np.ndarray, kind: str = "edges") -> np.ndarray:
+        """As the function, of attention that is checked."""
+        salient = np.sqrt(ndimage.mean(attention, self._labels, np.arange(self._count)))
+        if not salient.any():
+            return np.zeros(attention.shape, np.float32)
+        salient /= salient.max()
+        background = 1 - salient
+        if kind == "edges+border":
+            background *= self._likely_background
+        # The small number lets segments without any opinion or neighbour have a solution.
+        system = self._laplacian + np.diag(salient + background + 1e-6)
+        found = np.linalg.solve(system, salient)
+        return np.clip(found / found.max(), 0, 1).astype(np.float32)[self._labels]
+
+    @cached_property
+    def _laplacian(self) -> np.ndarray:
+        """Of neighbours and their neighbours; the border is one, for background goes round the
+        object."""
+        touching, border = self._touching, self._border
+        near = (touching.astype(int) @ touching > 0) | touching | np.outer(border, border)
+        weights = np.where(near, np.exp(-(self._differences**2) / (2 * _ALIKE**2)), 0.0)
+        return np.diag(weights.sum(axis=1)) - weights
+
+    @cached_property
+    def _likely_background(self) -> np.ndarray:
+        return _likely_background(self._differences, self._touching, self._border)
 
 
 def _segments(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -92,6 +92,32 @@ def test_saliency_of_a_folder(model, together, tmp_path):
     assert Image.open(out / "sheet.png").size[0] > 500
 
 
+def test_saliency_refined_and_of_a_layer(model, together, tmp_path):
+    wanted = ["--method", "posterior, layer", "--method", "centred"]
+    wanted += ["--model", model, "--preprocess", "unit", "--maps", tmp_path / "maps"]
+    rows = {}
+    for refine in ([], ["--refine", "edges"]):
+        run("saliency", "--images", together, "--out", tmp_path / "out", *wanted, *refine)
+        record = json.loads((tmp_path / "out/results.json").read_text())
+        assert record["refine"] == (refine[1] if refine else None)
+        rows[bool(refine)] = {row["method"]: row for row in record["rows"]}
+    plain, refined = (rows[kind]["posterior, layer"] for kind in (False, True))
+    # Segments of 16 pixels are coarse on pictures of 32 × 32.
+    assert refined["iou"] > 0.7 and plain["iou"] > 0.8
+    # What is refined are regions, not where the map points.
+    assert refined["pointing"] == plain["pointing"] == 1
+    assert {step["sigma"] for step in refined["folds"]} <= set(scoring.REFINED_SIGMAS)
+    assert rows[True][contenders.GAUSSIAN]["iou"] < refined["iou"] - 0.2
+
+
+def test_the_layer_that_is_fine_enough():
+    image = keras.Input((64, 64, 3))
+    fine = layers.MaxPooling2D(16, name="fine")(image)
+    x = layers.Flatten()(layers.MaxPooling2D(2, name="coarse")(fine))
+    model = keras.Model(image, layers.Dense(2)(x))
+    assert contenders._last_fine_layer(model) == "fine"
+
+
 def test_maps_are_kept(tmp_path, rng):
     images, targets, calls = rng.random((2, 4, 4, 3)), np.array([0, 1]), []
 

@@ -142,8 +142,10 @@ def test_what_maps_refuse(network, photo_and_mask):
 
 def test_each_method_has_its_defaults(network, photo_and_mask):
     for method in ("viterbi", "posterior"):
-        e = explain(network, photo_and_mask[0], method=method)
+        e = explain(network, photo_and_mask[0], method=method, layers=["cells"])
         sigma, threshold = maps.SIGMAS[method] * 96, maps.THRESHOLDS[method]
         np.testing.assert_array_equal(e.attention(), e.attention(sigma))
         np.testing.assert_array_equal(e.saliency(), e.saliency(sigma, threshold))
+        layer, sigma = {"layer": "cells"}, maps.LAYER_SIGMAS[method] * 96
+        np.testing.assert_array_equal(e.attention(**layer), e.attention(sigma, **layer))
         assert e[0].method == method

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from keras_backtrack.refine import REFINEMENTS
+
 from .. import results, saliency
 from ..keeping import Keeper
 from ..pairs import read_pairs
@@ -22,6 +24,11 @@ from .options import methods_of, network_options, subject_of
 @click.option("--limit", type=click.IntRange(2), help="So many pairs only, evenly picked.")
 @click.option("--seed", default=0, show_default=True, help="Of the folds.")
 @click.option(
+    "--refine",
+    type=click.Choice(REFINEMENTS),
+    help="Refine every method's maps at the pictures' edges (extra `regions`).",
+)
+@click.option(
     "--out",
     default="out/saliency",
     show_default=True,
@@ -39,6 +46,7 @@ def command(
     masks: Path | None,
     limit: int | None,
     seed: int,
+    refine: str | None,
     out: Path,
 ) -> None:
     """Salient regions of all methods against masks (the paper's Table I).
@@ -55,7 +63,7 @@ def command(
         raise click.UsageError(str(error)) from None
     for text in pairs.left_out:
         click.echo(f"Left out: {text}", err=True)
-    found = saliency.measure(subject, pairs, methods, Keeper(name, maps), seed, click.echo)
+    found = saliency.measure(subject, pairs, methods, Keeper(name, maps), seed, click.echo, refine)
     record = results.record(
         "saliency",
         held,
@@ -63,6 +71,7 @@ def command(
         pictures=len(pairs.names),
         left_out=pairs.left_out,
         seed=seed,
+        refine=refine,
         rows=saliency.rows(found),
     )
     saliency.write(record, pairs, found, out)
