@@ -1,7 +1,8 @@
 """What a program takes and brings back, and what all programs do."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -75,10 +76,16 @@ class Kept(NamedTuple):
 
 def replay(graph: Graph, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
     """All activations, in a program that is being traced."""
-    with warnings.catch_warnings():
-        # Of layers opened up, whose own layers see masks that they do not ask for.
-        warnings.filterwarnings("ignore", message=".*was passed an input with a mask.*")
+    with unasked_masks():
         return graph.replay(inputs)
+
+
+@contextmanager
+def unasked_masks() -> Iterator[None]:
+    """Keeps Keras from warning of layers opened up: their own see masks they do not ask for."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*was passed an input with a mask.*")
+        yield
 
 
 class Sizes:
@@ -119,12 +126,23 @@ def check_rows(graph: Graph, image: Sequence[tf.Tensor]) -> None:
     """
     # Of models that are built for one size of batch only, so many.
     images = graph.specs[graph.inputs[0]].shape[0] or 2
-    tensors = replay(graph, [tf.repeat(row, images, axis=0) for row in image])
-    for number in (n for call in reached(graph) for n in call.outputs):
-        shape = tuple(tensors[number].shape)
-        if not shape or shape[0] != images:
-            raise UnsupportedModelError(
-                f"{graph.names[number]!r} must have one row for each image of the batch: "
-                f"a model that mixes images cannot be explained. Received: shape {shape} for a "
-                f"batch of {images}."
-            )
+    walked = {number for call in reached(graph) for number in call.outputs}
+    last = {number: call for call in graph.calls for number in call.inputs}
+    tensors = {
+        n: tf.repeat(row, images, axis=0) for n, row in zip(graph.inputs, image, strict=True)
+    }
+    for call in graph.calls:
+        with unasked_masks():
+            made = dict(zip(call.outputs, call.run(tensors), strict=True))
+        for number in walked.intersection(made):
+            shape = tuple(made[number].shape)
+            if not shape or shape[0] != images:
+                raise UnsupportedModelError(
+                    f"{graph.names[number]!r} must have one row for each image of the batch: "
+                    f"a model that mixes images cannot be explained. Received: shape {shape} for "
+                    f"a batch of {images}."
+                )
+        # No more is held than the network itself would hold.
+        tensors = {
+            n: t for n, t in {**tensors, **made}.items() if n in last and last[n] is not call
+        }
