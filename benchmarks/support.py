@@ -106,8 +106,9 @@ def table(records: Iterable[dict]) -> str:
             f"## Keras {packages['keras']}, TensorFlow {packages['tensorflow']}\n\n"
             f"{record['host']['date'][:10]}, {record['host']['cores']} cores of "
             f"{record['host']['cpu']}.\n\n"
-            "| network | input | works | nodes at the input | ratio | first call, s |\n"
-            "|---|---|---|---|---|---|\n" + "\n".join(map(_line, record["rows"])) + "\n"
+            "| network | input | works | nodes at the input | ratio |\n|---|---|---|---|---|\n"
+            + "\n".join(map(_line, record["rows"]))
+            + "\n"
         )
         tried = {row["network"] for row in record["rows"]}
         left = [name for name in record["networks"] if name not in tried]
@@ -118,12 +119,9 @@ def table(records: Iterable[dict]) -> str:
 
 def _line(row: dict) -> str:
     if "error" in row:
-        return f"| {row['network']} | {row['size']} | no: {row['error']} | | | |"
+        return f"| {row['network']} | {row['size']} | no: {row['error']} | | |"
     works = "yes" if row["works"] else "mass is lost"
-    return (
-        f"| {row['network']} | {row['size']} | {works} | {row['nodes']} | {row['ratio']} "
-        f"| {row['first_call_seconds']} |"
-    )
+    return f"| {row['network']} | {row['size']} | {works} | {row['nodes']} | {row['ratio']} |"
 
 
 def read_rows(folder: Path) -> dict[tuple[str, int], dict]:
