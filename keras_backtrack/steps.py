@@ -157,7 +157,9 @@ def _best_branch(
         indices.append(
             nodes.index if read == made else kernels.unbroadcast(nodes.index, made, read)
         )
-        values.append(kernels.values_at(indices[-1], state.owner, math.prod(read), flat))
+        # What has one row for all images, such as a mask, is the same for each.
+        owner = state.owner if len(state.arrays[number]) > 1 else np.zeros_like(state.owner)
+        values.append(kernels.values_at(indices[-1], owner, math.prod(read), flat))
     parts = [np.asarray(part) for part in branches.parts(nodes.sign, values)]
     best = np.argmax(np.stack(parts), axis=0) if len(parts) > 2 else parts[-1] > parts[0]
     flips = branches.flips(values) if branches.flips else [1] * len(parts)
