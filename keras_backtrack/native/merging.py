@@ -8,12 +8,19 @@ import numpy as np
 from .compiled import compiled
 from .nodes import NodeArrays
 
+_SPARSE = 4  # places for each node, from which sorting the nodes costs less than a table of places
+
 
 def merge(parts: Sequence[NodeArrays]) -> NodeArrays:
     """As `nodes.merge`: in ascending order, those that coincide with their masses added up."""
     fields = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    index, sign, mass = fields
+    if index.size:
+        first, last = _span(index)
+        if last - first < _SPARSE * index.size:
+            return NodeArrays(*_merge_in_table(index, sign, mass, first, last + 1 - first))
     ends = np.array([*accumulate(part.index.size for part in parts)])
-    return NodeArrays(*_merge(*fields, ends))
+    return NodeArrays(*_merge(index, sign, mass, ends))
 
 
 def ordered(nodes: NodeArrays) -> NodeArrays:
@@ -105,3 +112,35 @@ def _merge(index, sign, mass, ends):
         distinct[count], flips[count], total[count] = index[i], sign[i], mass[i]
         count += 1
     return distinct[:count].copy(), flips[:count].copy(), total[:count].copy()
+
+
+@compiled
+def _span(index):
+    """The smallest and the largest."""
+    first = last = index[0]
+    for place in index:
+        first, last = min(first, place), max(last, place)
+    return first, last
+
+
+@compiled
+def _merge_in_table(index, sign, mass, first, places):
+    """As `_merge`, with an entry for each sign of every place; masses are added as they come."""
+    table = np.full(2 * places, np.nan, np.float32)
+    count = 0
+    for i in range(index.size):
+        entry = 2 * (index[i] - first) + (sign[i] < 0)
+        if np.isnan(table[entry]):
+            table[entry] = mass[i]
+            count += 1
+        else:
+            table[entry] += mass[i]
+    distinct, total = np.empty(count, np.int64), np.empty(count, np.float32)
+    flips = np.empty(count, np.float32)
+    found = 0
+    for entry in range(table.size):
+        if not np.isnan(table[entry]):
+            distinct[found], total[found] = first + entry // 2, table[entry]
+            flips[found] = -1 if entry % 2 else 1
+            found += 1
+    return distinct, flips, total
