@@ -22,19 +22,15 @@ layers = keras.layers
 class Point(NamedTuple):
     """One measurement: what was varied, its value, nodes, and median milliseconds.
 
-    Nodes are those held at all layers, for threads those at the input.
+    Nodes are those held at all layers, for threads those at the input. Backtracking is what an
+    explanation of prepared images takes, for threads what one takes beside the forward pass.
     """
 
     varied: str
     value: float
     nodes: int
     forward: float
-    explain: float
-
-    @property
-    def backtrack(self) -> float:
-        """Milliseconds that explaining takes more than the forward pass."""
-        return max(self.explain - self.forward, 0.0)
+    backtrack: float
 
 
 VARIED = ("top_n", "channels", "batch", "size", "depth", "threads")
@@ -65,7 +61,7 @@ def slope(points: list[Point], of: str = "value") -> float:
     x = np.log([getattr(point, of) for point in points])
     if not np.ptp(x):
         return float("nan")
-    y = np.log([max(point.backtrack, 1e-3) for point in points])
+    y = np.log([point.backtrack for point in points])
     return float(np.polyfit(x, y, 1)[0])
 
 
@@ -85,8 +81,8 @@ def _point(varied: str, value: int, rounds: int) -> Point:
     if varied == "threads":
         # TensorFlow takes their number once, when it starts.
         (row,) = settings.run(["--cores", str(value)], rounds)["rows"]
-        medians = (row[name]["median"] for name in (row["forward"], "explain"))
-        return Point(varied, value, row["pixels"][0], *medians)
+        forward, explain = (row[name]["median"] for name in (row["forward"], "explain"))
+        return Point(varied, value, row["pixels"][0], forward, max(explain - forward, 1e-3))
     limits = {varied: value} if varied in ("top_n", "channels") else {}
     if varied == "depth":
         model, case = _deep(value), Case(f"{value} convolutions", 56, 1)
@@ -98,13 +94,14 @@ def _point(varied: str, value: int, rounds: int) -> Point:
     x = images(case)
     compiled = tf.function(lambda x: model(x, training=False), autograph=False)
     explainer = BacktrackExplainer(model, **limits)
-    e = explainer.explain(x)
+    prepared = explainer.prepare(x)
+    e = prepared.explain()
     times = alternate(
-        {"forward": lambda: compiled(tf.constant(x)).numpy(), "explain": lambda: explainer(x)},
+        {"forward": lambda: compiled(tf.constant(x)).numpy(), "backtrack": prepared.explain},
         rounds,
     )
     nodes = sum(len(mass) for name in e.layers for mass in e.nodes(name).mass)
-    medians = (float(np.median(times[name])) for name in ("forward", "explain"))
+    medians = (float(np.median(times[name])) for name in ("forward", "backtrack"))
     keras.backend.clear_session()
     return Point(varied, value, nodes, *medians)
 
@@ -128,8 +125,8 @@ def write_csv(points: list[Point], path: Path) -> None:
     """All points, one row each."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*Point._fields, "backtrack"])
-        writer.writerows([*point, point.backtrack] for point in points)
+        writer.writerow(Point._fields)
+        writer.writerows(points)
 
 
 def plot(series: dict[str, list[Point]], path: Path) -> None:

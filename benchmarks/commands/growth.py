@@ -23,8 +23,10 @@ def command(held: Held, varied: tuple[str, ...], quick: bool, rounds: int, out: 
     """How the cost grows with what is VARIED, by default all.
 
     VGG16 with random weights, for threads VGG19 in a process for each number of them; depth is
-    that of a pile of equal convolutions. Writes growth.csv, growth.png and growth.json, and prints
-    the slope of log(explain - forward) over log(value): 1 is linear growth.
+    that of a pile of equal convolutions. Backtracking is what a decision about prepared images
+    takes; for threads, what an explanation takes more than the forward pass. Writes growth.csv,
+    growth.png and growth.json, and prints the slope of log(backtracking) over log(value): 1 is
+    linear growth.
     """
     series = {}
     for name in varied or growth.VARIED:
