@@ -87,8 +87,7 @@ def read_photos(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
 
 def squeezed(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The whole photo at another size, (h, w, 3) uint8."""
-    cut = Frame.squeeze(photo.shape[:2], size).cut(photo)
-    return np.clip(np.rint(cut), 0, 255).astype(np.uint8)
+    return Frame.squeeze(photo.shape[:2], size).cut(photo)
 
 
 def _evenly(values: list, limit: int | None) -> list:

@@ -29,7 +29,7 @@ class Subject:
 
     def prepared(self, photos: np.ndarray) -> np.ndarray:
         """Photos, (N, h, w, 3) uint8, as the model takes them."""
-        return self.network.preprocess(photos.astype(np.float32)).astype(np.float32)
+        return self.network.preprocess(photos)
 
     @cached_property
     def _compiled(self):

@@ -24,9 +24,9 @@ _TORCH_STD = np.float32([0.229, 0.224, 0.225])
 
 Preprocess = Callable[[np.ndarray], np.ndarray]
 
-# Each takes RGB pixels in [0, 255].
+# Each takes RGB pixels in [0, 255], as bytes or float32, and answers with new float32.
 PREPROCESSING: dict[str, Preprocess] = {
-    "none": lambda x: x,
+    "none": lambda x: x.astype(np.float32),
     "unit": lambda x: x / np.float32(255),
     "tf": lambda x: x / np.float32(127.5) - np.float32(1),
     "caffe": lambda x: x[..., ::-1] - _CAFFE_MEAN,
@@ -41,7 +41,8 @@ class Network:
 
     Attributes:
         model: The Keras model.
-        preprocess: From RGB pixels in [0, 255], (N, H, W, 3) float32, to what the model takes.
+        preprocess: From RGB pixels, (N, H, W, 3) uint8 or float32 in [0, 255], to what the model
+            takes, float32.
         classes: Names of the classes; where unknown, their numbers.
         frame: From the sizes of a photo and the network's input to the part it sees.
     """
@@ -162,7 +163,7 @@ def _load_application(name: str, weights: str | Path | None) -> tuple[keras.Mode
         ) from error
     own = sys.modules[build.__module__].preprocess_input
     # Keras's functions may write into what they are given.
-    return model, lambda x: np.asarray(own(np.array(x)), np.float32)
+    return model, lambda x: np.asarray(own(np.array(x, np.float32)), np.float32)
 
 
 def _load_file(path: Path, allow_code: bool) -> keras.Model:

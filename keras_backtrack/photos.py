@@ -94,7 +94,7 @@ class Frame:
         return cls(photo, (0.0, 0.0, float(photo[0]), float(photo[1])), network)
 
     def cut(self, photo: np.ndarray | Image.Image) -> np.ndarray:
-        """What the network sees of a photo: (h, w, 3) float32 in [0, 255].
+        """What the network sees of a photo: (h, w, 3) uint8.
 
         Args:
             photo: (H, W, 3) uint8, or the same from `open_photo`, which need not be copied.
@@ -104,7 +104,7 @@ class Frame:
         image = image.resize(
             self.network[::-1], Image.Resampling.BICUBIC, box=(left, top, right, bottom)
         )
-        return np.asarray(image).astype(np.float32)
+        return np.asarray(image)
 
     def points(self, points: np.ndarray) -> np.ndarray:
         """(P, 2) rows of the network's input to the photo's pixels under their centres."""

@@ -147,7 +147,7 @@ def test_a_frame_maps_places_back():
     seen = frame.map(np.ones((224, 224), np.float32))
     assert seen.shape == (512, 1024) and seen.sum() == 448 * 448
     white = np.full((512, 1024, 3), 255, np.uint8)
-    assert frame.cut(white).shape == (224, 224, 3)
+    assert frame.cut(white).shape == (224, 224, 3) and frame.cut(white).dtype == np.uint8
 
 
 def report(*arguments):

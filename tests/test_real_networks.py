@@ -94,7 +94,7 @@ def test_a_checkpoint_may_not_run_code(tmp_path):
 def test_vgg16_caltech_on_dragonflies(shared):
     network = load("vgg16-caltech101", shared / "models")
     paths = sorted((shared / "data" / "dragonfly").iterdir())[:3]
-    x = network.preprocess(read_photos(paths, network.size).astype(np.float32))
+    x = network.preprocess(read_photos(paths, network.size))
     predicted = network.model.predict(x, verbose=0).argmax(axis=1)
     assert [network.classes[p] for p in predicted].count("dragonfly") >= 2
     assert_equals_reference(network.model, x, predicted[:, None], PAPER)
@@ -103,7 +103,7 @@ def test_vgg16_caltech_on_dragonflies(shared):
 def test_squeezenet_knows_imagenet(shared):
     network = load("squeezenet", shared / "models")
     paths = sorted((shared / "data" / "imagenet").iterdir())[::4]
-    x = network.preprocess(read_photos(paths, network.size).astype(np.float32))
+    x = network.preprocess(read_photos(paths, network.size))
     predicted = network.model.predict(x, verbose=0).argmax(axis=1)
     right = sum(int(path.name[:3]) == p for path, p in zip(paths, predicted, strict=True))
     assert right >= 12

@@ -49,26 +49,30 @@ def read_batches(
         try:
             photo = open_photo(paths[number])
             shape = photo.height, photo.width
-            x = network.preprocess(frame(shape, size).cut(photo))
-            return x.astype(np.float32, copy=False), np.array(shape, np.int64), b""
+            return frame(shape, size).cut(photo), np.array(shape, np.int64), b""
         except PhotoError as error:
             reason = str(error).encode("utf-8", "backslashreplace")
-            return np.zeros((*size, 3), np.float32), np.zeros(2, np.int64), reason
+            return np.zeros((*size, 3), np.uint8), np.zeros(2, np.int64), reason
 
     def load(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        x, photo, reason = tf.numpy_function(read, [number], (tf.float32, tf.int64, tf.string))
-        return number, tf.ensure_shape(x, (*size, 3)), tf.ensure_shape(photo, (2,)), reason
+        seen, photo, reason = tf.numpy_function(read, [number], (tf.uint8, tf.int64, tf.string))
+        return number, tf.ensure_shape(seen, (*size, 3)), tf.ensure_shape(photo, (2,)), reason
+
+    def prepare(number: tf.Tensor, seen: tf.Tensor, *rest: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return number, tf.numpy_function(network.preprocess, [seen], tf.float32), *rest
 
     numbers = tf.data.Dataset.range(len(paths))
+    options = tf.data.Options()
+    # Nothing is left to tune, and the thread that would may keep the end waiting for seconds.
+    options.autotune.enabled = False
     if threads > 1:
         # Pillow decodes and scales outside of Python's lock, so threads do.
         read_ahead = numbers.map(load, num_parallel_calls=threads, deterministic=True)
-        batches = read_ahead.batch(batch_size).prefetch(_AHEAD)
+        batches = read_ahead.batch(batch_size).map(prepare).prefetch(_AHEAD)
     else:
-        options = tf.data.Options()
         options.experimental_optimization.apply_default_optimizations = False  # These read ahead.
-        batches = numbers.map(load).batch(batch_size).with_options(options)
-    for numbers, x, photos, reasons in batches.as_numpy_iterator():
+        batches = numbers.map(load).batch(batch_size).map(prepare)
+    for numbers, x, photos, reasons in batches.with_options(options).as_numpy_iterator():
         names = [paths[number] for number in numbers]
         good = np.array([not reason for reason in reasons])
         yield Batch(
