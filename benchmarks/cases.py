@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_backtrack.compat import keras
-from keras_backtrack.models import efficientnet_lite0
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.models.networks import efficientnet_lite0
 
 
 class Case(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 from . import peers
 from .subject import Subject

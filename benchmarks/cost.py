@@ -5,7 +5,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from keras_backtrack import BacktrackExplainer, reference
+from keras_backtrack import BacktrackExplainer
+from keras_backtrack.propagation import reference
 
 from . import memory
 from .cases import Case, build, images

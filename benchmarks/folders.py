@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.host import usable_cpus
 from keras_backtrack.jobs import job, local
+from keras_backtrack.jobs.batches import read_batches
 from keras_backtrack.jobs.output import Output
 from keras_backtrack.jobs.pictures import find_pictures
-from keras_backtrack.jobs.reading import read_batches
 from keras_backtrack.jobs.settings import Settings
-from keras_backtrack.models import load_network
+from keras_backtrack.models.networks import load_network
+from keras_backtrack.runtime.host import usable_cpus
 
 from .timing import alternate, summary
 
@@ -103,7 +103,7 @@ def of_actors(images: Path, rounds: int, model: str, actors: int = 2) -> dict:
     Returns:
         Pictures a second of both, and the actors' ÷ the single one's.
     """
-    from keras_backtrack.jobs import cluster  # Needs the extra 'ray'.
+    from keras_backtrack.jobs import cluster
 
     several, one = f"{actors} actors", "1 actor"
     # Small parts, as few pictures must keep all of them busy.

@@ -6,7 +6,7 @@ import platform
 from datetime import datetime, timezone
 
 from keras_backtrack import runtime
-from keras_backtrack.host import read_cpu, usable_cpus
+from keras_backtrack.runtime.host import read_cpu, usable_cpus
 
 _TELLING = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
 _PACKAGES = ("tensorflow", "keras", "numpy", "intel-extension-for-tensorflow")

@@ -27,7 +27,7 @@ def _peak(case: Case, what: str) -> float:
     import tensorflow as tf
 
     from keras_backtrack import BacktrackExplainer
-    from keras_backtrack.compat import keras
+    from keras_backtrack.graph.compat import keras
 
     from .cases import build, images
 

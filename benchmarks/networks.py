@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_backtrack.compat import keras
-from keras_backtrack.models import PREPROCESSING, Network, class_names, load_network
-from keras_backtrack.photos import Frame
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.models.networks import PREPROCESSING, Network, class_names, load_network
+from keras_backtrack.pictures.photos import Frame
 
 layers = keras.layers
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from keras_backtrack.photos import Frame, PhotoError, read_photo
+from keras_backtrack.pictures.photos import Frame, PhotoError, read_photo
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 

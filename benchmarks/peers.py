@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 
 import numpy as np
 
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 from .subject import Subject
 

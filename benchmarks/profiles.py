@@ -4,7 +4,7 @@ import os
 from typing import NamedTuple
 
 from keras_backtrack import runtime
-from keras_backtrack.host import read_cpu
+from keras_backtrack.runtime.host import read_cpu
 
 
 class Profile(NamedTuple):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_backtrack import BacktrackExplainer, metrics
-from keras_backtrack.refine import REFINEMENTS
+from keras_backtrack.pictures.refine import REFINEMENTS
 
 from .pairs import Pairs
 from .scoring import folds_of, interval

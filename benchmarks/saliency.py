@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_backtrack.refine import Surfaces
+from keras_backtrack.pictures.refine import Surfaces
 
 from . import results as results_file
 from .contenders import Contender, DoesNotApply

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from keras_backtrack import metrics
-from keras_backtrack.refine import Surfaces
+from keras_backtrack.pictures.refine import Surfaces
 
 # Of the longer side; 0.07 is the default of `Explanation.attention`.
 SIGMAS = (0.0, 0.01, 0.02, 0.03, 0.045, 0.07, 0.1, 0.15)
@@ -70,7 +70,7 @@ class Refinement(NamedTuple):
     """A way to refine maps, and the pictures they are refined on.
 
     Attributes:
-        kind: One of `keras_backtrack.refine.REFINEMENTS`.
+        kind: One of `keras_backtrack.pictures.refine.REFINEMENTS`.
         surfaces: Of each picture.
     """
 

@@ -5,8 +5,8 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
-from keras_backtrack.compat import keras
-from keras_backtrack.models import Network
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.models.networks import Network
 
 
 class Subject:

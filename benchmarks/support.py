@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 from .timing import alternate, summary
 

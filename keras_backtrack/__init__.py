@@ -7,10 +7,16 @@ line has to set environment variables before that happens.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .version import __version__
+from .runtime.version import __version__
 
 if TYPE_CHECKING:
-    from .contributions import (
+    from .explainer.explainer import BacktrackExplainer
+    from .explainer.mistakes import explain_mistakes
+    from .explainer.quantus import explain_func
+    from .explanation.explanation import Explanation
+    from .graph.errors import UnsupportedLayerError, UnsupportedModelError
+    from .rules import moved, register_operation, register_rule
+    from .rules.contributions import (
         Arrival,
         At,
         Branches,
@@ -20,36 +26,31 @@ if TYPE_CHECKING:
         Moves,
         Same,
         Sum,
-        TracedCall,
         same_place,
     )
-    from .errors import UnsupportedLayerError, UnsupportedModelError
-    from .explainer import BacktrackExplainer
-    from .explanation import Explanation
-    from .mistakes import explain_mistakes
-    from .quantus import explain_func
-    from .rules import moved, register_rule
+    from .rules.traced_call import TracedCall
 
 _HOMES = {
-    "Arrival": "contributions",
-    "At": "contributions",
-    "BacktrackExplainer": "explainer",
-    "Branches": "contributions",
-    "Explanation": "explanation",
-    "Groups": "contributions",
-    "LinearSum": "contributions",
-    "Members": "contributions",
-    "Moves": "contributions",
-    "Same": "contributions",
-    "Sum": "contributions",
-    "TracedCall": "contributions",
-    "UnsupportedLayerError": "errors",
-    "UnsupportedModelError": "errors",
-    "explain_func": "quantus",
-    "explain_mistakes": "mistakes",
+    "Arrival": "rules.contributions",
+    "At": "rules.contributions",
+    "BacktrackExplainer": "explainer.explainer",
+    "Branches": "rules.contributions",
+    "Explanation": "explanation.explanation",
+    "Groups": "rules.contributions",
+    "LinearSum": "rules.contributions",
+    "Members": "rules.contributions",
+    "Moves": "rules.contributions",
+    "Same": "rules.contributions",
+    "Sum": "rules.contributions",
+    "TracedCall": "rules.traced_call",
+    "UnsupportedLayerError": "graph.errors",
+    "UnsupportedModelError": "graph.errors",
+    "explain_func": "explainer.quantus",
+    "explain_mistakes": "explainer.mistakes",
     "moved": "rules",
+    "register_operation": "rules",
     "register_rule": "rules",
-    "same_place": "contributions",
+    "same_place": "rules.contributions",
 }
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "explain_func",
     "explain_mistakes",
     "moved",
+    "register_operation",
     "register_rule",
     "same_place",
 ]

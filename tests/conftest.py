@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, settings
 
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 # Building and tracing a network takes a second; how long never decides a test.
 settings.register_profile(

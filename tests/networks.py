@@ -3,14 +3,13 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from keras_backtrack import reference
-from keras_backtrack.all_paths import AllPaths
-from keras_backtrack.best_paths import BestPaths
-from keras_backtrack.compat import keras
-from keras_backtrack.reading import read_graph
-from keras_backtrack.rules import Rules
-from keras_backtrack.run import Roots, Run
-from keras_backtrack.step import Limits
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.propagation import reference
+from keras_backtrack.propagation.all_paths.program import AllPaths
+from keras_backtrack.propagation.best_paths.program import BestPaths
+from keras_backtrack.propagation.limits import Limits
+from keras_backtrack.propagation.program import Roots, Run
+from keras_backtrack.rules import Rules, read_model
 
 layers = keras.layers
 TOKENS = 12
@@ -320,7 +319,7 @@ def run(
     against: bool = False,
 ) -> tuple[Run, dict]:
     """The fast path with all activations; targets are (N, K), limits None for all paths."""
-    graph = read_graph(model)
+    graph = read_model(model)
     rules = Rules(against=against)
     if limits is None:
         program = AllPaths(graph, rules, list(graph.names), keep_activations=True)

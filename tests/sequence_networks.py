@@ -5,7 +5,7 @@ import tensorflow as tf
 from hypothesis import strategies as st
 from networks import ACTIVATIONS, TOKENS, layers, randomise_all
 
-from keras_backtrack.compat import KERAS_3, keras
+from keras_backtrack.graph.compat import KERAS_3, keras
 
 if KERAS_3:
     ops = keras.ops

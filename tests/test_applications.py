@@ -5,8 +5,8 @@ import pytest
 from networks import assert_equals_reference, randomise
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
-from keras_backtrack.step import Limits
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.propagation.limits import Limits
 
 # By name, the smallest input that is legal everywhere.
 FAMILIES = {

@@ -7,7 +7,7 @@ from networks import layers
 from sequence_networks import transpose
 
 from keras_backtrack import BacktrackExplainer, UnsupportedLayerError, UnsupportedModelError
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 
 @pytest.fixture(scope="module")

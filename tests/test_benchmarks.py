@@ -23,7 +23,7 @@ from benchmarks import (
 )
 from benchmarks.__main__ import main
 from benchmarks.timing import alternate, summary
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 
 def test_contenders_take_turns():

@@ -13,7 +13,7 @@ from benchmarks import contenders, regions, scoring
 from benchmarks.__main__ import main
 from benchmarks.keeping import Keeper
 from keras_backtrack import metrics
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 METHODS = ("posterior", "CAM", "centred", "chance", "tf-explain")
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 from networks import layers
 from PIL import Image
 
-from keras_backtrack.callbacks import BacktrackCallback
-from keras_backtrack.compat import keras
+from keras_backtrack.callbacks.callback import BacktrackCallback
+from keras_backtrack.graph.compat import keras
 
 SIZE, MARK = 20, 4
 

@@ -14,8 +14,8 @@ from networks import layers
 from PIL import Image
 
 from keras_backtrack.cli import main
-from keras_backtrack.compat import keras
-from keras_backtrack.photos import Frame
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.pictures.photos import Frame
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_code_in_a_model_file_is_refused(photo, tmp_path):
 
 
 def test_missing_extra(photo, monkeypatch):
-    monkeypatch.setattr("keras_backtrack.efficientnet.util.find_spec", lambda name: None)
+    monkeypatch.setattr("keras_backtrack.models.efficientnet.util.find_spec", lambda name: None)
     result = run(photo)
     assert result.exit_code == 2 and "keras-backtrack[demo]" in result.output
 

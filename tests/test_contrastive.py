@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from networks import assert_equals_reference, images, layers, networks
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 
 @pytest.mark.parametrize("examples", [4, pytest.param(60, marks=pytest.mark.slow)])

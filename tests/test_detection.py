@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from networks import layers
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
-from keras_backtrack.detection import _objects
+from keras_backtrack.explanation.detections import _objects
+from keras_backtrack.graph.compat import keras
 
 NAMES = ["red, scarlet", "green", "blue"]
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from networks import assert_equals_reference, images, layers, networks, other_rank_networks
 from sequence_networks import sequence_networks
 
-from keras_backtrack.compat import keras
-from keras_backtrack.step import Limits
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.propagation.limits import Limits
 
 some = st.sampled_from([1, 2, 3, None])
 
@@ -81,8 +81,8 @@ def test_more_random_networks_over_sequences(limits, plain_graphs):
 
 def test_random_networks_in_parts(monkeypatch):
     """Every step shares its nodes among threads, a few for each."""
-    monkeypatch.setattr("keras_backtrack.native.compiled._WORTH_A_THREAD", 1)
-    monkeypatch.setattr("keras_backtrack.native.compiled._MOST_NUMBERS", 64)
+    monkeypatch.setattr("keras_backtrack.propagation.kernels.compiled._WORTH_A_THREAD", 1)
+    monkeypatch.setattr("keras_backtrack.propagation.kernels.compiled._MOST_NUMBERS", 64)
     check_random_networks(6, 7)
 
 
@@ -118,8 +118,8 @@ def rows():
     "constants",
     [
         {},
-        {"native.compiled._MOST_NUMBERS": 64},
-        {"native.compiled._WORTH_A_THREAD": 1},
+        {"propagation.kernels.compiled._MOST_NUMBERS": 64},
+        {"propagation.kernels.compiled._WORTH_A_THREAD": 1},
     ],
     ids=["at once", "in parts", "on several threads"],
 )

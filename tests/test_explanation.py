@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 from networks import layers
 
-from keras_backtrack import BacktrackExplainer, maps, register_rule, same_place
-from keras_backtrack.compat import keras
+from keras_backtrack import BacktrackExplainer, register_rule, same_place
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.pictures import heatmaps as maps
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_summary():
     lines = [line.split() for line in BacktrackExplainer(model).summary().splitlines()]
     assert lines[0] == ["separable/depthwise", "DepthwiseConv2D", "linear.depthwise_convolution"]
     assert lines[1] == ["separable/pointwise", "Conv2D", "linear.convolution"]
-    assert lines[2][1:] == ["multiply", "operations.multiply"]
+    assert lines[2][1:] == ["multiply", "arithmetic.multiply"]
     assert lines[-1] == ["head", "Dense", "linear.dense"] and len(lines) == 5
 
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 from networks import layers
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
-from keras_backtrack.native import NodeArrays, merge
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.propagation.kernels import NodeArrays, merge
 
 SIGNS = np.float32([1, -1])
 
@@ -128,7 +128,7 @@ def test_same_again_and_with_one_thread(rng, tmp_path):
             "import sys, numpy as np, tensorflow as tf\n"
             "tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[2]))\n"
             "from keras_backtrack import BacktrackExplainer\n"
-            "from keras_backtrack.compat import keras\n"
+            "from keras_backtrack.graph.compat import keras\n"
             "model = keras.models.load_model(sys.argv[1] + '/model.keras', compile=False)\n"
             "e = BacktrackExplainer(model, channels=2).explain(np.load(sys.argv[1] + '/x.npy'))\n"
             "e.save(sys.argv[1] + '/' + sys.argv[3])\n"

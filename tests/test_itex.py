@@ -12,8 +12,8 @@ from networks import layers
 from benchmarks.networks import load
 from benchmarks.pairs import read_photos
 from keras_backtrack import BacktrackExplainer, UnsupportedModelError, runtime
-from keras_backtrack.compat import keras
-from keras_backtrack.models import load_network
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.models.networks import load_network
 
 pytestmark = pytest.mark.skipif(not runtime.itex_plugin(), reason="needs the extra 'itex'")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from networks import assert_equals_reference, images, layers, randomise_all
 
-from keras_backtrack.compat import KERAS_3, keras
-from keras_backtrack.step import Limits
+from keras_backtrack.graph.compat import KERAS_3, keras
+from keras_backtrack.propagation.limits import Limits
 
 
 class Scaled(layers.Layer):

@@ -5,7 +5,7 @@ import pytest
 from networks import layers
 
 from keras_backtrack import BacktrackExplainer, metrics
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 
 def first_column_bright(x):

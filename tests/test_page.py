@@ -10,7 +10,7 @@ from networks import layers
 from PIL import Image
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +234,7 @@ def contributions(e, sign, row, column, channel, mass):
 
 
 def activations(e, layer):
-    from keras_backtrack.report.retraced import Retraced
+    from keras_backtrack.explanation.way.retraced import Retraced
 
     walk = Retraced(e[:1])
     numbers = {name: number for number, name in walk.graph.names.items()}

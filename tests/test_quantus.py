@@ -5,7 +5,7 @@ import pytest
 from networks import layers
 
 from keras_backtrack import BacktrackExplainer, explain_func
-from keras_backtrack.compat import KERAS_3, keras
+from keras_backtrack.graph.compat import KERAS_3, keras
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from benchmarks.cost import Case, build
 from benchmarks.networks import load
 from benchmarks.pairs import read_photos
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.checkpoint import read_checkpoint
-from keras_backtrack.compat import keras
-from keras_backtrack.models import class_names, load_network
-from keras_backtrack.photos import read_photo
-from keras_backtrack.step import Limits
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.models.networks import class_names, load_network
+from keras_backtrack.models.torch_checkpoint import read_checkpoint
+from keras_backtrack.pictures.photos import read_photo
+from keras_backtrack.propagation.limits import Limits
 
 PAPER = Limits(20, 1, 1, False)
 

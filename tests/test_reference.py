@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_backtrack import reference
-from keras_backtrack.compat import keras
-from keras_backtrack.reading import read_graph
-from keras_backtrack.reference import Limits
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.propagation import reference
+from keras_backtrack.propagation.reference import Limits
+from keras_backtrack.rules import read_model
 
 layers = keras.layers
 
@@ -15,7 +15,7 @@ def nodes_at_input(shape, layer, weights, image, target=0, **limits):
     source = keras.Input(shape)
     model = keras.Model(source, layers.Flatten()(layer(source)))
     layer.set_weights([np.array(w, np.float32) for w in weights])
-    graph = read_graph(model)
+    graph = read_model(model)
     result = reference.backtrack(model, np.array(image, np.float32), target, Limits(**limits))
     return result.nodes.get(graph.names[graph.inputs[0]], {}), result.lost
 

@@ -7,9 +7,10 @@ import pytest
 from networks import layers
 from scipy import ndimage
 
-from keras_backtrack import BacktrackExplainer, maps
-from keras_backtrack.compat import keras
-from keras_backtrack.refine import REFINEMENTS, refine
+from keras_backtrack import BacktrackExplainer
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.pictures import heatmaps as maps
+from keras_backtrack.pictures.refine import REFINEMENTS, refine
 
 pytest.importorskip("skimage")
 

@@ -8,11 +8,11 @@ import pytest
 from networks import layers
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
-from keras_backtrack.photos import Frame
-from keras_backtrack.report import Picture, page, pictures_of, shown
-from keras_backtrack.report.fields import receptive_fields
-from keras_backtrack.report.retraced import Retraced
+from keras_backtrack.explanation.way.receptive_fields import receptive_fields
+from keras_backtrack.explanation.way.retraced import Retraced
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.pictures.page import Picture, page, pictures_of, shown
+from keras_backtrack.pictures.photos import Frame
 
 
 def network():
@@ -154,7 +154,7 @@ def test_receptive_fields_are_what_changes_a_cell(model, e):
 
 def test_light_nodes_are_left_out_but_for_the_way_up(e):
     picture = pictures_of(e, np.zeros((2, 24, 20, 3), np.uint8), None, None, None)[0]
-    from keras_backtrack.report.pictures import details
+    from keras_backtrack.pictures.page.cards import details
 
     few = unpacked(details(picture, 1))["decisions"][0]["nodes"]
     every = unpacked(details(picture, 10**7))["decisions"][0]["nodes"]

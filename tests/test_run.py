@@ -22,11 +22,11 @@ from networks import layers
 from PIL import Image
 
 from keras_backtrack.cli import main
-from keras_backtrack.compat import keras
-from keras_backtrack.jobs import reading
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.jobs import batches as reading
 from keras_backtrack.jobs.settings import Settings
 from keras_backtrack.jobs.work import Worker
-from keras_backtrack.photos import PhotoError, read_photo
+from keras_backtrack.pictures.photos import PhotoError, read_photo
 
 
 @pytest.fixture

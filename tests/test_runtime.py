@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from keras_backtrack import UnsupportedModelError, runtime
+from keras_backtrack import UnsupportedModelError
 from keras_backtrack.cli import main
 from keras_backtrack.cli.doctor import Convolution, report
-from keras_backtrack.host import read_cpu
+from keras_backtrack.explainer.model_checks import check_bfloat16
+from keras_backtrack.runtime import tensorflow as runtime
+from keras_backtrack.runtime.host import read_cpu
 
 # Sockets, NUMA nodes and, from the first processor's block, cores and hyper-threads of each.
 _HOSTS = {
@@ -202,19 +204,19 @@ def test_bfloat16_under_itex_needs_avx512(name, itex, is_refused, monkeypatch):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(runtime, "read_cpu", lambda: host(name))
     monkeypatch.setattr(runtime, "itex_is_on", lambda: itex)
-    runtime.check_bfloat16(is_used=False)
+    check_bfloat16(is_used=False)
     if not is_refused:
-        runtime.check_bfloat16(is_used=True)
+        check_bfloat16(is_used=True)
         if itex:
             monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
             with pytest.raises(UnsupportedModelError, match="held to ONEDNN_MAX_CPU_ISA=AVX2"):
-                runtime.check_bfloat16(is_used=True)
+                check_bfloat16(is_used=True)
         return
     with pytest.raises(UnsupportedModelError, match="computes in bfloat16, on (Intel|AMD)"):
-        runtime.check_bfloat16(is_used=True)
+        check_bfloat16(is_used=True)
     monkeypatch.setenv("ITEX_AUTO_MIXED_PRECISION", "1")
     with pytest.raises(UnsupportedModelError, match="Received: auto mixed precision"):
-        runtime.check_bfloat16(is_used=False)
+        check_bfloat16(is_used=False)
 
 
 def test_warns_once_where_onednn_is_off(monkeypatch):

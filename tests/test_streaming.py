@@ -6,7 +6,7 @@ import tensorflow as tf
 from networks import layers
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 
 @pytest.fixture(scope="module", params=["viterbi", "posterior"])

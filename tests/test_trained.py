@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_backtrack import BacktrackExplainer
-from keras_backtrack.compat import keras
+from keras_backtrack.graph.compat import keras
 
 layers = keras.layers
 pytestmark = pytest.mark.slow

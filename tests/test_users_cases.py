@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_backtrack import BacktrackExplainer, moved, register_rule
-from keras_backtrack.compat import KERAS_3, keras
+from keras_backtrack.graph.compat import KERAS_3, keras
 
 layers = keras.layers
 

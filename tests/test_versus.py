@@ -11,10 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from networks import assert_equals_reference, images, layers, networks, randomise_all
 
 from keras_backtrack import BacktrackExplainer, explain_mistakes
-from keras_backtrack.compat import keras
-from keras_backtrack.models import load_network
-from keras_backtrack.photos import read_photo
-from keras_backtrack.step import Limits
+from keras_backtrack.graph.compat import keras
+from keras_backtrack.models.networks import load_network
+from keras_backtrack.pictures.photos import read_photo
+from keras_backtrack.propagation.limits import Limits
 
 some = st.sampled_from([1, 2, 3, None])
 walks = st.one_of(

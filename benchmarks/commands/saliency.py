@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from keras_backtrack.refine import REFINEMENTS
+from keras_backtrack.pictures.refine import REFINEMENTS
 
 from .. import results, saliency
 from ..keeping import Keeper

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from .. import runtime
-from ..host import Cpu, read_cpu
+from ..runtime.host import Cpu, read_cpu
 
 _PRECISION = "ONEDNN_DEFAULT_FPMATH_MODE"
 

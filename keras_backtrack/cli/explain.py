@@ -7,7 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
-from ..labels import short_name
+from ..pictures.class_names import short_name
 from .options import network_options, walk_options
 
 
@@ -51,8 +51,8 @@ def explain(
     coordinates.
     """
     # These import TensorFlow, which takes seconds that --help need not wait for.
-    from ..explainer import BacktrackExplainer
-    from ..models import load_network
+    from ..explainer.explainer import BacktrackExplainer
+    from ..models.networks import load_network
 
     try:
         network = load_network(name, weights, preprocess, resize, allow_code)
@@ -91,8 +91,9 @@ def _unique_stems(photos) -> list[str]:
 
 
 def _explain_photo(photo: str, out: Path, network, explainer, target: Any) -> None:
-    from .. import plotting
-    from ..photos import read_photo
+    from ..explanation.on_photo import photo_row
+    from ..pictures import figures
+    from ..pictures.photos import read_photo
 
     picture = read_photo(photo)
     frame = network.frame(picture.shape[:2], network.size)
@@ -101,19 +102,19 @@ def _explain_photo(photo: str, out: Path, network, explainer, target: Any) -> No
     predictions = _top_classes(np.asarray(network.model(x, training=False))[0], network.classes)
     label = short_name(int(e.targets[0]), network.classes)
     title = f"{label}  {e.scores[0]:.1%}" if e.versus[0] < 0 else e.titles[0]
-    row = plotting.photo_row(picture, frame, e, title)
+    row = photo_row(picture, frame, e, title)
     # `with_suffix` would take "photo.2" apart.
-    Path(f"{out}.png").write_bytes(plotting.png(plotting.figure([row])))
+    Path(f"{out}.png").write_bytes(figures.png(figures.figure([row])))
     files, pair = f"{out}.png and {out}.json", {}
     if e.versus[0] >= 0:
         other = short_name(int(e.versus[0]), network.classes)
         pair = {"versus": int(e.versus[0]), "versus_name": other, "logits": e.logits[0].tolist()}
         sets = [
-            plotting.Pixels(each.titles[0], *frame.in_photo(each.pixels[0], each.mass[0]))
+            figures.Pixels(each.titles[0], *frame.in_photo(each.pixels[0], each.mass[0]))
             for each in (*e.sides, e)
         ]
-        compared = plotting.comparison([picture], [sets])
-        Path(f"{out}-versus.png").write_bytes(plotting.png(compared))
+        compared = figures.comparison([picture], [sets])
+        Path(f"{out}-versus.png").write_bytes(figures.png(compared))
         label, files = f"{label} rather than {other}", f"{out}-versus.png, {files}"
     record = {
         "photo": str(photo),

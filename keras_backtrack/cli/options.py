@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from ..checks import METHODS
+from ..explainer.settings import METHODS
 
 
 def network_options(command: Callable) -> Callable:

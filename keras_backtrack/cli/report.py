@@ -66,7 +66,7 @@ def report(
     filter. Of a file that `keras-backtrack run` wrote (explanations.parquet) the network is not
     run again, so that there are no layers and nodes.
     """
-    from ..report import page
+    from ..pictures.page import page
 
     try:
         if any(Path(photo).suffix == ".parquet" for photo in photos):
@@ -132,23 +132,23 @@ def _title(given, shown) -> str:
 
 def _network(name, weights, preprocess, resize, allow_code, targets, *settings):
     """The network, its explainer and the classes that are asked for."""
-    from ..explainer import BacktrackExplainer
-    from ..models import load_network
-    from ..reading import read_graph
+    from ..explainer.explainer import BacktrackExplainer
+    from ..models.networks import load_network
+    from ..rules import read_model
 
     network = load_network(name, weights, preprocess, resize, allow_code)
     *numbers, method, is_alone = settings
     layers = None
     if is_alone and method != "viterbi":
         # Every unit is a node: of one picture that is some hundred megabytes.
-        graph = read_graph(network.model)
+        graph = read_model(network.model)
         layers = [graph.names[number] for call in graph.calls for number in call.outputs]
     explainer = BacktrackExplainer(network.model, *numbers, method=method, layers=layers)
     return network, explainer, [network.class_index(target) for target in targets]
 
 
 def _read(files, most: int):
-    from ..report.parquet import count_rows, shown_in
+    from ..jobs.gallery import count_rows, shown_in
 
     if len(files) > 1:
         raise ValueError(
@@ -177,8 +177,8 @@ def _photos_in(given) -> list[Path]:
 
 def _explained(paths: list[Path], network, explainer, wanted: list[int], versus: int | None):
     """What a page shows of each photo, or what is wrong with it."""
-    from ..photos import read_photo
-    from ..report import Picture, shown
+    from ..pictures.page import Picture, shown
+    from ..pictures.photos import read_photo
 
     for path in paths:
         try:

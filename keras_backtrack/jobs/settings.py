@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..version import __version__
+from ..runtime.version import __version__
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def versions() -> str:
     import PIL
     import tensorflow
 
-    from ..compat import keras
+    from ..graph.compat import keras
 
     found = {"keras_backtrack": __version__}
     for package in (tensorflow, keras, numpy, PIL):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from ..explanation import Explanation
-from ..photos import Frame
+from ..explanation.explanation import Explanation
+from ..pictures.photos import Frame
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())  # The same on many rows.
 

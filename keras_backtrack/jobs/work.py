@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ..explainer import BacktrackExplainer
-from ..explanation import Explanation
-from ..host import usable_cpus
-from ..labels import short_name
-from ..models import load_network
-from ..photos import Frame, read_photo
+from ..explainer.explainer import BacktrackExplainer
+from ..explanation.explanation import Explanation
+from ..models.networks import load_network
+from ..pictures.class_names import short_name
+from ..pictures.photos import Frame, read_photo
+from ..runtime.host import usable_cpus
 from . import tables
-from .reading import Batch, read_batches
+from .batches import Batch, read_batches
 from .settings import Settings, versions
 
 
@@ -122,8 +122,9 @@ def figure_name(path: str) -> str:
 
 
 def _draw(out: Path, path: str, frame: Frame, e: Explanation, name: str) -> None:
-    from .. import plotting
+    from ..explanation.on_photo import photo_row
+    from ..pictures import figures
 
     title = f"{name}  {e.scores[0]:.1%}"
-    row = plotting.photo_row(read_photo(path), frame, e, title)
-    out.write_bytes(plotting.png(plotting.figure([row])))
+    row = photo_row(read_photo(path), frame, e, title)
+    out.write_bytes(figures.png(figures.figure([row])))

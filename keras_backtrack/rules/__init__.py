@@ -1,22 +1,24 @@
 """One file per family of layers; each rule says where a layer's output comes from."""
 
 from . import (
+    arithmetic,
     contraction,
     elementwise,
     linear,
     merging,
-    operations,
     pooling,
     recurrent,
+    reshaping,
     resizing,
-    shape,
 )
 from .gates import followed, reached
-from .registry import Rules, is_known, register_rule
-from .shape import moved
+from .reading import read_model
+from .registry import Rules, is_known, register_operation, register_rule
+from .reshaping import moved
 
 __all__ = [
     "Rules",
+    "arithmetic",
     "contraction",
     "elementwise",
     "followed",
@@ -24,11 +26,12 @@ __all__ = [
     "linear",
     "merging",
     "moved",
-    "operations",
     "pooling",
     "reached",
+    "read_model",
     "recurrent",
+    "register_operation",
     "register_rule",
+    "reshaping",
     "resizing",
-    "shape",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..compat import keras
+from ..graph.compat import keras
 
 NAMES = (
     "celu",

@@ -6,23 +6,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..compat import as_tensor, is_variable, keras
-from ..contributions import (
-    At,
-    Groups,
-    LinearSum,
-    Members,
-    Product,
-    Sum,
-    TracedCall,
-    flip_of,
-    product,
-    unravel,
-    value_at,
-)
-from ..layouts import Layout
+from ..graph.compat import as_tensor, is_variable, keras
+from .contributions import At, Groups, LinearSum, Members, Product, Sum
+from .indexing import flip_of, product, unravel, value_at
 from .linear import DenseSum
+from .packed_weights import Layout
 from .registry import register_operation, register_rule
+from .traced_call import TracedCall
 
 layers = keras.layers
 

@@ -2,10 +2,12 @@
 
 import tensorflow as tf
 
-from ..compat import as_tensor, keras
-from ..contributions import Arrival, At, Moves, Same, TracedCall, same_place, value_at
+from ..graph.compat import as_tensor, keras
 from .activations import ACTIVATION_LAYERS, NAMES, NOTHING_IN_INFERENCE
+from .contributions import Arrival, At, Moves, Same, same_place
+from .indexing import value_at
 from .registry import register_operation, register_rule
+from .traced_call import TracedCall
 
 layers = keras.layers
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from ..compat import keras, operation_name
-from ..graph import Call, Graph, TensorRef
+from ..graph.compat import keras, operation_name
+from ..graph.graph import Call, Graph, TensorRef
 from .activations import GATES, NOTHING_IN_INFERENCE, is_gate
 
 layers = keras.layers

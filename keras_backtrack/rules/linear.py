@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from ..compat import as_tensor, as_tuple, depthwise_kernel, keras
-from ..contributions import At, Groups, LinearSum, Members, Sum, TracedCall, dims, flip_of, value_at
-from ..layouts import Layout
-from ..windows import Slide, Windows
+from ..graph.compat import as_tensor, as_tuple, depthwise_kernel, keras
+from .contributions import At, Groups, LinearSum, Members, Sum
+from .indexing import dims, flip_of, value_at
+from .packed_weights import Layout
 from .registry import register_rule
+from .traced_call import TracedCall
+from .windows import Slide, Windows
 
 layers = keras.layers
 

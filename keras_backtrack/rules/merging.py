@@ -5,19 +5,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from ..compat import keras, operation_name
-from ..contributions import (
-    Arrival,
-    At,
-    Branches,
-    Joined,
-    Moves,
-    TracedCall,
-    dims,
-    flip_of,
-    product,
-)
+from ..graph.compat import keras, operation_name
+from .contributions import Arrival, At, Branches, Joined, Moves
+from .indexing import dims, flip_of, product
 from .registry import register_rule
+from .traced_call import TracedCall
 
 layers = keras.layers
 

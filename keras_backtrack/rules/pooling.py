@@ -5,24 +5,13 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from ..compat import as_tuple, keras, operation_name
-from ..contributions import (
-    Arrival,
-    At,
-    Groups,
-    LinearSum,
-    Members,
-    Moves,
-    Sum,
-    TracedCall,
-    dims,
-    product,
-    unravel,
-    value_at,
-)
-from ..windows import Slide, Windows
+from ..graph.compat import as_tuple, keras, operation_name
 from .contraction import ContractionSum, reduced_axes
+from .contributions import Arrival, At, Groups, LinearSum, Members, Moves, Sum
+from .indexing import dims, product, unravel, value_at
 from .registry import register_operation, register_rule
+from .traced_call import TracedCall
+from .windows import Slide, Windows
 
 layers = keras.layers
 

@@ -2,10 +2,11 @@
 
 import tensorflow as tf
 
-from ..compat import keras
-from ..contributions import Loop, TracedCall
-from ..opening import CONVOLUTIONAL
+from ..graph.compat import keras
+from ..graph.recording import CONVOLUTIONAL
+from .contributions import Loop
 from .registry import register_rule
+from .traced_call import TracedCall
 
 layers = keras.layers
 

@@ -5,15 +5,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..compat import operation_name
-from ..contributions import Contributions, TracedCall
-from ..errors import UnsupportedLayerError
-from ..graph import Call, Graph
-from ..layouts import Layouts
-from ..opening import is_recurrent
+from ..graph.compat import operation_name
+from ..graph.errors import UnsupportedLayerError
+from ..graph.graph import Call, Graph
+from ..graph.recording import is_recurrent
 from .activations import is_elementwise
+from .contributions import Contributions
+from .fallback import gradient
 from .gates import followed, reached
-from .gradient import gradient
+from .packed_weights import Layouts
+from .traced_call import TracedCall
 
 Rule = Callable[[TracedCall], Contributions]
 

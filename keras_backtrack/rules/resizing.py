@@ -6,22 +6,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from ..compat import keras
-from ..contributions import (
-    Arrival,
-    At,
-    Groups,
-    LinearSum,
-    Members,
-    Moves,
-    Sum,
-    TracedCall,
-    dims,
-    unravel,
-    value_at,
-)
+from ..graph.compat import keras
+from .contributions import Arrival, At, Groups, LinearSum, Members, Moves, Sum
+from .indexing import dims, unravel, value_at
 from .registry import register_rule
-from .shape import moved
+from .reshaping import moved
+from .traced_call import TracedCall
 
 layers = keras.layers
 

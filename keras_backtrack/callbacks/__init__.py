@@ -1,0 +1,6 @@
+"""What a network looks at while it trains."""
+
+from .callback import BacktrackCallback
+from .record import Record
+
+__all__ = ["BacktrackCallback", "Record"]

@@ -1,0 +1,127 @@
+"""A data set's mistakes, each explained as what was predicted rather than what is true."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ..explanation.explanation import Explanation
+from .explainer import BacktrackExplainer
+
+
+class Mistakes(NamedTuple):
+    """What a network got wrong.
+
+    Attributes:
+        index: (M,) int64, which rows of the data set.
+        predicted: (M,) int64, the class the network chose.
+        true: (M,) int64, the class it should have chosen.
+        explanation: Why the one and not the other, of length M; None where there is no mistake.
+        seen: How many rows were looked at.
+    """
+
+    index: np.ndarray
+    predicted: np.ndarray
+    true: np.ndarray
+    explanation: Explanation | None
+    seen: int
+
+
+def explain_mistakes(
+    explainer: BacktrackExplainer,
+    x: Any,
+    y: Any = None,
+    *,
+    labels: Sequence[str] | None = None,
+    limit: int | None = None,
+    batch_size: int = 32,
+) -> Mistakes:
+    """Finds the images a network classifies wrongly and explains predicted-versus-true for each.
+
+    Args:
+        explainer: An explainer of a network with one input that answers with two classes or more.
+        x: Images as for `BacktrackExplainer.explain`, or a `tf.data.Dataset` of batches (x, y).
+        y: The true classes, (N,) ints or (N, classes) one-hot; with a data set None.
+        labels: Names of the classes, for figures.
+        limit: Stop after so many mistakes; None for all. Their images are kept in memory.
+        batch_size: How many images go through the network at once; a data set has its own.
+
+    Returns:
+        The `Mistakes`, in the order of the data.
+
+    Raises:
+        ValueError: If images and classes differ in number, there are none, or a class does not
+            exist.
+
+    Example:
+        >>> wrong = explain_mistakes(explainer, validation, labels=names)
+        >>> wrong.explanation[:4].compare()
+    """
+    images, index, predicted, true, seen = [], [], [], [], 0
+    for batch, classes in _batches(x, y, batch_size):
+        given = tf.cast(batch, explainer.model.inputs[0].dtype)
+        outputs = tf.nest.flatten(explainer.model(given, training=False))
+        output = np.asarray(outputs[explainer.output_place], np.float32)
+        if output.ndim != 2 or output.shape[1] < 2:
+            raise ValueError(
+                "Mistakes are found of networks that answer with two classes or more for each "
+                f"image. Received: an output of shape {output.shape}."
+            )
+        classes = _classes(classes, *output.shape)
+        chosen = output.argmax(axis=1)
+        wrong = np.flatnonzero(chosen != classes)
+        images.extend(np.asarray(batch)[wrong])
+        index.extend(seen + wrong)
+        predicted.extend(chosen[wrong])
+        true.extend(classes[wrong])
+        seen += len(output)
+        if limit is not None and len(index) >= limit:
+            break
+    if not seen:
+        raise ValueError("There must be at least one image. Received: an empty data set.")
+    columns = [np.array(column[:limit], np.int64) for column in (index, predicted, true)]
+    found = None
+    if images:
+        pair = (columns[1], columns[2])
+        found = explainer.explain(
+            np.stack(images[:limit]), pair, labels=labels, batch_size=batch_size
+        )
+    return Mistakes(*columns, found, seen)
+
+
+def _batches(x: Any, y: Any, batch_size: int) -> Iterable[tuple[Any, Any]]:
+    if isinstance(x, tf.data.Dataset):
+        if y is not None:
+            raise ValueError(
+                f"A data set brings its own classes, so `y` must be None. Received: {type(y)}."
+            )
+        for element in x:
+            if not isinstance(element, tuple) or len(element) < 2:
+                raise ValueError(
+                    "A data set must be of batches (x, y), y being the true classes. "
+                    f"Received: {x.element_spec}."
+                )
+            yield element[0], element[1]
+        return
+    if y is None or len(x) != len(y):
+        raise ValueError(
+            "There must be a class for each image. "
+            f"Received: {len(x)} images and {'none' if y is None else len(y)}."
+        )
+    for start in range(0, len(x), batch_size):
+        yield x[start : start + batch_size], y[start : start + batch_size]
+
+
+def _classes(y: Any, images: int, count: int) -> np.ndarray:
+    """(images,) int64 from classes or one-hot rows."""
+    y = np.asarray(y)
+    if y.shape == (images, count):
+        y = y.argmax(axis=1)
+    y = y.reshape(-1) if y.shape == (images, 1) else y
+    if y.shape != (images,) or (y != y.astype(np.int64)).any() or y.min() < 0 or y.max() >= count:
+        raise ValueError(
+            f"The true classes must be ({images},) ints from 0 to {count - 1}, or one-hot rows "
+            f"({images}, {count}). Received: {y[:10]!r}."
+        )
+    return y.astype(np.int64)

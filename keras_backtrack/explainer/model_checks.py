@@ -1,0 +1,65 @@
+"""Models that cannot be explained on this host, or at all."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from .. import runtime
+from ..graph.errors import UnsupportedModelError
+from ..graph.graph import Graph
+from ..propagation.program import unasked_masks
+from ..rules import reached
+
+
+def check_bfloat16(is_used: bool) -> None:
+    """Refuses what would end the process: bfloat16 under ITEX where oneDNN may not use AVX512.
+
+    Args:
+        is_used: Whether the model computes in bfloat16. If not, ITEX itself may have been told to.
+
+    Raises:
+        UnsupportedModelError: If it would.
+    """
+    problem = runtime.bfloat16_problem(is_used)
+    if problem is not None:
+        raise UnsupportedModelError(
+            "Intel Extension for TensorFlow computes in bfloat16 only where the CPU has AVX512; "
+            "here the process would die. Compute in float32, or call "
+            "`keras_backtrack.runtime.configure(itex=False)` first. "
+            f"Received: {problem}."
+        )
+
+
+def check_rows(graph: Graph, image: Sequence[tf.Tensor]) -> None:
+    """Runs the network on two copies of an image, to see that it keeps images apart.
+
+    Args:
+        graph: The calls.
+        image: One row of each of the graph's inputs.
+
+    Raises:
+        UnsupportedModelError: If a tensor that decisions come through does not have one row for
+            each image of a batch.
+    """
+    # Of models that are built for one size of batch only, so many.
+    images = graph.specs[graph.inputs[0]].shape[0] or 2
+    walked = {number for call in reached(graph) for number in call.outputs}
+    last = {number: call for call in graph.calls for number in call.inputs}
+    tensors = {
+        n: tf.repeat(row, images, axis=0) for n, row in zip(graph.inputs, image, strict=True)
+    }
+    for call in graph.calls:
+        with unasked_masks():
+            made = dict(zip(call.outputs, call.run(tensors), strict=True))
+        for number in walked.intersection(made):
+            shape = tuple(made[number].shape)
+            if not shape or shape[0] != images:
+                raise UnsupportedModelError(
+                    f"{graph.names[number]!r} must have one row for each image of the batch: "
+                    f"a model that mixes images cannot be explained. Received: shape {shape} for "
+                    f"a batch of {images}."
+                )
+        # No more is held than the network itself would hold.
+        tensors = {
+            n: t for n, t in {**tensors, **made}.items() if n in last and last[n] is not call
+        }

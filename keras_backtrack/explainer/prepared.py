@@ -1,0 +1,46 @@
+"""Images whose activations are kept, so that every further decision costs only the walk."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..explanation.explanation import Explanation
+from ..graph.weights import Watch
+
+
+class Prepared:
+    """What `BacktrackExplainer.prepare` returns.
+
+    The paper's future work: "stores the best activations directly and give a quick response".
+
+    Attributes:
+        nbytes: How much memory the activations take.
+    """
+
+    def __init__(
+        self, walk: Callable[[Any, Any], Explanation], weights: Watch, nbytes: int
+    ) -> None:
+        self._walk = walk
+        self._weights = weights
+        self.nbytes = nbytes
+
+    def explain(self, targets: Any = None, *, labels: Sequence[str] | None = None) -> Explanation:
+        """Explains decisions about the prepared images.
+
+        Args:
+            targets, labels: As for `BacktrackExplainer.explain`.
+
+        Returns:
+            What `explain` returns for the same images.
+
+        Raises:
+            RuntimeError: If the model's weights have changed since: the activations are of the old.
+            TypeError, ValueError: As `BacktrackExplainer.explain`.
+        """
+        if self._weights.changed():
+            raise RuntimeError(
+                "The model's weights have changed since the images were prepared: prepare them "
+                "again. Received: activations of the weights before."
+            )
+        return self._walk(targets, labels)
+
+    __call__ = explain

@@ -1,0 +1,160 @@
+"""Receptive fields: which rows and columns of the picture the cells of a layer read."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ...graph.graph import Graph
+from ...rules import Rules
+from ...rules.contributions import At, Branches, Contributions, Moves, Same
+from ...rules.pooling import pooled_windows
+from ...rules.traced_call import TracedCall
+from ...rules.windows import Windows
+
+
+class Field(NamedTuple):
+    """For each row and each column of a layer's cells, the first and behind the last of the
+    picture's rows and columns that it reads: (h, 2) and (w, 2) int. Both 0 where a cell sees
+    nothing but padding.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+def receptive_fields(
+    graph: Graph, rules: Rules, tensors: dict[int, tf.Tensor], picture: int
+) -> dict[int, Field]:
+    """The receptive fields along the paths that a walk can take: gates are left out.
+
+    Worked out from windows, strides and moves, axis by axis, borders included.
+
+    Args:
+        graph: The calls.
+        rules: Which rule serves which of them.
+        tensors: Activation of every tensor for one picture, by number.
+        picture: Number of the input tensor that holds the picture.
+
+    Returns:
+        By tensor number. Tensors without one have no rows and columns, or theirs cannot be told
+        from the picture's: the whole picture is a safe answer.
+    """
+    size = tensors[picture].shape[1:3]
+    fields = {picture: Field(*(np.stack([np.arange(n), np.arange(n) + 1], 1) for n in size))}
+    for call in graph.calls:
+        for position, output in enumerate(call.outputs):
+            traced = rules.trace(graph, call, position, tensors)
+            if len(traced.output.shape) != 4 or not any(traced.followed):
+                continue
+            field = _field_of(traced, rules.ask(traced), [fields.get(n) for n in call.inputs])
+            if field is not None:
+                fields[output] = field
+    return fields
+
+
+def _field_of(
+    call: TracedCall, contributions: Contributions, inputs: list[Field | None]
+) -> Field | None:
+    followed = [f for f, follow in zip(inputs, call.followed, strict=True) if follow]
+    if any(field is None for field in followed):
+        return None
+    if isinstance(contributions, Branches):
+        axes = zip(*followed, strict=True)
+        sizes = call.output.shape[1:3]
+        return Field(
+            *(_union(bounds, size) for bounds, size in zip(axes, sizes, strict=True)),
+        )
+    if isinstance(contributions, Moves) and not hasattr(call.layer, "pool_size"):
+        parts = [
+            _moved(contributions, call, place, field)
+            for place, field in enumerate(inputs)
+            if call.followed[place]
+        ]
+        if any(part is None for part in parts):
+            return None
+        return Field(*(_union(bounds, len(bounds[0])) for bounds in zip(*parts, strict=True)))
+    read = _read_by(call, contributions)
+    if read is None:
+        return None
+    return Field(*(_through(*pair) for pair in zip(read, followed[0], strict=True)))
+
+
+def _read_by(call: TracedCall, contributions: Contributions) -> list[np.ndarray] | None:
+    """For both axes, (output cells, 2): first and behind the last input cell, 0 and 0 for none."""
+    if isinstance(contributions, Same):
+        if call.output.shape[1:3] != call.input.shape[1:3]:
+            return None
+        return [np.stack([np.arange(n), np.arange(n) + 1], 1) for n in call.output.shape[1:3]]
+    if isinstance(contributions, Moves):
+        return _slid(pooled_windows(call))
+    if isinstance(getattr(contributions, "windows", None), Windows):
+        return _slid(contributions.windows)
+    if hasattr(contributions, "along"):
+        return [_bounds(rows.numpy() != 0) for rows in contributions.along]
+    return None
+
+
+def _slid(windows: Windows) -> list[np.ndarray]:
+    found = []
+    sizes = (windows.input_dims, windows.output_dims, windows.strides)
+    for offsets, given, made, stride in zip(
+        windows.offsets, *(size.numpy() for size in sizes), strict=True
+    ):
+        out, inside = np.arange(made)[:, None, None], np.arange(given)[None, :, None]
+        if windows.transposed:
+            out, inside = inside, out
+        found.append(_bounds((out * stride + offsets.numpy() == inside).any(axis=2)))
+    return found
+
+
+def _bounds(reads: np.ndarray) -> np.ndarray:
+    """From an (outputs, inputs) bool table of who reads whom to the bounds of each row."""
+    first, last = reads.argmax(axis=1), reads.shape[1] - reads[:, ::-1].argmax(axis=1)
+    return np.where(reads.any(axis=1)[:, None], np.stack([first, last], 1), 0)
+
+
+def _through(read: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    parts = [_joined(bounds[first:last]) for first, last in read]
+    return np.array(parts).reshape(-1, 2)
+
+
+def _joined(bounds: np.ndarray) -> tuple[int, int]:
+    bounds = bounds[bounds[:, 1] > bounds[:, 0]]
+    return (int(bounds[:, 0].min()), int(bounds[:, 1].max())) if len(bounds) else (0, 0)
+
+
+def _union(parts: tuple[np.ndarray, ...], size: int) -> np.ndarray:
+    """Of bounds for the same cells; a single cell stands for all, as in broadcasting."""
+    stacked = np.stack([np.broadcast_to(part, (size, 2)) for part in parts], axis=1)
+    return np.array([_joined(bounds) for bounds in stacked]).reshape(-1, 2)
+
+
+def _moved(moves: Moves, call: TracedCall, place: int, field: Field) -> Field | None:
+    """Follows a row and a column of cells, whose other coordinates do not matter."""
+    if len(call.inputs[place].shape) != 4:
+        return None
+    height, width, channels = call.output.shape[1:]
+    _, given_width, given_channels = call.inputs[place].shape[1:]
+    found = []
+    for axis, count in enumerate((height, width)):
+        bounds = np.zeros((count, 2), int)
+        # Cells of the middle, since padding has nobody to follow; all channels, since some may
+        # come from another input.
+        other = (width, height)[axis] // 2
+        cell = np.repeat(np.arange(count), channels)
+        row, column = (cell, other) if axis == 0 else (other, cell)
+        unit = (row * width + column) * channels + np.tile(np.arange(channels), count)
+        zeros = tf.zeros(len(unit), tf.int64)
+        at = At(zeros, zeros, tf.constant(unit, tf.int64), tf.ones(len(unit)))
+        arrival = moves.to(at)[place]
+        here = np.ones(len(unit), bool) if arrival.here is None else arrival.here.numpy()
+        cells = arrival.unit.numpy() // given_channels
+        along, across = np.divmod(cells, given_width)[:: 1 if axis == 0 else -1]
+        if len(np.unique(across[here])) > 1:
+            return None
+        for c in range(count):
+            arrived = along[here & (cell == c)]
+            bounds[c] = _joined(field[axis][np.unique(arrived)]) if len(arrived) else (0, 0)
+        found.append(bounds)
+    return Field(*found)

@@ -1,0 +1,276 @@
+"""Reads a Keras model into a `Graph`: nested, shared, unknown and recurrent layers opened up."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from . import compat
+from .errors import UnsupportedModelError
+from .graph import Call, Graph, TensorRef
+from .recording import (
+    Opened,
+    holds_derived_numbers,
+    is_channels_first,
+    is_recurrent,
+    opened,
+    opened_cell,
+    reads_mask,
+)
+
+
+class Known(NamedTuple):
+    """What rules know, which live above this package.
+
+    Attributes:
+        is_known: Takes a layer or a bare operation; says whether there is a rule for it, or for its
+            class with other settings.
+        reached: Takes a graph; returns the calls that decisions can come through.
+    """
+
+    is_known: Callable[[Any], bool]
+    reached: Callable[[Graph], Sequence[Call]]
+
+
+def read_graph(model: Any, known: Known, output: str | int | None = None) -> Graph:
+    """Opens a built model up into the calls its output depends on.
+
+    A layer without a rule is opened up into the layers and operations that its `call` uses, as far
+    as those can be recorded.
+
+    Args:
+        model: The model.
+        known: What rules know.
+        output: Name or index of the output to explain; may be left out where there is only one.
+
+    Returns:
+        The `Graph`.
+
+    Raises:
+        UnsupportedModelError: If it is subclassed and its `call` cannot be recorded.
+        ValueError: If the model is not built, or the output is missing or ambiguous.
+    """
+    graph_model = _checked(model)
+    position = _output_position(graph_model, output)
+    reader = _Reader(known)
+    if compat.as_graph_model(model) is None:
+        reader.note(graph_model, model)
+    names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
+    return replace(reader.graph(graph_model, names, [position]), place=position)
+
+
+class _Reader:
+    """Numbers the tensors and names the calls while models are opened, one inside the other."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._calls: list[Call] = []
+        self._names: dict[int, str] = {}
+        self._specs: dict[int, tf.TensorSpec] = {}
+        self._masks: dict[int, int] = {}
+        self._sees_masks = False
+        self._is_recorded = False
+        self._derived_from: list[Any] = []
+        self._times_called: Counter[str] = Counter()
+
+    def graph(
+        self,
+        model: Any,
+        inputs: Sequence[str],
+        outputs: Sequence[int] | None = None,
+        path: str = "",
+    ) -> Graph:
+        """Reads a model whose inputs have these names; `outputs` are the places of those wanted."""
+        numbers = [self._new_tensor(*pair) for pair in zip(inputs, model.inputs, strict=True)]
+        made = self._read(model, numbers, path)
+        wanted = made if outputs is None else [made[place] for place in outputs]
+        needed, calls = {*wanted, *numbers}, []
+        for call in reversed(self._calls):
+            if needed.intersection(call.outputs):
+                needed.update(call.inputs, call.outputs)
+                calls.append(call)
+        return Graph(
+            calls=tuple(reversed(calls)),
+            inputs=tuple(numbers),
+            outputs=tuple(wanted),
+            specs={number: self._specs[number] for number in sorted(needed)},
+            names={number: self._names[number] for number in sorted(needed)},
+            is_recorded=self._is_recorded,
+            derived_from=tuple(self._derived_from),
+        )
+
+    def _new_tensor(self, name: str, symbolic: Any) -> int:
+        number = len(self._names)
+        self._names[number] = name
+        self._specs[number] = tf.TensorSpec(symbolic.shape, symbolic.dtype)
+        return number
+
+    def _read(self, model: Any, inputs: list[int], path: str, is_opened: bool = False) -> list[int]:
+        """Reads one model called on the tensors `inputs`; returns the numbers of its outputs.
+
+        `path` is put before all names; `is_opened` says that the model is a layer opened up.
+        """
+        known = {id(tensor): n for tensor, n in zip(model.inputs, inputs, strict=True)}
+        for made in compat.recorded_calls(model):
+            args, kwargs = tf.nest.map_structure(
+                lambda value: TensorRef(known[id(value)]) if compat.is_symbolic(value) else value,
+                (made.args, made.kwargs),
+            )
+            symbolic = [
+                v for v in tf.nest.flatten((made.args, made.kwargs)) if compat.is_symbolic(v)
+            ]
+            read = [known[id(tensor)] for tensor in symbolic]
+            # Keras numbers the operations anew each time a layer is opened.
+            name = path + ((is_opened and compat.operation_name(made.layer)) or made.layer.name)
+            nested = compat.as_graph_model(made.layer)
+            self._sees_masks |= any(compat.mask_of(tensor) is not None for tensor in symbolic)
+            opened = Opened(nested, []) if nested is not None else self._opened(made)
+            if opened is not None:
+                masks = [self._mask(symbolic[place], known) for place in opened.masked]
+                inside = is_opened or nested is None
+                if nested is not None:
+                    # Keras gives nested models their masks as well, which their layers find.
+                    read = read[: len(nested.inputs)]
+                outputs = self._read(opened.model, [*read, *masks], name + "/", inside)
+            else:
+                cell = self._cell(made, name)
+                is_given = any(tf.as_dtype(value.dtype) == tf.bool for value in symbolic)
+                if reads_mask(made.layer) and self._sees_masks and not is_given:
+                    read.append(self._mask(symbolic[0], known))
+                outputs = self._add(name, made.layer, (args, kwargs), read, made.outputs, cell)
+            known.update((id(t), n) for t, n in zip(made.outputs, outputs, strict=True))
+        return [known[id(tensor)] for tensor in model.outputs]
+
+    def _add(
+        self,
+        name: str,
+        layer: Any,
+        arguments: tuple,
+        read: list[int],
+        made: list,
+        cell: Graph | None = None,
+    ) -> list[int]:
+        self._times_called[name] += 1
+        if self._times_called[name] > 1:
+            name = f"{name}:{self._times_called[name]}"
+        outputs = [
+            self._new_tensor(f"{name}[{i}]" if i else name, tensor) for i, tensor in enumerate(made)
+        ]
+        self._calls.append(Call(name, layer, *arguments, tuple(read), tuple(outputs), cell))
+        return outputs
+
+    def _mask(self, symbolic: Any, known: dict[int, int]) -> int:
+        """Number of a tensor's mask, which an operation reads while the graph runs."""
+        number, mask = known[id(symbolic)], compat.mask_of(symbolic)
+        if id(mask) in known:
+            return known[id(mask)]
+        if number not in self._masks:
+            name = f"{self._names[number]}/mask"
+            arguments = (TensorRef(number),), {}
+            made = tf.TensorSpec(symbolic.shape[:2], tf.bool)
+            (self._masks[number],) = self._add(name, compat.Mask(), arguments, [number], [made])
+        return self._masks[number]
+
+    def _opened(self, made: compat.KerasCall) -> Opened | None:
+        """What a layer nobody knows is made of; None where that is not known either."""
+        if compat.operation_name(made.layer):
+            return None
+        if self._known.is_known(made.layer) and not is_channels_first(made.layer):
+            return None
+        try:
+            inner = opened(made.layer, made.args, made.kwargs, self._sees_masks)
+        # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
+        except Exception:
+            return None
+        # Rather than an operation somewhere inside, the layer is what a user can give a rule.
+        names = [str(place) for place in range(len(inner.model.inputs))]
+        inside = self._known.reached(_Reader(self._known).graph(inner.model, names))
+        operations = (call.layer for call in inside if compat.operation_name(call.layer))
+        if not all(map(self._known.is_known, operations)):
+            return None
+        self.note(inner.model, made.layer)
+        return inner
+
+    def _cell(self, made: compat.KerasCall, name: str) -> Graph | None:
+        """What a recurrent layer does at each time step; None where that cannot be recorded."""
+        if not is_recurrent(made.layer):
+            return None
+        try:
+            model = opened_cell(made)
+        except Exception:
+            return None
+        self.note(model, made.layer)
+        inside = _Reader(self._known)
+        names = ["step", *(f"state{i}" for i in range(1, len(model.inputs)))]
+        graph = inside.graph(model, names, path=f"{name}/")
+        self._derived_from.extend(graph.derived_from)
+        return graph
+
+    def note(self, model: Any, layer: Any) -> None:
+        """Notes that a layer was recorded, and what numbers in there may have been made from."""
+        self._is_recorded = True
+        if holds_derived_numbers(model):
+            self._derived_from.extend(layer.weights)
+
+
+def _checked(model: Any) -> Any:
+    compat.check_backend()
+    if not isinstance(model, compat.keras.Model):
+        raise TypeError(
+            f"`model` must be a keras.Model of Keras {compat.keras.__version__}. "
+            f"Received: {model!r} of type {type(model).__module__}.{type(model).__qualname__}."
+        )
+    graph_model = compat.as_graph_model(model)
+    if isinstance(model, compat.keras.Sequential) and not compat.is_built(model):
+        raise ValueError(
+            "The model is not built yet, so it has no weights to explain. Give it a keras.Input "
+            f"first, or call it once on a batch of data. Received: unbuilt {_title(model)}."
+        )
+    if graph_model is None:
+        graph_model = _recorded(model)
+    return graph_model
+
+
+def _recorded(model: Any) -> Any:
+    """A graph model of what a subclassed model's `call` does."""
+    shape = compat.built_shape(model)
+    if shape is None:
+        raise ValueError(
+            "The model is not built yet, so it has no weights to explain. Call it once on a batch "
+            f"of data. Received: unbuilt {_title(model)}."
+        )
+    try:
+        return opened(model, (compat.keras.Input(shape[1:]),), {}).model
+    # A model's `call` may do anything, and fail with anything, on symbolic tensors.
+    except Exception as error:
+        raise UnsupportedModelError(
+            "A subclassed model is explained by recording what its `call` does with one symbolic "
+            f"tensor, and that failed ({type(error).__name__}: {error}). Let `call` use layers and "
+            "keras.ops only, or rebuild the model with the Functional API: `x = keras.Input(shape);"
+            " keras.Model(x, outputs)`, where `outputs` is computed from `x` by the model's layers "
+            f"(they keep their weights). Received: {_title(model)}."
+        ) from error
+
+
+def _output_position(model: Any, output: str | int | None) -> int:
+    names = list(model.output_names)
+    if output is None and len(names) == 1:
+        return 0
+    if isinstance(output, int) and not isinstance(output, bool) and 0 <= output < len(names):
+        return output
+    if names.count(output) == 1:
+        return names.index(output)
+    if output is None:
+        problem = f"The model has {len(names)} outputs: choose one with `output=`"
+    else:
+        problem = "The model has no such output"
+    raise ValueError(
+        f"{problem}, a name of {names} or an index from 0 to {len(names) - 1}. "
+        f"Received: output={output!r}."
+    )
+
+
+def _title(model: Any) -> str:
+    return f"model {model.name!r} of class {type(model).__name__}"

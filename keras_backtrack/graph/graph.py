@@ -1,0 +1,159 @@
+"""A Keras model as a flat list of calls."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from . import compat
+
+
+@dataclass(frozen=True)
+class TensorRef:
+    """Stands for a tensor in a call's arguments: its number in the graph."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one layer.
+
+    Attributes:
+        name: Path of the layer through nested models, such as `"backbone/conv1"`. A layer called
+            again has the number of the call after a colon: `"conv1:2"`.
+        layer: The Keras layer, or a bare operation.
+        args, kwargs: The arguments of the call, `TensorRef`s in place of tensors.
+        inputs: Numbers of the tensors it reads, in the order of its arguments.
+        outputs: Numbers of the tensors it makes.
+        cell: What a recurrent layer does at each time step, where that could be recorded.
+    """
+
+    name: str
+    layer: Any
+    args: tuple
+    kwargs: dict
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    cell: "Graph | None" = None
+
+    def run(self, tensors: dict[int, Any], **changed: Any) -> list[Any]:
+        """Makes the call in inference mode.
+
+        Args:
+            tensors: What it reads, by number.
+            **changed: Arguments to give in place of those recorded.
+
+        Returns:
+            Its outputs as a flat list.
+        """
+        args, kwargs = _put_in(tensors, (self.args, self.kwargs))
+        if compat.takes_training(self.layer):
+            kwargs["training"] = False
+        return tf.nest.flatten(self.layer(*args, **{**kwargs, **changed}))
+
+    def operands(self, tensors: dict[int, Any]) -> list[Any]:
+        """The arguments of a bare operation, tensors put in; names and missing ones left out."""
+        values = _put_in(tensors, [*self.args, *self.kwargs.values()])
+        return [value for value in values if value is not None and not isinstance(value, str)]
+
+    @property
+    def kind(self) -> str:
+        """Name of the layer's class, or of the bare operation."""
+        return compat.operation_name(self.layer) or type(self.layer).__name__
+
+    def describe(self) -> str:
+        """The call for an error message: name, type and the module the type is from."""
+        cls = type(self.layer)
+        return f"{self.name!r} ({cls.__module__}.{cls.__qualname__})"
+
+
+def _put_in(tensors: dict[int, Any], arguments: Any) -> Any:
+    return tf.nest.map_structure(
+        lambda value: tensors[value.id] if isinstance(value, TensorRef) else value, arguments
+    )
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The calls between some inputs and some outputs, in an order they can run in.
+
+    Attributes:
+        calls: The calls that the outputs depend on.
+        inputs: Numbers of the input tensors.
+        outputs: Numbers of the output tensors: the one of a model that is explained; of a cell
+            its output and its new states.
+        specs: Shape and dtype of each tensor, by number; None where a size may vary.
+        names: Name of each tensor, by number: its call's, or the input layer's.
+        place: Which of the model's outputs it is.
+        is_recorded: Whether parts of it are recordings of what the `call` of layers does.
+        derived_from: Variables from which numbers were computed that the calls hold: a graph does
+            not know what it becomes when these change.
+    """
+
+    calls: tuple[Call, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    specs: dict[int, tf.TensorSpec]
+    names: dict[int, str]
+    place: int = 0
+    is_recorded: bool = False
+    derived_from: tuple[Any, ...] = ()
+
+    @property
+    def output(self) -> int:
+        """Number of the output that is explained."""
+        return self.outputs[0]
+
+    def maker(self, number: int) -> Call | None:
+        """The call that made a tensor; None for an input."""
+        return self._makers.get(number)
+
+    @cached_property
+    def _makers(self) -> dict[int, Call]:
+        return {output: call for call in self.calls for output in call.outputs}
+
+    def resolve(self, layer: str) -> str:
+        """Full name of a tensor's layer that may have been named by its last part.
+
+        Raises:
+            ValueError: If there is no such layer, or several.
+        """
+        names = list(self.names.values())
+        if layer in names:
+            return layer
+        matches = [name for name in names if name.endswith(f"/{layer}")]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise ValueError(f"Several layers have this name: {matches}. Received: {layer!r}.")
+        near = difflib.get_close_matches(str(layer), names, n=3, cutoff=0.4)
+        raise ValueError(
+            "There is no such layer between the model's input and its output"
+            + (f"; near it are {near}" if near else "")
+            + f". Received: {layer!r}."
+        )
+
+    def replay(self, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
+        """Runs the calls in inference mode.
+
+        Args:
+            inputs: One tensor for each of the graph's inputs.
+
+        Returns:
+            Every tensor of the graph by its number, inputs included.
+        """
+        tensors = dict(zip(self.inputs, inputs, strict=True))
+        for call in self.calls:
+            tensors.update(zip(call.outputs, call.run(tensors), strict=True))
+        return tensors
+
+
+def in_dtype(x: np.ndarray, dtype: str) -> np.ndarray:
+    """Numbers as a model takes them."""
+    with np.errstate(over="ignore"):
+        return x.astype(dtype, copy=False)

@@ -1,0 +1,106 @@
+"""Names of classes."""
+
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..explanation.explanation import Explanation
+
+
+def find_class(name: str, labels: Sequence[str]) -> int:
+    """The class of a name, in any case; `"tabby, tabby cat"` has two.
+
+    Raises:
+        ValueError: If there is none, or several.
+    """
+    by_name: dict[str, list[int]] = {}
+    for number, names in enumerate(labels):
+        for each in {names, *names.split(", ")}:
+            by_name.setdefault(_plain(each), []).append(number)
+    found = by_name.get(_plain(name), [])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"Several classes have this name: {found}. Received: {name!r}.")
+    near = difflib.get_close_matches(_plain(name), by_name, n=4)
+    raise ValueError(
+        "There is no class of this name"
+        + (f"; near it are {near}" if near else "")
+        + f". Received: {name!r}."
+    )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").strip().casefold()
+
+
+def short_name(target: int, labels: Sequence[str] | None) -> str:
+    """The first of a class's names, or its number."""
+    return str(target) if labels is None else labels[target].split(", ")[0]
+
+
+def numbered(targets: Any, labels: Sequence[str] | None) -> Any:
+    """Targets with the numbers of classes in place of their names.
+
+    Args:
+        targets: As for `BacktrackExplainer.explain`.
+        labels: Names of the classes, or None.
+
+    Raises:
+        TypeError: If there are names and no labels.
+        ValueError: If there is no class of a name, or several.
+    """
+    if isinstance(targets, str):
+        if labels is None:
+            raise TypeError(
+                "Targets by name need the names of the classes: explain(x, targets, labels=[...]). "
+                f"Received: {targets!r}."
+            )
+        return find_class(str(targets), labels)
+    if isinstance(targets, (list, tuple)):
+        found = [numbered(target, labels) for target in targets]
+        return tuple(found) if isinstance(targets, tuple) else found
+    if isinstance(targets, np.ndarray) and targets.dtype.kind in "OUT":
+        return numbered(targets.tolist(), labels)
+    return targets
+
+
+def check_labels(labels: Any, shape: tuple[int, ...] | None = None) -> tuple[str, ...] | None:
+    """Makes a tuple of what a user gave as names of the classes.
+
+    Args:
+        labels: One name for each class, or None.
+        shape: Of the output, batch axis left out; None where it does not matter.
+
+    Raises:
+        TypeError: If they are no names.
+        ValueError: If there are too many or too few.
+    """
+    if labels is None:
+        return None
+    if isinstance(labels, (str, dict)) or not all(isinstance(name, str) for name in labels):
+        raise TypeError(
+            f"`labels` must be a list of names, one for each class. Received: {labels!r}."
+        )
+    if shape is not None and shape != (len(labels),):
+        raise ValueError(
+            "`labels` must be the names of all classes, one for each unit of the output. "
+            f"Received: {len(labels)} names for an output of shape {shape}."
+        )
+    return tuple(map(str, labels))
+
+
+def label_of(e: "Explanation", i: int, names: Sequence[str] | None) -> str:
+    """What a decision is called: its class's first name, or its number."""
+
+    def name(target: int) -> str:
+        return short_name(target, names) if names is not None else f"class {target}"
+
+    if e.targets[i] < 0:
+        return "a mask of units"
+    if e.versus[i] < 0:
+        return name(int(e.targets[i]))
+    return f"{name(int(e.targets[i]))} rather than {name(int(e.versus[i]))}"

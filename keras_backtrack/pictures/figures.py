@@ -1,0 +1,192 @@
+"""Figures: columns as in the paper's Figs. 1-3."""
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+_COLUMNS = ("image", "important pixels", "attention", "saliency", "boxes")
+_COLOUR = "#ff2d55"
+_WIDTH = 3.0  # of a column, in inches
+_LETTERS = 40  # of a title, in a column
+
+
+class Row(NamedTuple):
+    """One decision to draw.
+
+    Attributes:
+        image: (H, W, 3) uint8, or float in [0, 1].
+        points: (P, 2) rows (row, column).
+        mass: (P,) float, which makes points larger and denser.
+        attention: (H, W) float in [0, 1].
+        region: (H, W) bool.
+        boxes: (B, 4) rows (top, left, bottom, right).
+        title: Stands over the image.
+    """
+
+    image: np.ndarray
+    points: np.ndarray
+    mass: np.ndarray
+    attention: np.ndarray
+    region: np.ndarray
+    boxes: np.ndarray
+    title: str
+
+
+class Pixels(NamedTuple):
+    """Important pixels to draw.
+
+    Attributes:
+        title: What they are of.
+        points: (P, 2) rows (row, column).
+        mass: (P,) float, which makes points larger and denser.
+    """
+
+    title: str
+    points: np.ndarray
+    mass: np.ndarray
+
+
+def displayable(image: np.ndarray) -> np.ndarray:
+    """Any image as (H, W, 3) that matplotlib can show; what is out of range is stretched."""
+    image = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].repeat(3, axis=-1)
+    if image.dtype == np.uint8:
+        return image
+    image = image.astype(np.float32)
+    if image.min() >= 0 and image.max() <= 1:
+        return image
+    low, high = image.min(), image.max()
+    return (image - low) / (high - low if high > low else 1)
+
+
+def figure(rows: Sequence[Row]) -> Figure:
+    """Draws decisions below one another."""
+    fig, axes = _grid([row.image for row in rows], len(_COLUMNS))
+    for line, row in zip(axes, rows, strict=True):
+        for name, ax in zip(_COLUMNS, line, strict=True):
+            _draw(name, ax, row)
+    for name, ax in zip(_COLUMNS[1:], axes[0][1:], strict=True):
+        ax.set_title(name, fontsize=9)
+    return fig
+
+
+def comparison(images: Sequence[np.ndarray], rows: Sequence[Sequence[Pixels]]) -> Figure:
+    """Draws several sets of important pixels beside each image, as many for each."""
+    titles = [_wrapped(pixels.title) for sets in rows for pixels in sets]
+    lines = max(title.count("\n") + 1 for title in titles)
+    fig, axes = _grid(images, 1 + len(rows[0]), lines)
+    for line, image, sets in zip(axes, images, rows, strict=True):
+        line[0].imshow(image)
+        for ax, pixels in zip(line[1:], sets, strict=True):
+            _draw_pixels(ax, image, pixels.points, pixels.mass)
+            ax.set_title(_wrapped(pixels.title), fontsize=9)
+    return fig
+
+
+def named_boxes(
+    images: Sequence[tuple[np.ndarray, Sequence[tuple[Sequence[int], int, str]]]], columns: int
+) -> Figure:
+    """Draws images with boxes that have a number for their colour, and a name."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    height = _WIDTH * max(image.shape[0] / image.shape[1] for image, _ in images)
+    fig = Figure(figsize=(_WIDTH * columns, height * rows), dpi=100, layout="constrained")
+    axes = fig.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, (image, boxes) in zip(axes.flat, images, strict=False):
+        ax.imshow(image)
+        tops = _tops_of_names(image.shape[1], boxes)
+        # The first is drawn last, so that others do not hide it.
+        for (box, number, name), top in reversed([*zip(boxes, tops, strict=True)]):
+            # Golden steps round the circle: classes next to one another get colours far apart.
+            colour = colormaps["hsv"](number * 0.618 % 1)
+            _draw_box(ax, box, colour)
+            text = {"facecolor": colour, "edgecolor": "none", "pad": 1, "alpha": 0.9}
+            ink = "black" if np.dot(colour[:3], (0.3, 0.59, 0.11)) > 0.4 else "white"
+            ax.text(box[1], top + 1, name, va="top", fontsize=7, color=ink, bbox=text)
+    return fig
+
+
+def _tops_of_names(width: int, boxes: Sequence[tuple[Sequence[int], int, str]]) -> list[float]:
+    """Where each box's name is put so that none covers another: at its top, or further down."""
+    point = width / (72 * _WIDTH)
+    height, letter = 10 * point, 5 * point
+    taken: list[tuple[float, float, float]] = []
+    for (top, left, *_), _, name in boxes:
+        right, row = left + letter * len(name), float(top)
+        while any(abs(row - r) < height and left < b and a < right for r, a, b in taken):
+            row += height
+        taken.append((row, left, right))
+    return [row for row, _, _ in taken]
+
+
+def _grid(images: Sequence[np.ndarray], columns: int, lines: int = 2) -> tuple[Figure, np.ndarray]:
+    """A figure with a row of axes for each image, and room for titles of so many lines."""
+    heights = [_WIDTH * image.shape[0] / image.shape[1] for image in images]
+    size = (_WIDTH * columns, sum(heights) + (0.1 + 0.17 * lines) * len(images))
+    fig = Figure(figsize=size, dpi=100, layout="constrained")
+    axes = fig.subplots(len(images), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return fig, axes
+
+
+def png(fig: Figure) -> bytes:
+    """A figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def _draw(name: str, ax, row: Row) -> None:
+    if name == "image":
+        ax.imshow(row.image)
+        ax.set_title(_wrapped(row.title), fontsize=9)
+    elif name == "important pixels":
+        _draw_pixels(ax, row.image, row.points, row.mass)
+    elif name == "attention":
+        ax.imshow(row.image)
+        ax.imshow(row.attention, cmap="jet", vmin=0, vmax=1, alpha=0.5)
+    elif name == "saliency":
+        image = _as_float(row.image)
+        ax.imshow(np.where(row.region[..., None], image, 0.15 * image))
+    else:
+        ax.imshow(row.image)
+        for box in row.boxes:
+            _draw_box(ax, box, _COLOUR)
+
+
+def _wrapped(title: str) -> str:
+    return "\n".join(textwrap.fill(line, _LETTERS) for line in title.split("\n"))
+
+
+def _draw_box(ax, box: Sequence[int], colour: Any) -> None:
+    top, left, bottom, right = box
+    corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
+    ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=2))
+
+
+def _draw_pixels(ax, image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> None:
+    # On a faded picture, so that points stand out whatever is under them.
+    ax.imshow(_faded(image))
+    share = mass / mass.max() if len(mass) else mass
+    # A few pixels are drawn as points that one can see, thousands as the pixels they are.
+    pixel = 2 * (72 * _WIDTH / image.shape[1]) ** 2
+    size = pixel + 60 * share * min(1, 100 / max(len(share), 1))
+    ax.scatter(*points.T[::-1], s=size, c=_COLOUR, linewidths=0, alpha=np.sqrt(share))
+    ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
+
+
+def _as_float(image: np.ndarray) -> np.ndarray:
+    return image / np.float32(255) if image.dtype == np.uint8 else image
+
+
+def _faded(image: np.ndarray) -> np.ndarray:
+    grey = _as_float(image).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    return 0.55 + 0.45 * grey

@@ -1,0 +1,1 @@
+"""How mass goes back through what rules say: question × paths."""

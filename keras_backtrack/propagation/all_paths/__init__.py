@@ -1,0 +1,1 @@
+"""All paths at once: what forward-backward is to Viterbi."""

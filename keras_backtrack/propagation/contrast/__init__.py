@@ -1,0 +1,1 @@
+"""Where a question starts: from the output to the first nodes."""

@@ -1,0 +1,106 @@
+"""`Nodes`: the paper's memory vector M, and what can be done with one."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from .traced_once import shared
+
+
+class Nodes(NamedTuple):
+    """The important units of one tensor, for every explanation of a batch at once.
+
+    Attributes:
+        index: (M,) int64. Which unit, counted through all explanations: explanation times the
+            number of units in the tensor, plus the unit's place in row-major order.
+        sign: (M,) float32, +1 or -1. Whether the walk asks why the unit is high or why it is low.
+        mass: (M,) float32 above 0. How much of the decision flows through; an explanation
+            starts with 1.
+    """
+
+    index: tf.Tensor
+    sign: tf.Tensor
+    mass: tf.Tensor
+
+    def where(self, mask: tf.Tensor) -> "Nodes":
+        """The nodes for which the (M,) bool mask is true."""
+        return Nodes(*(tf.boolean_mask(field, mask) for field in self))
+
+
+class Walked(NamedTuple):
+    """Where decisions lead back to.
+
+    Attributes:
+        nodes: By tensor number, the nodes there; absent where there are none, or none are wanted.
+        lost: (E,) float32, mass of the paths of each explanation that ended on the way.
+    """
+
+    nodes: dict[int, Nodes]
+    lost: tf.Tensor
+
+
+def merge(parts: Sequence[Nodes]) -> Nodes:
+    """Makes a set of the nodes, as the paper's M is one: those that coincide add their masses up.
+
+    The same unit asked "why high" and "why low" stays two nodes. The result is in ascending order
+    of index, which is the same for an explanation alone and inside a batch, and reads memory in
+    order.
+    """
+    fields = parts[0] if len(parts) == 1 else (tf.concat(f, 0) for f in zip(*parts, strict=True))
+    return Nodes(*_merge(*fields))
+
+
+def held_by(*walks: dict[int, Nodes]) -> dict[int, Nodes]:
+    """What several walks held, by tensor number."""
+    numbers = {number: None for walk in walks for number in walk}
+    parts = {number: [walk[number] for walk in walks if number in walk] for number in numbers}
+    return {n: held[0] if len(held) == 1 else merge(held) for n, held in parts.items()}
+
+
+def cut(nodes: Nodes, sizes: Sequence[int | tf.Tensor]) -> list[Nodes]:
+    """Nodes in several tensors one behind another, as nodes in each.
+
+    Args:
+        nodes: Nodes.
+        sizes: How many units each of the tensors has.
+    """
+    if len(sizes) == 1:
+        return [nodes]
+    sizes = [tf.cast(size, tf.int64) for size in sizes]
+    explanation, unit = nodes.index // tf.add_n(sizes), nodes.index % tf.add_n(sizes)
+    parts, first = [], tf.constant(0, tf.int64)
+    for size in sizes:
+        inside = (unit >= first) & (unit < first + size)
+        parts.append(nodes._replace(index=explanation * size + unit - first).where(inside))
+        first += size
+    return parts
+
+
+@shared(([None], tf.int64), ([None], tf.float32), ([None], tf.float32))
+def _merge(index, sign, mass):
+    key, place = _sorted_unique(index * 2 + tf.cast(sign < 0, tf.int64))
+    mass = tf.math.unsorted_segment_sum(mass, place, tf.size(key))
+    return key // 2, 1.0 - 2.0 * tf.cast(key % 2, tf.float32), mass
+
+
+def _sorted_unique(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The distinct numbers of an (M,) int64 tensor in ascending order, and each one's place."""
+    distinct, place = tf.unique(values, out_idx=tf.int64)
+    order = tf.argsort(distinct)
+    return tf.gather(distinct, order), tf.gather(tf.math.invert_permutation(order), place)
+
+
+class Held(NamedTuple):
+    """The nodes one explanation held at one tensor, in ascending order of unit.
+
+    Attributes:
+        unit: (M,) int64, row-major place in the tensor.
+        sign: (M,) int8, +1 or -1.
+        mass: (M,) float32.
+    """
+
+    unit: np.ndarray
+    sign: np.ndarray
+    mass: np.ndarray

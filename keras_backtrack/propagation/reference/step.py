@@ -1,0 +1,101 @@
+"""What the plain loops are made of: nodes, one step, and choosing."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...graph.compat import arguments
+from ...graph.graph import Call, Graph
+
+Place = tuple[int, ...]
+Memory = dict[tuple[Place, int], float]
+
+
+class Limits(NamedTuple):
+    """How many contributions are kept; None keeps all.
+
+    `all_paths` makes no choices at all, neither of channels nor of branches. `against` follows what
+    speaks against the decision as well, with mass below 0.
+    """
+
+    top_n: int | None = 20
+    channels: int | None = 1
+    positions: int | None = 1
+    include_bias: bool = False
+    all_paths: bool = False
+    against: bool = False
+
+
+class Child(NamedTuple):
+    """One followed contribution: where it is, what it asks, and its share of the mass.
+
+    `branch` is the input it is in.
+    """
+
+    place: Place
+    sign: int
+    share: float
+    branch: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call to take nodes through, its tensors without a batch axis.
+
+    Attributes:
+        call: The call.
+        position: Which of its outputs the nodes are in.
+        inputs: What it read.
+        output: What it made.
+        followed: Numbers of the inputs that are no constants.
+        limits: How many contributions are kept.
+        walk: Takes nodes through another graph: a graph, its activations and the nodes at its
+            outputs. Returns those at all its tensors, by number.
+        notes: What a rule wants to remember from one node to the next.
+    """
+
+    call: Call
+    position: int
+    inputs: list[np.ndarray]
+    output: np.ndarray
+    followed: list[int]
+    limits: Limits
+    walk: Callable[[Graph, dict[int, np.ndarray], dict[int, Memory]], dict[int, Memory]]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def layer(self) -> Any:
+        return self.call.layer
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return arguments(self.call.layer, self.call.args, self.call.kwargs)
+
+
+# Weights as arrays: read once per walk, since reading copies them.
+READ: dict[tuple[int, str], np.ndarray] = {}
+
+
+def weights_of(layer: Any, name: str) -> np.ndarray:
+    key = id(layer), name
+    if key not in READ:
+        READ[key] = np.asarray(getattr(layer, name))
+    return READ[key]
+
+
+def best_of(values: Iterable[float], limit: int | None) -> list[int]:
+    """Places of the largest values above 0; ties go to the first."""
+    ranked = sorted((-value, place) for place, value in enumerate(values) if value > 0)
+    return [place for _, place in ranked[:limit]]
+
+
+def shares_of(values: list[float]) -> list[float]:
+    total = float(np.sum(np.float64(values)))
+    return [float(value) / total for value in values]
+
+
+def asks(sign: int, weight: float) -> int:
+    """What a child is asked: the same through a positive weight, the opposite through another."""
+    return -sign if weight < 0 else sign

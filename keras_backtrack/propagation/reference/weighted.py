@@ -1,0 +1,238 @@
+"""Weighted sums and pooling as plain loops (paper: Algorithms 1 to 3)."""
+
+from itertools import product
+
+import numpy as np
+import tensorflow as tf
+
+from ...graph.compat import as_tuple
+from .moving import moved
+from .step import Child, Place, Step, asks, best_of, shares_of, weights_of
+
+
+def bias_of(call: Step, unit: int, sign: int) -> np.float32:
+    if call.limits.include_bias and call.layer.use_bias:
+        return np.float32(sign) * weights_of(call.layer, "bias")[unit]
+    return np.float32(0)
+
+
+def dense(call: Step, place: Place, sign: int) -> list[Child]:
+    """Algorithm 1."""
+    weights = weights_of(call.layer, "kernel")[:, place[-1]]
+    products = np.float32(sign) * (weights * call.inputs[0][place[:-1]])
+    products = products + bias_of(call, place[-1], sign)
+    chosen = best_of(products, call.limits.top_n)
+    return [
+        Child((*place[:-1], j), asks(sign, weights[j]), share)
+        for j, share in zip(chosen, shares_of([products[j] for j in chosen]), strict=True)
+    ]
+
+
+def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple[Place, Place]]:
+    """Algorithm 3's rf(n): the taps of a node's window and the positions they read.
+
+    Taps in the padding are left out.
+    """
+    taps, strides = [], as_tuple(layer.strides)
+    for tap in product(*(range(extent) for extent in size)):
+        position = []
+        for axis, step in enumerate(tap):
+            before = 0
+            if layer.padding == "same":
+                reach = (size[axis] - 1) * dilation[axis] + 1
+                span = (output.shape[axis] - 1) * strides[axis] + reach
+                before = max(span - source.shape[axis], 0) // 2
+            elif layer.padding == "causal":
+                before = (size[axis] - 1) * dilation[axis]
+            position.append(place[axis] * strides[axis] - before + step * dilation[axis])
+        if all(0 <= p < extent for p, extent in zip(position, source.shape, strict=False)):
+            taps.append((tap, tuple(position)))
+    return taps
+
+
+def convolution_taps(call: Step, place: Place) -> list[tuple[Place, Place]]:
+    """The taps of a unit's window and the positions they read."""
+    return _receptive_field(
+        call.layer,
+        call.layer.kernel_size,
+        as_tuple(call.layer.dilation_rate),
+        call.inputs[0],
+        call.output,
+        place[:-1],
+    )
+
+
+def convolution(call: Step, place: Place, sign: int) -> list[Child]:
+    """Algorithm 2."""
+    kernel = weights_of(call.layer, "kernel")
+    taps = convolution_taps(call, place)
+    first = place[-1] // (kernel.shape[-1] // call.layer.groups) * kernel.shape[-2]
+    return _best_products(call, taps, kernel, place, first, sign)
+
+
+def _best_products(call, taps, kernel, place, first, sign) -> list[Child]:
+    """The best channels of a window, from `first` on, and in each the best positions."""
+    source, channels = call.inputs[0], kernel.shape[-2]
+    bias = bias_of(call, place[-1], sign)
+    array, sums = [], np.zeros(channels, np.float32)
+    for tap, position in taps:
+        products = source[position][first : first + channels] * kernel[tap][:, place[-1]]
+        sums = sums + products
+        array.append(np.float32(sign) * products + bias)
+    if call.limits.all_paths:
+        return _all_of(taps, array, kernel, place[-1], first, sign)
+    sums = np.float32(sign) * sums + bias * np.float32(len(taps))
+    chosen = best_of(sums, call.limits.channels)
+    children = []
+    for channel, portion in zip(chosen, shares_of([sums[c] for c in chosen]), strict=True):
+        values = [products[channel] for products in array]
+        best = best_of(values, call.limits.positions)
+        for i, share in zip(best, shares_of([values[i] for i in best]), strict=True):
+            tap, position = taps[i]
+            asked = asks(sign, kernel[tap][channel, place[-1]])
+            children.append(Child((*position, first + channel), asked, portion * share))
+    return children
+
+
+def _all_of(taps, array, kernel, filter_, first, sign) -> list[Child]:
+    """Every positive product of a window, in any channel."""
+    found = [
+        (float(value), (*position, first + channel), asks(sign, kernel[tap][channel, filter_]))
+        for (tap, position), products in zip(taps, array, strict=True)
+        for channel, value in enumerate(products)
+        if value > 0
+    ]
+    total = sum(value for value, _, _ in found)
+    return [Child(place, asks, value / total) for value, place, asks in found]
+
+
+def depthwise_convolution(call: Step, place: Place, sign: int) -> list[Child]:
+    """Algorithm 2 on one channel: only positions are chosen."""
+    (source,) = call.inputs
+    name = "depthwise_kernel" if hasattr(call.layer, "depthwise_kernel") else "kernel"
+    kernel = weights_of(call.layer, name)
+    channel, copy = divmod(place[-1], kernel.shape[-1])
+    taps = _receptive_field(
+        call.layer,
+        as_tuple(call.layer.kernel_size),
+        as_tuple(call.layer.dilation_rate),
+        source,
+        call.output,
+        place[:-1],
+    )
+    bias = bias_of(call, place[-1], sign)
+    weights = [kernel[tap][channel, copy] for tap, _ in taps]
+    values = [
+        np.float32(sign) * (source[position][channel] * weight) + bias
+        for (_, position), weight in zip(taps, weights, strict=True)
+    ]
+    best = best_of(values, call.limits.positions)
+    return [
+        Child((*taps[i][1], channel), asks(sign, weights[i]), share)
+        for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
+    ]
+
+
+def pool(layer, source, output, place) -> list[Place]:
+    """The positions a pooling window reads, in row-major order."""
+    if not hasattr(layer, "pool_size"):
+        return list(np.ndindex(source.shape[:-1]))
+    size = as_tuple(layer.pool_size)
+    field = _receptive_field(layer, size, [1] * len(size), source, output, place[:-1])
+    return [position for _, position in field]
+
+
+def max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
+    """Algorithm 3."""
+    (source,) = call.inputs
+    winner, largest = None, -np.inf
+    for position in pool(call.layer, source, call.output, place):
+        if winner is None or source[position][place[-1]] > largest:
+            winner, largest = position, source[position][place[-1]]
+    return [Child((*winner, place[-1]), sign, 1.0)]
+
+
+def adaptive_max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
+    """Algorithm 3 with windows that share the input out: from ⌊o·n/m⌋ to ⌈(o+1)·n/m⌉."""
+    (source,) = call.inputs
+    sizes = zip(place[:-1], source.shape, call.output.shape, strict=False)
+    ranges = [range(o * n // m, -(-(o + 1) * n // m)) for o, n, m in sizes]
+    values = [source[position][place[-1]] for position in product(*ranges)]
+    winner = list(product(*ranges))[int(np.argmax(values))]
+    return [Child((*winner, place[-1]), sign, 1.0)]
+
+
+def average_pooling(call: Step, place: Place, sign: int) -> list[Child]:
+    """Like a Dense layer with equal weights."""
+    source, *mask = call.inputs
+    positions = pool(call.layer, source, call.output, place)
+    positions = [p for p in positions if not mask or mask[0][p]]
+    values = [np.float32(sign) * source[position][place[-1]] for position in positions]
+    best = best_of(values, call.limits.top_n)
+    return [
+        Child((*positions[i], place[-1]), sign, share)
+        for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
+    ]
+
+
+def transposed_convolution(call: Step, place: Place, sign: int) -> list[Child]:
+    """Algorithm 2, the taps those of the convolution that this one is the transpose of.
+
+    Input i reaches output o by tap t where, in that convolution, output i reads input o by tap t.
+    """
+    (source,) = call.inputs
+    kernel = np.moveaxis(weights_of(call.layer, "kernel"), -1, -2)
+    taps = [
+        (tap, position)
+        for position in np.ndindex(source.shape[:-1])
+        for tap, read in _receptive_field(
+            call.layer,
+            call.layer.kernel_size,
+            as_tuple(call.layer.dilation_rate),
+            call.output,
+            source,
+            position,
+        )
+        if read == place[:-1]
+    ]
+    return _best_products(call, sorted(taps), kernel, place, 0, sign)
+
+
+def extreme_along_axes(call: Step, place: Place, sign: int) -> list[Child]:
+    """The largest, or least, along some axes; ties go to the first."""
+    (source,) = call.inputs
+    axis, ndim = call.arguments["axis"], source.ndim
+    axes = {a % (ndim + 1) - 1 for a in ([axis] if isinstance(axis, int) else axis)}
+    sizes = [n for i, n in enumerate(source.shape) if i not in axes]
+    kept = iter(np.unravel_index(np.ravel_multi_index(place, call.output.shape), sizes))
+    ranges = [range(n) if i in axes else [int(next(kept))] for i, n in enumerate(source.shape)]
+    best = None
+    for where in product(*ranges):
+        value = -source[where] if call.call.kind == "min" else source[where]
+        if best is None or value > best[0]:
+            best = value, where
+    return [Child(best[1], sign, 1.0)]
+
+
+def resized(call: Step, place: Place, sign: int) -> list[Child]:
+    """A mean over positions of the channel: by what the output changes with each of them."""
+    (source,) = call.inputs
+    if getattr(call.layer, "interpolation", "") == "nearest":
+        return moved(call, place, sign)
+    positions = list(np.ndindex(source.shape[:-1]))
+    if "weights" not in call.notes:
+        pictures = np.zeros((len(positions), *source.shape[:-1], 1), np.float32)
+        for i, position in enumerate(positions):
+            pictures[(i, *position, 0)] = 1.0
+        responses = call.call.run({call.call.inputs[0]: tf.constant(pictures)})[0]
+        call.notes["weights"] = np.asarray(responses)
+    weights = call.notes["weights"][(slice(None), *place[:-1], 0)]
+    values = [
+        np.float32(sign) * (source[position][place[-1]] * weight)
+        for position, weight in zip(positions, weights, strict=True)
+    ]
+    best = best_of(values, call.limits.top_n)
+    return [
+        Child((*positions[i], place[-1]), sign, share)
+        for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
+    ]

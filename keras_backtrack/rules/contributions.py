@@ -1,0 +1,277 @@
+"""What a rule can say about a layer: where each unit of its output comes from.
+
+A rule returns one of these kinds. `Same`: a unit of the output is the unit at the same place of
+the input. `Moves`: it is one unit of some input. `Branches`: it is made of one unit of each input.
+`Sum`: it is a weighted sum over many units of the input. `Product`: it is such a sum in two ways,
+over either of two inputs. `Loop`: it is made step by step along a sequence. None of them says which
+contributions are followed: that is decided once for all rules, in `walk.py` for the best paths and
+in `posterior.py` for all paths.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
+
+import tensorflow as tf
+
+from ..graph.graph import Graph
+from .indexing import flip_of
+
+
+class At(NamedTuple):
+    """Nodes at a layer's output, their place spelled out. All (M,), int64 but for the sign.
+
+    Attributes:
+        explanation: Which explanation the node belongs to.
+        image: Which row of the batch that explanation is about.
+        unit: Place of the unit in one row of the tensor, row-major.
+        sign: float32, +1 or -1.
+    """
+
+    explanation: tf.Tensor
+    image: tf.Tensor
+    unit: tf.Tensor
+    sign: tf.Tensor
+
+
+class Arrival(NamedTuple):
+    """Where nodes arrive in one input of a layer.
+
+    Attributes:
+        unit: (M,) int64, place of the unit in one row of that input.
+        flip: (M,) float32, +1 or -1, which the sign is multiplied with; None for +1.
+        here: (M,) bool, whether the node belongs to this input at all; None for all of them.
+    """
+
+    unit: tf.Tensor
+    flip: tf.Tensor | None = None
+    here: tf.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Each unit of the output is one unit of one input, so mass moves there undivided.
+
+    Attributes:
+        to: Takes nodes at the output, returns one `Arrival` for each input of the layer. A node
+            that arrives nowhere (it came from padding) ends here.
+        back: The same for all units at once, where there is a faster way than asking `to` about
+            each: takes the mass (E, *output), returns that of each input; the rest has ended.
+        takes_arrays: Whether `to` also takes NumPy arrays and holds no tensors, which spares the
+            walk a TensorFlow function.
+    """
+
+    to: Callable[[At], Sequence[Arrival]]
+    back: Callable[[tf.Tensor], Sequence[tf.Tensor]] | None = None
+    takes_arrays: bool = False
+
+
+@dataclass(frozen=True)
+class Relocation(Moves):
+    """As `Moves`, where it is known of every unit which unit it is, the same for all images.
+
+    Attributes:
+        came_from: (units,) int64, the units counted through all inputs, one behind another; below 0
+            for none. None where the sizes are not known before the network runs.
+    """
+
+    came_from: tf.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Joined(Moves):
+    """As `Moves`, where inputs stand side by side in the output.
+
+    Attributes:
+        widths: Units of each input in one row of the joined axis and all behind it; None where the
+            sizes are not known before the network runs.
+    """
+
+    widths: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Same:
+    """Each unit of the output is the unit of the input at the same row-major place.
+
+    Attributes:
+        flips: (period,) float32, +1 or -1: what the sign of unit u is multiplied with, at
+            u modulo the period, which divides the number of units; None for +1 everywhere.
+    """
+
+    flips: tf.Tensor | None = None
+
+
+def same_place(scale: tf.Tensor | None = None) -> Same:
+    """`Same` for a layer that acts on each unit alone.
+
+    Args:
+        scale: What each unit is multiplied with: a tensor with all axes of the output but the
+            batch's, or with the last few of them only. The sign flips where it is negative. None
+            for functions that do not fall, and for layers that only reshape.
+    """
+    if scale is None:
+        return Same()
+    return Same(tf.reshape(flip_of(scale), [-1]))
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Each unit of the output is made of one unit of every input, broadcast as in arithmetic.
+
+    Attributes:
+        parts: Takes the sign of some units of the output, or one sign for all of them, and the
+            values of each input there, all of one shape. Returns what each input contributes.
+        flips: Takes the values, returns what the sign is multiplied with on the way into each
+            input, +1 or -1; None for +1 everywhere.
+        shares: In place of `parts` where all paths are followed and their shares are others.
+        takes_arrays: Whether `parts` and `flips` also take NumPy arrays and hold no tensors, which
+            spares the walk a TensorFlow function.
+    """
+
+    parts: Callable[[tf.Tensor, Sequence[tf.Tensor]], Sequence[tf.Tensor]]
+    flips: Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]] | None = None
+    shares: Callable[[tf.Tensor, Sequence[tf.Tensor]], Sequence[tf.Tensor]] | None = None
+    takes_arrays: bool = False
+
+
+class Members(NamedTuple):
+    """The contributions inside one chosen group of each of L nodes.
+
+    All (L, P), or all (L,) where a group is a single contribution.
+
+    Attributes:
+        unit: int64, place of the contributing unit in one row of the input.
+        flip: float32, the sign of its weight, +1 or -1.
+        value: float32, signed contribution, 0 where there is none (padding). None for single
+            contributions: there is nothing left to choose.
+    """
+
+    unit: tf.Tensor
+    flip: tf.Tensor
+    value: tf.Tensor | None = None
+
+
+class Groups(NamedTuple):
+    """The contributions to M nodes, in G groups each.
+
+    Attributes:
+        value: (M, G) float32, signed contribution of each group.
+        members: Looks inside one group of each of L nodes. Takes two (L,) int64, which node
+            (below M) and which of its groups (below G); returns `Members`.
+    """
+
+    value: tf.Tensor
+    members: Callable[[tf.Tensor, tf.Tensor], Members]
+
+
+@dataclass(frozen=True)
+class Sum(ABC):
+    """Each unit of the output is y = sum of W·A over units of the input, plus a bias.
+
+    Where a call has several inputs that are followed, they are one input, one behind another.
+
+    Its contributions are sign·W·A. They come in groups (for a convolution: the channels), and a
+    group has members (the positions in the window), so that groups can be chosen by their sums
+    before anybody looks inside.
+
+    Subclasses are dataclasses of tensors and hashable settings: layers that differ in the tensors
+    only share one traced function. So their methods must take sizes from the tensors they hold. One
+    that is no `LinearSum` is followed node by node by all paths too, traced for each layer anew.
+
+    Attributes:
+        group_limit: Which of the explainer's limits says how many groups are kept.
+        member_limit: Which says how many members of each; None where groups have one.
+        source: What the layer read, batch axis first.
+        bias: (output channels,) float32 or None.
+    """
+
+    group_limit: ClassVar[str]
+    member_limit: ClassVar[str | None] = None
+
+    source: tf.Tensor
+    bias: tf.Tensor | None
+
+    @property
+    def width(self) -> tf.Tensor | None:
+        """How many groups there are, where that may be many; nodes then come in chunks."""
+        return None
+
+    @abstractmethod
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+        """The contributions to some nodes.
+
+        Args:
+            at: M nodes, in ascending order of explanation and unit.
+            bias: (M,) float32 to add to each product, already signed, or None.
+        """
+
+
+@dataclass(frozen=True)
+class LinearSum(Sum):
+    """A sum that can be made anew from other inputs and weights, for all units at once.
+
+    Attributes:
+        is_channelwise: Whether each channel, the last axis, is added up alone, all with one weight
+            at a place.
+    """
+
+    is_channelwise = False
+
+    @property
+    @abstractmethod
+    def weights(self) -> tf.Tensor:
+        """The weights W, in any order."""
+
+    @abstractmethod
+    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """The sums without bias, for other inputs and other weights of the same shapes."""
+
+    def of_images(self, image: tf.Tensor) -> "LinearSum":
+        """The same with other rows: those of the (M,) int64 images."""
+        return replace(self, source=tf.gather(self.source, image))
+
+
+@dataclass(frozen=True)
+class Product:
+    """Each unit of the output is y = sum of A·B over units of two inputs.
+
+    It is a sum over either, weighted with the other, and both explain it equally.
+
+    Attributes:
+        sums: One for each input that is followed, in their order.
+    """
+
+    sums: Sequence[Sum]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The output is made step by step along a sequence, as by a recurrent layer.
+
+    A cell reads one time step and the states, and makes an output and the next states.
+
+    Attributes:
+        cell: What is done at each step. Its inputs are a time step and the states, its outputs
+            the output and the new states.
+        sequence: (N, T, ...) what is read.
+        states: The states before the first step, batch axis first.
+        mask: (N, T) bool, false at steps that are skipped: output and states stay; None for none.
+        is_reversed: Whether the sequence is read from its end.
+        position: What the nodes are in: 0 for the output, i for the i-th state after the last step.
+        is_whole: Whether the output is that of all steps, (N, T, ...), or of the last one only.
+        skips_to_zero: Whether outputs of skipped steps are 0 and not that of the step before.
+    """
+
+    cell: Graph
+    sequence: tf.Tensor
+    states: Sequence[tf.Tensor]
+    mask: tf.Tensor | None
+    is_reversed: bool
+    position: int
+    is_whole: bool
+    skips_to_zero: bool
+
+
+Contributions = Same | Moves | Branches | Sum | Product | Loop

@@ -1,0 +1,72 @@
+"""The way out for layers without a rule: their local gradient times their input."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from ..graph.errors import UnsupportedLayerError
+from .contributions import At, Groups, Members, Sum
+from .indexing import dims, flip_of, product
+from .traced_call import TracedCall
+
+
+def gradient(call: TracedCall) -> Sum:
+    """Takes a layer as the linear function that it is near its input, without the constant.
+
+    For a layer that is linear its contributions are exactly W·A.
+    """
+    rows = tf.shape(call.input)[0]
+    flat = [tf.reshape(tf.cast(t, tf.float32), [rows, -1]) for t in call.followed_inputs]
+    source = tf.concat(flat, 1)
+    return GradientSum(source, None, call)
+
+
+@dataclass(frozen=True)
+class GradientSum(Sum):
+    """Every input unit is a group of its own; its weight is the layer's gradient.
+
+    Attributes:
+        call: The call whose gradient it is.
+    """
+
+    group_limit = "top_n"
+
+    call: Any
+
+    @property
+    def width(self) -> tf.Tensor:
+        return tf.shape(self.source, tf.int64)[1]
+
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+        source = tf.gather(self.source, at.image)
+        with tf.GradientTape() as tape:
+            tape.watch(source)
+            output = self.call.run(self._inputs(source, at.image))
+            rows = tf.reshape(tf.cast(output, tf.float32), [tf.shape(source)[0], -1])
+            chosen = tf.gather(rows, at.unit, batch_dims=1)
+        gradient = tape.gradient(chosen, source)
+        if gradient is None:
+            raise UnsupportedLayerError(
+                "fallback='gradient' needs layers with a gradient. "
+                f"Received: {self.call.call.describe()}."
+            )
+
+        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
+            weight = tf.gather_nd(gradient, tf.stack([parent, choice], axis=1))
+            return Members(choice, flip_of(weight))
+
+        return Groups(at.sign[:, None] * (gradient * source), members)
+
+    def _inputs(self, source: tf.Tensor, image: tf.Tensor) -> list[tf.Tensor]:
+        """The layer's inputs, a row for each node: those that are followed cut from `source`."""
+        inputs, first = [], tf.constant(0, tf.int64)
+        for tensor, follow in zip(self.call.inputs, self.call.followed, strict=True):
+            if not follow:
+                inputs.append(tf.gather(tensor, image))
+                continue
+            size = tf.cast(product(dims(tensor)), tf.int64)
+            part = tf.reshape(source[:, first : first + size], [-1, *dims(tensor)])
+            inputs.append(tf.cast(part, tensor.dtype))
+            first += size
+        return inputs

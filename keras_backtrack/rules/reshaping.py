@@ -1,0 +1,90 @@
+"""Layers and operations that only move units about."""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from ..graph.compat import keras
+from ..graph.errors import UnsupportedLayerError
+from .contributions import Arrival, At, Moves, Relocation, Same, same_place
+from .indexing import dims, product
+from .registry import register_operation, register_rule
+from .traced_call import TracedCall
+
+layers = keras.layers
+
+
+@register_rule(layers.Flatten, layers.Reshape)
+@register_operation("expanddims", "ravel", "reshape", "squeeze")
+def reshape(call: TracedCall) -> Same:
+    """Row-major order stays as it is."""
+    return same_place()
+
+
+@register_rule(
+    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
+    *(layers.Permute, layers.RepeatVector),
+    *(layers.UpSampling1D, layers.UpSampling3D),
+    *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D),
+)
+@register_operation("broadcastto", "depthtospace", "flip", "getitem", "moveaxis", "pad", "repeat")
+@register_operation("roll", "slice", "spacetodepth", "split", "stack", "swapaxes", "stridedslice")
+@register_operation("take", "gather", "tile", "transpose", "unstack", "concatenate")
+def moved(call: TracedCall) -> Moves:
+    """Where each unit came from is what the layer makes of the units' own places.
+
+    Places are counted from 1 through all inputs: 0 is padding, or a constant, where mass ends.
+    """
+    return _moved(call, call.run)
+
+
+@register_rule(layers.CenterCrop)
+def center_crop(call: TracedCall) -> Moves:
+    """Cut out by ourselves: the layer computes in floats, which cannot count to many places."""
+    sizes, whole = dims(call.output)[:2], dims(call.input)[:2]
+    firsts = [(n - size) // 2 for n, size in zip(whole, sizes, strict=True)]
+    if any(isinstance(first, int) and first < 0 for first in firsts):
+        raise UnsupportedLayerError(
+            "CenterCrop is followed where it crops; smaller pictures it resizes. Received: "
+            f"{call.call.describe()} of shape {call.input.shape} to {call.output.shape}."
+        )
+    return _moved(call, lambda places: tf.slice(places[0], [0, *firsts, 0], [-1, *sizes, -1]))
+
+
+def _moved(call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor]) -> Moves:
+    sizes = [tf.cast(product(dims(tensor)), tf.int64) for tensor in call.inputs]
+    firsts, places = [tf.constant(0, tf.int64)], []
+    for tensor, size in zip(call.inputs, sizes, strict=True):
+        numbers = tf.range(firsts[-1] + 1, firsts[-1] + 1 + size, dtype=tf.int64)
+        places.append(tf.reshape(numbers, [1, *dims(tensor)]))
+        firsts.append(firsts[-1] + size)
+    came_from = tf.reshape(run(places), [-1]) - 1
+
+    def to(at: At) -> list[Arrival]:
+        place = tf.gather(came_from, at.unit)
+        return [
+            Arrival(place - first, here=(place >= first) & (place < first + size))
+            for first, size in zip(firsts, sizes, strict=False)
+        ]
+
+    def back(mass: tf.Tensor) -> list[tf.Tensor]:
+        """Moving is linear, so the way back is its gradient."""
+        rows = tf.shape(mass)[:1]
+        units = [tf.zeros(tf.concat([rows, tensor.shape[1:]], 0)) for tensor in call.inputs]
+        with tf.GradientTape() as tape:
+            tape.watch(units)
+            made = run(units)
+        found = tape.gradient(made, units, mass, unconnected_gradients="zero")
+        return [tf.convert_to_tensor(part) for part in found]
+
+    is_known = all(isinstance(size, int) for tensor in call.inputs for size in dims(tensor))
+    # Others lose what the gradient is rounded to, or have none.
+    is_exact = is_known and all(tensor.dtype == tf.float32 for tensor in call.inputs)
+    return Relocation(to, back if is_exact else None, came_from=came_from if is_known else None)
+
+
+@register_rule(layers.Embedding)
+def embedding(call: TracedCall) -> Moves:
+    """All numbers of a token's vector are the token's."""
+    width = call.layer.output_dim
+    return Moves(lambda at: [Arrival(at.unit // width)], takes_arrays=True)

@@ -1,0 +1,74 @@
+"""What a rule gets: one call with its tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from ..graph import compat
+from ..graph.graph import Call
+from .packed_weights import Layouts
+
+
+@dataclass(frozen=True)
+class TracedCall:
+    """A call with its tensors, as a rule sees it.
+
+    Attributes:
+        call: The call.
+        position: Which of its outputs the rule is asked about.
+        inputs: The tensors it read, batch axis first.
+        output: The tensor it made.
+        followed: For each input, whether decisions are followed into it; others are constants.
+        layouts: Keeps weights in another order from one call of the program to the next.
+    """
+
+    call: Call
+    position: int
+    inputs: Sequence[tf.Tensor]
+    output: tf.Tensor
+    followed: Sequence[bool]
+    layouts: Layouts
+
+    @property
+    def layer(self) -> Any:
+        """The Keras layer."""
+        return self.call.layer
+
+    @property
+    def of(self) -> int:
+        """Which input is followed, where there is one."""
+        return self.followed.index(True)
+
+    @property
+    def input(self) -> tf.Tensor:
+        """The input that is followed, where there is one."""
+        return self.inputs[self.of]
+
+    @property
+    def followed_inputs(self) -> list[tf.Tensor]:
+        """All inputs that are followed."""
+        return [t for t, follow in zip(self.inputs, self.followed, strict=True) if follow]
+
+    def among_inputs(self, parts: Sequence[Any]) -> list[Any | None]:
+        """Something for each followed input, put where these are among all; None for the others."""
+        found = iter(parts)
+        return [next(found) if follow else None for follow in self.followed]
+
+    @property
+    def operands(self) -> list[Any]:
+        """The arguments of a bare operation: tensors, variables, numbers."""
+        return self.call.operands(self._tensors(self.inputs))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of a bare operation that are no tensors of the network, by name."""
+        return compat.arguments(self.layer, self.call.args, self.call.kwargs)
+
+    def run(self, inputs: Sequence[tf.Tensor], **changed: Any) -> tf.Tensor:
+        """The output for other inputs, or with some of the arguments changed."""
+        return self.call.run(self._tensors(inputs), **changed)[self.position]
+
+    def _tensors(self, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
+        return dict(zip(self.call.inputs, inputs, strict=True))
