@@ -5,10 +5,9 @@ from hypothesis import strategies as st
 
 from keras_backtrack.graph.compat import keras
 from keras_backtrack.propagation import reference
-from keras_backtrack.propagation.all_paths.program import AllPaths
-from keras_backtrack.propagation.best_paths.program import BestPaths
 from keras_backtrack.propagation.limits import Limits
-from keras_backtrack.propagation.program import Roots, Run
+from keras_backtrack.propagation.program import Program, Run
+from keras_backtrack.propagation.question import Question
 from keras_backtrack.rules import Rules, read_model
 
 layers = keras.layers
@@ -320,14 +319,16 @@ def run(
 ) -> tuple[Run, dict]:
     """The fast path with all activations; targets are (N, K), limits None for all paths."""
     graph = read_model(model)
-    rules = Rules(against=against)
-    if limits is None:
-        program = AllPaths(graph, rules, list(graph.names), keep_activations=True)
-    else:
-        program = BestPaths(graph, rules, limits, keep_activations=True)
-    owner = np.repeat(np.arange(len(x[0])), targets.shape[1])
-    versus = None if versus is None else versus.reshape(-1)
-    return program(x, owner, Roots(np.arange(len(owner)), targets.reshape(-1), versus)), graph
+    wanted = list(graph.names)
+    program = Program(
+        graph, Rules(), limits, contrast=against, wanted=wanted, keep_activations=True
+    )
+    image_index = np.repeat(np.arange(len(x[0])), targets.shape[1])
+    units, signs = [targets.reshape(-1)], [1]
+    if versus is not None:
+        units, signs = [*units, versus.reshape(-1)], [1, -1]
+    question = Question(np.arange(len(image_index)), units, signs)
+    return program(x, image_index, question), graph
 
 
 def assert_equals_reference(
@@ -343,7 +344,7 @@ def assert_equals_reference(
     Where `versus` is given, (N, K) as the targets, each is told from that. With `against`, for all
     paths, what speaks against is taken off.
     """
-    settings = reference.ALL_PATHS if limits is None else reference.Limits(*limits)
+    settings = reference.ALL_PATHS if limits is None else reference.Paths(*limits)
     settings = reference.CONTRASTIVE if against else settings
     x = x if isinstance(x, list) else [x]
     result, graph = run(model, x, targets, limits, versus, against)

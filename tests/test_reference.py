@@ -4,7 +4,6 @@ import numpy as np
 
 from keras_backtrack.graph.compat import keras
 from keras_backtrack.propagation import reference
-from keras_backtrack.propagation.reference import Limits
 from keras_backtrack.rules import read_model
 
 layers = keras.layers
@@ -16,7 +15,9 @@ def nodes_at_input(shape, layer, weights, image, target=0, **limits):
     model = keras.Model(source, layers.Flatten()(layer(source)))
     layer.set_weights([np.array(w, np.float32) for w in weights])
     graph = read_model(model)
-    result = reference.backtrack(model, np.array(image, np.float32), target, Limits(**limits))
+    result = reference.backtrack(
+        model, np.array(image, np.float32), target, reference.Paths(**limits)
+    )
     return result.nodes.get(graph.names[graph.inputs[0]], {}), result.lost
 
 

@@ -148,8 +148,7 @@ def test_a_pair_for_each_image(explainer, rng):
     # A list of two is a class for each of two images, as it always was.
     e = explainer.explain(x[:2], [0, 1])
     assert e.targets.tolist() == [0, 1] and e.versus.tolist() == [-1, -1]
-    # The network for one unit, and for two; and the pairs' own way.
-    assert explainer._program.traces == 3
+    assert explainer._program.traces == 1
 
 
 def test_figures_and_files(explainer, rng, tmp_path):

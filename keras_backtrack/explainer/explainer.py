@@ -15,11 +15,11 @@ from ..graph.errors import UnsupportedModelError
 from ..graph.graph import in_dtype
 from ..graph.weights import Watch
 from ..pictures.class_names import check_labels
-from ..propagation.all_paths.program import AllPaths
-from ..propagation.best_paths.program import BestPaths
+from ..propagation.activations import Activations
 from ..propagation.best_paths.retracing import Tracks
 from ..propagation.limits import Limits
-from ..propagation.program import Kept, Roots, Run
+from ..propagation.program import Program, Run
+from ..propagation.question import Question
 from ..rules import Rules, read_model
 from ..runtime.tensorflow import warn_without_onednn
 from .inputs import check_inputs, check_scores
@@ -115,7 +115,7 @@ class BacktrackExplainer:
     def _read(self) -> None:
         self._graph = graph = read_model(self.model, self._output)
         check_bfloat16(any(spec.dtype == tf.bfloat16 for spec in graph.specs.values()))
-        rules = Rules(self._fallback, against=self.method == "contrastive")
+        rules = Rules(self._fallback)
         rules.check(graph)
         self._watch = Watch(graph.derived_from)
         numbers = {name: number for number, name in graph.names.items()}
@@ -124,10 +124,8 @@ class BacktrackExplainer:
             wanted = [numbers[graph.resolve(name)] for name in wanted]
         self._rules = rules
         self._tracks = Tracks(graph, rules, self._limits)
-        if self._limits is None:
-            self._program = AllPaths(graph, rules, wanted)
-        else:
-            self._program = BestPaths(graph, rules, self._limits, wanted)
+        contrast = self.method == "contrastive"
+        self._program = Program(graph, rules, self._limits, contrast=contrast, wanted=wanted)
         self._is_checked = False
 
     def explain(
@@ -263,14 +261,19 @@ class BacktrackExplainer:
         return Prepared(walk, Watch(self.model.weights), sum(k.nbytes for k in kept))
 
     def _explain_batch(
-        self, number: int, batch: list[np.ndarray], owner: np.ndarray, asked: Roots
+        self, number: int, batch: list[np.ndarray], image_index: np.ndarray, question: Question
     ) -> Run:
-        return self._program(batch, owner, asked)
+        return self._program(batch, image_index, question)
 
     def _explain_kept(
-        self, kept: list[Kept], number: int, batch: list, owner: np.ndarray, asked: Roots
+        self,
+        kept: list[Activations],
+        number: int,
+        batch: list,
+        image_index: np.ndarray,
+        question: Question,
     ) -> Run:
-        return self._program.back(kept[number], owner, asked)
+        return self._program.back(kept[number], image_index, question)
 
     def _checked(self, x: Any) -> list[np.ndarray]:
         if self._watch.changed():
@@ -295,7 +298,7 @@ class BacktrackExplainer:
         self,
         x: list[np.ndarray],
         starts: list[int],
-        run: Callable[[int, list[np.ndarray], np.ndarray, Roots], Run],
+        run: Callable[[int, list[np.ndarray], np.ndarray, Question], Run],
         targets: Any,
         labels: Sequence[str] | None,
         progress: bool = False,
@@ -304,32 +307,32 @@ class BacktrackExplainer:
 
         Args:
             starts: As from `_starts`.
-            run: Takes a batch's number, the batch, owners and roots.
+            run: Takes a batch's number, the batch, image indices and the question.
             x, targets, labels, progress: As for `explain`, `x` checked.
         """
         shape = self._shape_of_output(x)
         labels = check_labels(labels, shape)
-        roots = check_targets(targets, len(x[0]), shape, labels)
+        asked = check_targets(targets, len(x[0]), shape, labels)
         runs = []
         with tqdm(total=len(x[0]), unit=" images", disable=not progress) as bar:
             for number, batch in enumerate(self._batches(x, starts)):
                 start, stop = starts[number : number + 2]
-                owner, asked = roots.of_images(start, stop)
+                image_index, question = asked.of_images(start, stop)
                 is_first = not self._is_checked
                 if is_first:
                     check_rows(self._graph, [tf.convert_to_tensor(v[:1]) for v in batch])
-                found = run(number, batch, owner, asked)
-                check_scores(found.scores, start + owner)
-                if asked.versus is not None:
+                found = run(number, batch, image_index, question)
+                check_scores(found.scores, start + image_index)
+                if len(question.unit) > 1:
                     check_pairs(found.targets, found.versus, start)
                 if is_first and self._graph.is_recorded:
-                    self._compare(batch, found, asked)
+                    self._compare(batch, found, question)
                 self._is_checked = True
                 runs.append(found)
                 bar.update(stop - start)
         graph, tracks, method = self._graph, self._tracks, self.method
         return Explanation.from_runs(
-            runs, graph, tracks, x, roots.image, labels, method, self.explain
+            runs, graph, tracks, x, asked.image, labels, method, self.explain
         )
 
     @property
@@ -337,12 +340,12 @@ class BacktrackExplainer:
         """Which of the model's outputs is explained."""
         return self._graph.place
 
-    def _compare(self, batch: list[np.ndarray], run: Run, roots: Roots) -> None:
+    def _compare(self, batch: list[np.ndarray], run: Run, question: Question) -> None:
         """Compares what was recorded of layers with the model itself, once."""
         one = [tf.convert_to_tensor(values[:1]) for values in batch]
         outputs = tf.nest.flatten(self.model(one[0] if len(one) == 1 else one, training=False))
         output = np.asarray(outputs[self.output_place], np.float32).reshape(-1)
-        unit = roots.unit[roots.explanation == 0]
+        unit = question.unit[0][question.explanation == 0]
         want = output.max() if unit[0] < 0 else output[unit].mean()
         if not np.allclose(run.scores[0], want, rtol=1e-2, atol=1e-3):
             raise UnsupportedModelError(

@@ -7,7 +7,7 @@ import tensorflow as tf
 from .. import runtime
 from ..graph.errors import UnsupportedModelError
 from ..graph.graph import Graph
-from ..propagation.program import unasked_masks
+from ..propagation.activations import unasked_masks
 from ..rules import reached
 
 

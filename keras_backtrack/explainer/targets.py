@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..pictures.class_names import numbered
-from ..propagation.program import Roots
+from ..propagation.question import Question
 
 
 class Targets(NamedTuple):
@@ -14,23 +14,19 @@ class Targets(NamedTuple):
 
     Attributes:
         image: (E,) int64 in ascending order, which image each is about.
-        explanation: (R,) int64 in ascending order, whose root each root is.
-        unit: (R,) int64, row-major unit of the output; -1 for the predicted one.
-        versus: (R,) int64, the unit it is told from, -1 as above; None where there is none.
+        question: What is asked about all of them.
     """
 
     image: np.ndarray
-    explanation: np.ndarray
-    unit: np.ndarray
-    versus: np.ndarray | None = None
+    question: Question
 
-    def of_images(self, start: int, stop: int) -> tuple[np.ndarray, Roots]:
-        """Owners and roots of the explanations about some images, both counted from there."""
+    def of_images(self, start: int, stop: int) -> tuple[np.ndarray, Question]:
+        """Image indices and the question about some images, both counted from there."""
         first, last = np.searchsorted(self.image, [start, stop])
-        here = slice(*np.searchsorted(self.explanation, [first, last]))
-        versus = None if self.versus is None else self.versus[here]
-        roots = Roots(self.explanation[here] - first, self.unit[here], versus)
-        return self.image[first:last] - start, roots
+        explanation, unit, sign = self.question
+        here = slice(*np.searchsorted(explanation, [first, last]))
+        question = Question(explanation[here] - first, [u[here] for u in unit], sign)
+        return self.image[first:last] - start, question
 
 
 class Ranks(NamedTuple):
@@ -42,7 +38,7 @@ class Ranks(NamedTuple):
 def check_targets(
     targets: Any, images: int, shape: tuple[int, ...], labels: Sequence[str] | None = None
 ) -> Targets:
-    """Makes roots of what a user gave as targets.
+    """Makes a question of what a user gave as targets.
 
     Args:
         targets: As for `BacktrackExplainer.explain`.
@@ -67,7 +63,7 @@ def check_targets(
 def _alone(units: np.ndarray) -> Targets:
     """(images, K) units, each explained by itself."""
     image = np.repeat(np.arange(len(units)), units.shape[1])
-    return Targets(image, np.arange(len(image)), units.reshape(-1))
+    return Targets(image, Question(np.arange(len(image)), [units.reshape(-1)]))
 
 
 def _pairs(targets: tuple, images: int, classes: int) -> Targets:
@@ -89,7 +85,7 @@ def _pairs(targets: tuple, images: int, classes: int) -> Targets:
         sides.append(units[:, 0])
     check_pairs(*sides)
     each = np.arange(images)
-    return Targets(each, each, *sides)
+    return Targets(each, Question(each, sides, (1, -1)))
 
 
 def highest(top: Any, targets: Any) -> Ranks:
@@ -157,7 +153,7 @@ def _masks(mask: np.ndarray, images: int, shape: tuple[int, ...]) -> Targets:
             "A mask must hold at least one unit of each image's output. "
             f"Received: none for image(s) {', '.join(map(str, empty[:10]))}."
         )
-    return Targets(np.arange(images), image, unit)
+    return Targets(np.arange(images), Question(image, [unit]))
 
 
 def _units(targets: Any, images: int, classes: int) -> np.ndarray:

@@ -21,12 +21,13 @@ class Watch:
     def renew(self) -> None:
         """From now on tells whether any has changed since now."""
         self._held = self._read()
-        self._addresses = list(map(_address, self._held))
+        self.addresses = list(map(address, self._held))
 
     def changed(self) -> bool:
         """Whether any has."""
-        return list(map(_address, self._read())) != self._addresses
+        return list(map(address, self._read())) != self.addresses
 
 
-def _address(tensor: tf.Tensor) -> int:
+def address(tensor: tf.Tensor) -> int:
+    """Where a tensor's numbers are in memory."""
     return np.asarray(tensor).__array_interface__["data"][0]

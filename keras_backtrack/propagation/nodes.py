@@ -1,4 +1,4 @@
-"""`Nodes`: the paper's memory vector M, and what can be done with one."""
+"""`Nodes`: the paper's memory vector M, and linear combinations of them that are asked about."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from ..rules.contributions import At
 from .traced_once import shared
 
 
@@ -29,6 +30,63 @@ class Nodes(NamedTuple):
         return Nodes(*(tf.boolean_mask(field, mask) for field in self))
 
 
+class Asked(NamedTuple):
+    """What is asked about at one tensor: M linear combinations of K units each.
+
+    With K = 1 these are nodes, "why is it high" or "why is it low"; with K = 2 differences, "why
+    this rather than that".
+
+    Attributes:
+        index: K times (M,) int64, as of `Nodes`.
+        sign: K times (M,) float32, what each unit counts with: +1, -1, or 0 where it is not there.
+        mass: (M,) float32 above 0.
+    """
+
+    index: Sequence[tf.Tensor]
+    sign: Sequence[tf.Tensor]
+    mass: tf.Tensor
+
+    @classmethod
+    def about(cls, nodes: Nodes) -> "Asked":
+        """Single nodes, K = 1."""
+        return cls([nodes.index], [nodes.sign], nodes.mass)
+
+    @property
+    def nodes(self) -> Nodes:
+        """The nodes that these are, where K = 1."""
+        ((index,), (sign,), mass) = self
+        return Nodes(index, sign, mass)
+
+    def singles(self, size: tf.Tensor) -> Nodes:
+        """Each unit by itself, with equal parts of the mass, merged.
+
+        Args:
+            size: Units in one row of their tensor.
+        """
+        count = tf.add_n([tf.abs(sign) for sign in self.sign])
+        index = tf.reshape(tf.stack(self.index, axis=1), [-1])
+        sign = tf.reshape(tf.stack(self.sign, axis=1), [-1])
+        shares = [self.mass * tf.abs(sign) / count for sign in self.sign]
+        mass = tf.reshape(tf.stack(shares, axis=1), [-1])
+        return merge([Nodes(index, sign, mass).where(mass > 0)])
+
+    def where(self, mask: tf.Tensor) -> "Asked":
+        """Those for which the (M,) bool mask is true."""
+        return tf.nest.map_structure(lambda field: tf.boolean_mask(field, mask), self)
+
+    def at(self, size: tf.Tensor, image_index: tf.Tensor) -> list[At]:
+        """The places of the first units, of the second, and so on.
+
+        Args:
+            size: Units in one row of their tensor.
+            image_index: (E,) int64, which row of the batch each explanation is about.
+        """
+        explanation = self.index[0] // size
+        image = tf.gather(image_index, explanation)
+        pairs = zip(self.index, self.sign, strict=True)
+        return [At(explanation, image, index % size, sign) for index, sign in pairs]
+
+
 class Walked(NamedTuple):
     """Where decisions lead back to.
 
@@ -39,6 +97,20 @@ class Walked(NamedTuple):
 
     nodes: dict[int, Nodes]
     lost: tf.Tensor
+
+
+class Held(NamedTuple):
+    """The nodes one explanation held at one tensor, in ascending order of unit.
+
+    Attributes:
+        unit: (M,) int64, row-major place in the tensor.
+        sign: (M,) int8, +1 or -1.
+        mass: (M,) float32.
+    """
+
+    unit: np.ndarray
+    sign: np.ndarray
+    mass: np.ndarray
 
 
 def merge(parts: Sequence[Nodes]) -> Nodes:
@@ -90,17 +162,3 @@ def _sorted_unique(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     distinct, place = tf.unique(values, out_idx=tf.int64)
     order = tf.argsort(distinct)
     return tf.gather(distinct, order), tf.gather(tf.math.invert_permutation(order), place)
-
-
-class Held(NamedTuple):
-    """The nodes one explanation held at one tensor, in ascending order of unit.
-
-    Attributes:
-        unit: (M,) int64, row-major place in the tensor.
-        sign: (M,) int8, +1 or -1.
-        mass: (M,) float32.
-    """
-
-    unit: np.ndarray
-    sign: np.ndarray
-    mass: np.ndarray

@@ -1,15 +1,24 @@
-"""What a program takes and brings back, and what all programs do."""
+"""The program of every method: the network forward, the question resolved, the decision back."""
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from ..graph.graph import Graph
-from .nodes import Nodes
+from ..rules import Rules, reached
+from .activations import Activations, Arrays, Sizes, replay
+from .all_paths.all_paths import AllPaths
+from .best_paths.best_paths import BestPaths
+from .contrast.start import Start, start
+from .kernels import NodeArrays, helpers, merge
+from .limits import Limits
+from .nodes import Asked, Nodes
+from .over_activations import OverActivations, any_batch, may_be_read
+from .paths import Batch, Paths
+from .question import Answered, Question, answered
 
 
 class Run(NamedTuple):
@@ -17,10 +26,10 @@ class Run(NamedTuple):
 
     Attributes:
         targets: (E,) int64, the explained unit of the output, -1 where there are several.
-        versus: (E,) int64, the unit it is told from, -1 where there is none.
-        scores: (E,) float32, its value, or the mean of their values.
+        versus: (E,) int64, the unit it is contrasted with, -1 where there is none.
+        scores: (E,) float32, the target's value, or the mean of their values.
         logits: (E, 2) float32, the values of both units behind the output's activation; NaN where
-            there is none to tell from.
+            there is no contrast.
         lost: (E,) float32, mass of the paths that ended before the input.
         nodes: By tensor number, the nodes held there; absent where there were none.
         sizes: By tensor number, the sizes of its axes after the batch axis.
@@ -37,75 +46,208 @@ class Run(NamedTuple):
     activations: dict[int, np.ndarray]
 
 
-class Roots(NamedTuple):
-    """The units of the output that explanations start from, with equal shares of the mass.
+class Begun(NamedTuple):
+    """Where the way back begins: `Start` as NumPy arrays."""
 
-    In ascending order of explanation and unit.
-
-    Attributes:
-        explanation: (R,) int64, whose root it is.
-        unit: (R,) int64, its row-major place; -1 for the unit with the largest value, -2 for the
-            next, and so on.
-        versus: (R,) int64, the unit whose difference from it is explained, -1 as above, where each
-            explanation has one root; None where units are explained alone.
-    """
-
-    explanation: np.ndarray
-    unit: np.ndarray
-    versus: np.ndarray | None = None
+    nodes: dict[int, NodeArrays]
+    passed: dict[int, NodeArrays]
+    logits: np.ndarray
+    lost: np.ndarray
 
 
-class Kept(NamedTuple):
-    """What the walk needs of a run of the network.
+class Program:
+    """Runs the network once on a batch and takes each asked decision back to the input.
 
-    Attributes:
-        tensors: The activations it reads, by tensor number.
-        sizes: Those that vary, as from `Sizes.trace`.
-    """
-
-    tensors: dict[int, tf.Tensor]
-    sizes: dict[int, tf.Tensor]
-
-    @property
-    def nbytes(self) -> int:
-        """How much memory the activations take."""
-        return sum(t.dtype.size * t.shape.num_elements() for t in self.tensors.values())
-
-
-def replay(graph: Graph, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
-    """All activations, in a program that is being traced."""
-    with unasked_masks():
-        return graph.replay(inputs)
-
-
-@contextmanager
-def unasked_masks() -> Iterator[None]:
-    """Keeps Keras from warning of layers opened up: their own see masks they do not ask for."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*was passed an input with a mask.*")
-        yield
-
-
-class Sizes:
-    """The sizes of a graph's tensors in one run.
+    Every function is traced once, for every batch size and every number of explanations.
 
     Args:
-        graph: The calls.
+        graph: The model's calls.
+        rules: Which rule serves which of them.
+        limits: How many contributions the best paths follow; None to follow all paths.
+        contrast: Whether what speaks against a decision counts as well; with all paths only.
+        wanted: Numbers of the tensors whose nodes are brought back, besides those of the inputs and
+            the last map; None for all that the best paths hold, for no others of all paths.
+        keep_activations: Whether runs bring all activations back too, for checking.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        shapes = {number: graph.specs[number].shape[1:] for number in graph.names}
-        self._fixed = {n: tuple(s) for n, s in shapes.items() if s.is_fully_defined()}
-        self._varying = [n for n in shapes if n not in self._fixed]
+    def __init__(
+        self,
+        graph: Graph,
+        rules: Rules,
+        limits: Limits | None,
+        *,
+        contrast: bool = False,
+        wanted: Sequence[int] | None = None,
+        keep_activations: bool = False,
+    ) -> None:
+        self.graph = graph
+        self._rules, self._limits, self._contrast = rules, limits, contrast
+        self._keep_activations = keep_activations
+        self._sizes = Sizes(graph)
+        self._may_be_read = may_be_read(graph, reached(graph))
+        self._brought = {*graph.inputs, *_last_maps(graph), *(wanted or ())}
+        self._paths: Paths
+        if limits is None:
+            self._paths = AllPaths(graph, rules, sorted(self._brought), contrast)
+        else:
+            self._paths = BestPaths(graph, rules, limits)
+            if wanted is None:
+                self._brought = set(graph.names)
+        self._functions: list[Any] = []
+        self._forwards: dict[int | None, Any] = {}
+        self._starts: dict[int, OverActivations] = {}
 
-    def trace(self, tensors: dict[int, tf.Tensor]) -> dict[int, tf.Tensor]:
-        """What a program that is being traced has to bring back: the sizes that vary.
+    @property
+    def traces(self) -> int:
+        """How often TensorFlow has traced any of the program's functions: 1, and for good."""
+        functions = [*self._functions, *self._paths.functions]
+        functions += [start.function for start in self._starts.values()]
+        return max(function.experimental_get_tracing_count() for function in functions)
 
-        No others: TensorFlow fuses no layers whose sizes are asked for in between.
+    def __call__(
+        self, inputs: Sequence[tf.Tensor], image_index: np.ndarray, question: Question
+    ) -> Run:
+        """Explains one batch.
+
+        Args:
+            inputs: The batch of each of the model's inputs.
+            image_index: (E,) which image each explanation is about.
+            question: Which units of the output each explains.
         """
-        return {number: tf.shape(tensors[number])[1:] for number in self._varying}
+        forward = self._forward(self._units_to_start(question))
+        # Looked at while the network runs, which leaves Python alone.
+        constants = helpers().submit(self._paths.constants)
+        kept = forward([tf.convert_to_tensor(values) for values in inputs])
+        return self._back(kept, image_index, question, constants.result())
 
-    def read(self, varying: dict[int, tf.Tensor]) -> dict[int, tuple[int, ...]]:
-        """From what `trace` brought back, the sizes of axes after the batch axis, by number."""
-        sizes = {n: tuple(map(int, size.numpy())) for n, size in varying.items()}
-        return {**self._fixed, **sizes}
+    def forward(self, inputs: Sequence[tf.Tensor]) -> Activations:
+        """Runs the network alone, for `back` to explain one decision after another."""
+        return self._forward(None)([tf.convert_to_tensor(values) for values in inputs])
+
+    def back(self, kept: Activations, image_index: np.ndarray, question: Question) -> Run:
+        """As a call of the program, the network having run."""
+        return self._back(kept, image_index, question, self._paths.constants())
+
+    def _back(
+        self,
+        kept: Activations,
+        image_index: np.ndarray,
+        question: Question,
+        constants: list[np.ndarray],
+    ) -> Run:
+        image_index = np.asarray(image_index, np.int64)
+        arrays, sizes = Arrays(kept.tensors), self._sizes.read(kept.sizes)
+        output = arrays[self.graph.output]
+        rows = output.reshape(len(output), -1)
+        asked = answered(question, rows, image_index)
+        batch = Batch(arrays, kept.tensors, sizes, len(output), image_index, constants)
+        units = self._units_to_start(question)
+        begun = self._start(batch, asked) if units else _at_output(self.graph, asked, rows)
+        walked = self._paths.back(batch, begun.nodes)
+        held = [(n, own) for part in (walked.nodes, begun.passed) for n, own in part.items()]
+        nodes: dict[int, list[NodeArrays]] = {n: [] for n, _ in held if n in self._brought}
+        for number, own in held:
+            if number in nodes:
+                nodes[number].append(own)
+        return Run(
+            targets=asked.targets,
+            versus=asked.versus,
+            scores=asked.scores,
+            logits=begun.logits,
+            lost=(begun.lost + walked.lost).astype(np.float32),
+            nodes={n: Nodes(*(p[0] if len(p) == 1 else merge(p))) for n, p in nodes.items()},
+            sizes=sizes,
+            activations={n: t.numpy() for n, t in kept.tensors.items()}
+            if self._keep_activations
+            else {},
+        )
+
+    def _units_to_start(self, question: Question) -> int:
+        """Units of a question that is more than why single units are high or low; else 0."""
+        units = len(question.unit)
+        return units if self._contrast or units > 1 else 0
+
+    def _start(self, batch: Batch, asked: Answered) -> Begun:
+        """Takes what is asked back to single nodes."""
+        self._rules.packed_weights.refresh()
+        size = batch.arrays[self.graph.output][0].size
+        index = [tf.constant(asked.explanation * size + unit, tf.int64) for unit in asked.unit]
+        signs = [tf.fill([len(asked.mass)], float(sign)) for sign in asked.sign]
+        given = Asked(index, signs, tf.constant(asked.mass))
+        found = self._started(len(index))(batch.tensors, batch.image_tensor, given)
+        nodes, passed = (
+            {n: NodeArrays(*(field.numpy() for field in own)) for n, own in held.items()}
+            for held in (found.nodes, found.passed)
+        )
+        logits = found.logits.numpy() if len(index) == 2 else _no_logits(len(batch.image_index))
+        return Begun(dict(sorted(nodes.items())), passed, logits, found.lost.numpy())
+
+    def _started(self, units: int) -> OverActivations:
+        if units not in self._starts:
+
+            def begin(tensors: dict, image_index: tf.Tensor, asked: Asked) -> Start:
+                rest = asked, self._limits, self._rules, self._contrast
+                return start(self.graph, tensors, image_index, *rest)
+
+            index, sign = tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.float32)
+            more = index, Asked([index] * units, [sign] * units, sign)
+            self._starts[units] = OverActivations(begin, self.graph, self._may_be_read, *more)
+        return self._starts[units]
+
+    def _forward(self, units: int | None) -> Any:
+        """The network as a function of its inputs.
+
+        Args:
+            units: As from `_units_to_start`; None to keep all that any question may need.
+        """
+        if units not in self._forwards:
+            specs = [any_batch(self.graph.specs[number]) for number in self.graph.inputs]
+            replayed = partial(self._replayed, self._kept(units))
+            # AutoGraph would rewrite every function the trace goes through, which takes seconds.
+            function = tf.function(replayed, [specs], autograph=False)
+            self._functions.append(function)
+            # Called as it is: to find the trace for some inputs takes half a millisecond.
+            self._forwards[units] = function.get_concrete_function()
+        return self._forwards[units]
+
+    def _kept(self, units: int | None) -> list[int]:
+        if self._keep_activations:
+            return list(self.graph.names)
+        if units is None:
+            return self._may_be_read
+        if not units:
+            return sorted({self.graph.output, *self._paths.reads((self.graph.output,))})
+        begin = self._started(units)
+        below = self._paths.reads(tuple(sorted(begin.structured_outputs.nodes)))
+        return sorted({self.graph.output, *begin.reads, *below})
+
+    def _replayed(self, numbers: Sequence[int], inputs: list[tf.Tensor]) -> Activations:
+        tensors = replay(self.graph, inputs)
+        kept = {number: tf.identity(tensors[number]) for number in numbers}
+        return Activations(kept, self._sizes.trace(tensors))
+
+
+def _at_output(graph: Graph, asked: Answered, output: np.ndarray) -> Begun:
+    """Single units of the output, (N, units)."""
+    index = asked.explanation * output.shape[1] + asked.unit[0]
+    sign = np.full(len(index), asked.sign[0], np.float32)
+    explanations = len(asked.targets)
+    nodes = {graph.output: NodeArrays(index, sign, asked.mass)}
+    return Begun(nodes, {}, _no_logits(explanations), np.zeros(explanations))
+
+
+def _no_logits(explanations: int) -> np.ndarray:
+    return np.full((explanations, 2), np.nan, np.float32)
+
+
+def _last_maps(graph: Graph) -> list[int]:
+    """The last tensor that is a map of several cells, and those behind it that may be one."""
+    numbers = [*graph.inputs, *(n for call in reached(graph) for n in call.outputs)]
+    found = []
+    for number in reversed(numbers):
+        shape = graph.specs[number].shape[1:]
+        if shape.rank == 3 and shape[:2] != [1, 1]:
+            found.append(number)
+            if None not in shape.as_list()[:2]:
+                break
+    return found

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from ..rules.contributions import At, LinearSum, Sum
 from .limits import Limits
-from .nodes import Nodes
+from .nodes import Asked, Nodes
 from .shares import split_mass
 from .traced_once import call_shared
 
@@ -16,7 +16,7 @@ _CHUNK = 2**24
 
 
 def follow_sum(
-    limits: Limits, layer: Sum, nodes: Nodes, size: tf.Tensor, owner: tf.Tensor
+    limits: Limits, layer: Sum, nodes: Nodes, size: tf.Tensor, image_index: tf.Tensor
 ) -> tuple[Nodes, tf.Tensor]:
     """Follows nodes from the output of a weighted sum to its input.
 
@@ -25,36 +25,30 @@ def follow_sum(
         layer: The sum.
         nodes: Nodes at its output.
         size: int64 scalar, units in one row of the output.
-        owner: (E,) int64, which row of the batch each explanation is about.
+        image_index: (E,) int64, which row of the batch each explanation is about.
 
     Returns:
         The nodes at the input, not merged, and the (E,) float32 mass that ended.
     """
     if isinstance(layer, LinearSum):
-        index, sign, mass, ended = call_shared(_follow, limits, layer, *nodes, size, owner)
+        index, sign, mass, ended = call_shared(_follow, limits, layer, *nodes, size, image_index)
     else:
-        index, sign, mass, ended = _follow(limits, layer, *nodes, size, owner)
+        index, sign, mass, ended = _follow(limits, layer, *nodes, size, image_index)
     return Nodes(index, sign, mass), ended
 
 
-def locate(nodes: Nodes, size: tf.Tensor, owner: tf.Tensor) -> At:
-    """Spells the places of nodes out; the arguments are those of `follow_sum`."""
-    explanation = nodes.index // size
-    return At(explanation, tf.gather(owner, explanation), nodes.index % size, nodes.sign)
-
-
-def per_explanation(mass: tf.Tensor, at: At, owner: tf.Tensor) -> tf.Tensor:
+def per_explanation(mass: tf.Tensor, explanation: tf.Tensor, image_index: tf.Tensor) -> tf.Tensor:
     """Adds the (M,) mass of nodes up for each explanation: (E,)."""
-    return tf.math.unsorted_segment_sum(mass, at.explanation, tf.size(owner))
+    return tf.math.unsorted_segment_sum(mass, explanation, tf.size(image_index))
 
 
-def _follow(limits: Limits, layer: Sum, index, sign, mass, size, owner) -> tuple:
-    at = locate(Nodes(index, sign, mass), size, owner)
+def _follow(limits: Limits, layer: Sum, index, sign, mass, size, image_index) -> tuple:
+    (at,) = Asked([index], [sign], mass).at(size, image_index)
     if layer.width is not None:
         nodes, ended = _in_chunks(limits, layer, at, mass)
     else:
         nodes, ended = _step(limits, layer, at, mass)
-    return *nodes, per_explanation(ended, at, owner)
+    return *nodes, per_explanation(ended, at.explanation, image_index)
 
 
 def _step(limits: Limits, layer: Sum, at: At, mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:

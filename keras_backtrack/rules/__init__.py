@@ -11,10 +11,11 @@ from . import (
     reshaping,
     resizing,
 )
-from .gates import followed, reached
 from .reading import read_model
-from .registry import Rules, is_known, register_operation, register_rule
+from .registry import followed, is_known, reached, register_operation, register_rule
 from .reshaping import moved
+from .served import Rules
+from .weighted_sum import weighted_sum
 
 __all__ = [
     "Rules",
@@ -34,4 +35,5 @@ __all__ = [
     "register_rule",
     "reshaping",
     "resizing",
+    "weighted_sum",
 ]

@@ -5,11 +5,18 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph.compat import as_tensor, is_variable
+from ..graph.graph import Call, Graph, TensorRef
 from . import merging
 from .contributions import Arrival, At, Branches, Moves, Same, same_place
+from .gates import aligned_factors
 from .indexing import broadcast_back, dims, flip_of, unravel, value_at
 from .registry import register_operation
 from .traced_call import TracedCall
+
+
+def _not_the_condition(graph: Graph, call: Call) -> list[int]:
+    places = range(len(call.inputs))
+    return [p for p in places if p > 0 or not isinstance(call.args[0], TensorRef)]
 
 
 @register_operation("negative")
@@ -32,13 +39,13 @@ def subtract(call: TracedCall) -> Same | Moves | Branches:
     return _scaled(call, 1.0 if call.operands[0] is call.input else -1.0)
 
 
-@register_operation("multiply")
+@register_operation("multiply", follows=aligned_factors)
 def multiply(call: TracedCall) -> Same | Moves | Branches:
     """By a constant, or by another tensor."""
     return merging.multiply(call) if len(call.inputs) > 1 else _scaled(call, _constant(call))
 
 
-@register_operation("divide")
+@register_operation("divide", follows=[0])
 def divide(call: TracedCall) -> Same | Moves | Branches:
     """What is divided by is a constant factor, or the only thing that can be asked about."""
     if len(call.inputs) > 1:
@@ -67,12 +74,12 @@ def even(call: TracedCall) -> Moves:
     return Moves(to)
 
 
-@register_operation("where")
+@register_operation("where", follows=_not_the_condition)
 def where(call: TracedCall) -> Moves:
     """What was chosen; where that is a constant, the path ends."""
     condition, *branches = call.operands
     condition = tf.cast(condition, tf.float32)
-    # One that has fewer axes, or a single row, is the same for all images.
+    # One that has fewer axes is the same for all images.
     missing = call.output.shape.rank - condition.shape.rank
     condition = tf.reshape(condition, tf.concat([[1] * missing, tf.shape(condition)], 0))
     place_of = {id(tensor): place for place, tensor in enumerate(call.inputs)}
@@ -80,8 +87,7 @@ def where(call: TracedCall) -> Moves:
     def to(at: At) -> list[Arrival | None]:
         place = unravel(at.unit, dims(call.output))
         own = broadcast_back(place, dims(condition))
-        image = at.image % tf.shape(condition, tf.int64)[0]
-        chosen = value_at(condition, image, own) > 0
+        chosen = value_at(condition, at.image, own) > 0
         arrivals: list[Arrival | None] = [None] * len(call.inputs)
         for branch, here in zip(branches, (chosen, ~chosen), strict=True):
             if id(branch) in place_of:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ..graph.compat import as_tensor, is_variable, keras
 from .contributions import At, Groups, LinearSum, Members, Product, Sum
+from .gates import factors
 from .indexing import flip_of, product, unravel, value_at
 from .linear import DenseSum
 from .packed_weights import Layout
@@ -24,7 +25,7 @@ def einsum_dense(call: TracedCall) -> Sum:
     return _with_kernel(call, source[1:], kernel, output[1:], call.layer.kernel, call.layer.bias)
 
 
-@register_operation("matmul")
+@register_operation("matmul", follows=factors)
 def matmul(call: TracedCall) -> Sum | Product:
     """Rows of the first with columns of the second."""
     first, second = call.operands[:2]
@@ -40,7 +41,7 @@ def matmul(call: TracedCall) -> Sum | Product:
     return _contraction(call, [first, second], [names[0] + left, names[1] + right], leading + "mn")
 
 
-@register_operation("einsum")
+@register_operation("einsum", follows=factors)
 def einsum(call: TracedCall) -> Sum | Product:
     """What the equation says."""
     texts = [v for v in (*call.call.args, *call.arguments.values()) if isinstance(v, str)]
@@ -50,7 +51,7 @@ def einsum(call: TracedCall) -> Sum | Product:
     return _contraction(call, values, operands, output)
 
 
-@register_operation("dotproductattention")
+@register_operation("dotproductattention", follows=[2])
 def attention(call: TracedCall) -> Sum:
     """Attention weights are constants: what a place attends to is followed into the values.
 
@@ -127,7 +128,7 @@ def _with_kernel(
         # A Dense layer with several axes for features and units.
         features = product([int(n) for n in weights.shape[: len(summed)]])
         layout = _by_unit(features)
-        weight_rows = call.layouts.of(weights, layout) if is_variable(weights) else layout(weights)
+        weight_rows = call.packed(weights, layout) if is_variable(weights) else layout(weights)
         shape = [tf.shape(call.input)[0], -1, features]
         return DenseSum(tf.reshape(call.input, shape), bias, weight_rows)
     weights = as_tensor(weights) if is_variable(weights) else tf.cast(weights, tf.float32)

@@ -4,19 +4,20 @@ A rule returns one of these kinds. `Same`: a unit of the output is the unit at t
 the input. `Moves`: it is one unit of some input. `Branches`: it is made of one unit of each input.
 `Sum`: it is a weighted sum over many units of the input. `Product`: it is such a sum in two ways,
 over either of two inputs. `Loop`: it is made step by step along a sequence. None of them says which
-contributions are followed: that is decided once for all rules, in `walk.py` for the best paths and
-in `posterior.py` for all paths.
+contributions are followed: that is decided once for all rules, in `propagation`. Every interpreter
+there has a table with a row for each kind, and finds the row with `row_of`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import tensorflow as tf
 
 from ..graph.graph import Graph
 from .indexing import flip_of
+from .windows import Slide, Windows
 
 
 class At(NamedTuple):
@@ -89,6 +90,19 @@ class Joined(Moves):
     """
 
     widths: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class WindowMaximum(Moves):
+    """As `Moves`, where each unit is the largest of its window, the first of equals.
+
+    Attributes:
+        windows: What each output position reads.
+        slide: How the windows slide; None where there is one that sees everything.
+    """
+
+    windows: Windows | None = None
+    slide: Slide | None = None
 
 
 @dataclass(frozen=True)
@@ -275,3 +289,10 @@ class Loop:
 
 
 Contributions = Same | Moves | Branches | Sum | Product | Loop
+
+Row = TypeVar("Row")
+
+
+def row_of(table: Mapping[type, Row], contributions: Contributions) -> Row:
+    """The row of an interpreter's table for what a rule said: that of the nearest kind."""
+    return next(table[kind] for kind in type(contributions).__mro__ if kind in table)

@@ -67,6 +67,10 @@ def flip_of(weight: Any) -> Any:
 
 
 def value_at(tensor: tf.Tensor, image: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
-    """Values of single units, in float32; `image` and `unit` are broadcast together."""
+    """Values of single units, in float32; `image` and `unit` are broadcast together.
+
+    What has one row for all images, such as a mask or a constant, is the same for each.
+    """
     flat = tf.reshape(tensor, [-1])
-    return tf.cast(tf.gather(flat, image * product(dims(tensor)) + unit), tf.float32)
+    row = tf.minimum(image, tf.shape(tensor, tf.int64)[0] - 1)
+    return tf.cast(tf.gather(flat, row * product(dims(tensor)) + unit), tf.float32)

@@ -19,7 +19,7 @@ layers = keras.layers
 @register_rule(layers.Dense)
 def dense(call: TracedCall) -> Sum:
     """Algorithm 1, on the last axis."""
-    weight_rows = call.layouts.of(call.layer.kernel, tf.transpose)
+    weight_rows = call.packed(call.layer.kernel, tf.transpose)
     return DenseSum(call.input, _bias(call.layer), weight_rows)
 
 
@@ -39,7 +39,7 @@ def transposed_convolution(call: TracedCall) -> Sum:
 
 
 def _over_windows(call: TracedCall, kind: type[Sum], layout: Layout) -> Sum:
-    weight_rows = call.layouts.of(call.layer.kernel, layout)
+    weight_rows = call.packed(call.layer.kernel, layout)
     slide = _slide(call.layer)
     return kind(call.input, _bias(call.layer), weight_rows, _windows(call), slide)
 
@@ -270,7 +270,8 @@ def _bias(layer) -> tf.Tensor | None:
 
 
 def _windows(call: TracedCall) -> Windows:
-    return Windows.sliding(dims(call.input)[:-1], dims(call.output)[:-1], _slide(call.layer))
+    spatial = dims(call.input)[:-1], dims(call.output)[:-1]
+    return Windows.sliding(*spatial, _slide(call.layer)).as_tensors()
 
 
 def _spread_taps(weights: tf.Tensor, size: Sequence[int], dilation: Sequence[int]) -> tf.Tensor:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from ..graph.compat import keras, operation_name
 from .contributions import Arrival, At, Branches, Joined, Moves
+from .gates import aligned_factors
 from .indexing import dims, flip_of, product
 from .registry import register_rule
 from .traced_call import TracedCall
@@ -49,7 +50,7 @@ def extreme(call: TracedCall) -> Branches:
     return Branches(parts)
 
 
-@register_rule(layers.Multiply)
+@register_rule(layers.Multiply, follows=aligned_factors)
 def multiply(call: TracedCall) -> Branches:
     """Factors explain a product equally, but gates are constants (`gates.py`).
 

@@ -1,4 +1,4 @@
-"""Weights laid out for the walk, kept for as long as they are what the model has."""
+"""Weights packed for the walk, kept for as long as they are what the model has."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,12 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph.compat import as_tensor, raw_tensor
-from ..graph.weights import _address
+from ..graph.weights import address
 
 Layout = Callable[[tf.Tensor], tf.Tensor]
 
 
-class Layouts:
+class PackedWeights:
     """Copies of a model's weights in another order, made once and again when the weights change.
 
     The walk reads the weights of single units, which lie far apart in a layer's own kernel, and
@@ -20,10 +20,10 @@ class Layouts:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, Layout], _Kept] = {}
+        self._copies: dict[tuple[int, Layout], _Copy] = {}
 
-    def of(self, variable: Any, layout: Layout) -> tf.Tensor:
-        """The laid-out weights, for a program that is being traced.
+    def get(self, variable: Any, layout: Layout) -> tf.Tensor:
+        """The weights in another order, for a program that is being traced.
 
         Args:
             variable: A layer's variable.
@@ -31,30 +31,30 @@ class Layouts:
                 apart by identity.
         """
         key = id(variable), layout
-        if key not in self._kept:
+        if key not in self._copies:
             # In another thread there is no trace going on: TensorFlow traces a function twice that
             # makes variables, even inside of `tf.init_scope`.
             with ThreadPoolExecutor(1) as outside:
-                self._kept[key] = outside.submit(_Kept, variable, layout).result()
-        return tf.convert_to_tensor(self._kept[key].copy)
+                self._copies[key] = outside.submit(_Copy, variable, layout).result()
+        return tf.convert_to_tensor(self._copies[key].value)
 
     @property
     def variables(self) -> list[Any]:
         """The layers' variables that there are copies of."""
-        return [kept.variable for kept in self._kept.values()]
+        return [copy.variable for copy in self._copies.values()]
 
     @property
     def copies(self) -> list[tf.Variable]:
         """The copies of those."""
-        return [kept.copy for kept in self._kept.values()]
+        return [copy.value for copy in self._copies.values()]
 
     def refresh(self) -> None:
-        """Lays out again what has changed. To be called before the program runs."""
-        for kept in self._kept.values():
-            kept.refresh()
+        """Packs again what has changed. To be called before the program runs."""
+        for copy in self._copies.values():
+            copy.refresh()
 
 
-class _Kept:
+class _Copy:
     """One variable's weights.
 
     TensorFlow updates a variable in place only while nobody else holds its memory. Holding it thus
@@ -64,10 +64,10 @@ class _Kept:
     def __init__(self, variable: Any, layout: Layout) -> None:
         self.variable, self._layout = variable, layout
         self._held = raw_tensor(variable)
-        self.copy = tf.Variable(layout(as_tensor(variable)), trainable=False)
+        self.value = tf.Variable(layout(as_tensor(variable)), trainable=False)
 
     def refresh(self) -> None:
         now = raw_tensor(self.variable)
-        if _address(now) != _address(self._held):
+        if address(now) != address(self._held):
             self._held = now
-            self.copy.assign(self._layout(as_tensor(self.variable)))
+            self.value.assign(self._layout(as_tensor(self.variable)))

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ..graph.compat import as_tuple, keras, operation_name
 from .contraction import ContractionSum, reduced_axes
-from .contributions import Arrival, At, Groups, LinearSum, Members, Moves, Sum
+from .contributions import Arrival, At, Groups, LinearSum, Members, Moves, Sum, WindowMaximum
 from .indexing import dims, product, unravel, value_at
 from .registry import register_operation, register_rule
 from .traced_call import TracedCall
@@ -20,16 +20,16 @@ layers = keras.layers
     *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
     *(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D),
 )
-def max_pooling(call: TracedCall) -> "WindowMaximum":
+def max_pooling(call: TracedCall) -> WindowMaximum:
     """Algorithm 3: what came through is the largest of the window; ties go to the first."""
-    windows = pooled_windows(call)
+    windows = _windows(call)
 
     def to(at: At) -> list[Arrival]:
         value, unit, inside = _look(call.input, windows, at)
         winner = tf.math.top_k(tf.where(inside, value, -float("inf")), 1).indices
         return [Arrival(tf.gather(unit, winner, batch_dims=1)[:, 0])]
 
-    return WindowMaximum(to, _max_back(call), slide=_slide(call.layer))
+    return WindowMaximum(to, _max_back(call), windows=windows, slide=_slide(call.layer))
 
 
 @register_rule(
@@ -42,7 +42,7 @@ def average_pooling(call: TracedCall) -> Sum:
         # A mask says which steps of a sequence count.
         mask = tf.cast(call.inputs[1], tf.float32)
         return ContractionSum(call.input, None, mask, "tc", "t", "c", True)
-    return MeanSum(call.input, None, pooled_windows(call), _slide(call.layer))
+    return MeanSum(call.input, None, _windows(call), _slide(call.layer))
 
 
 @register_operation("max", "min")
@@ -67,17 +67,6 @@ def extreme_along_axes(call: TracedCall) -> Moves:
         return [Arrival(tf.gather(unit, winner, batch_dims=1)[:, 0])]
 
     return Moves(to)
-
-
-@dataclass(frozen=True)
-class WindowMaximum(Moves):
-    """Each unit is the largest of its window, the first of equals.
-
-    Attributes:
-        slide: How the windows slide; None where there is one that sees everything.
-    """
-
-    slide: Slide | None = None
 
 
 @dataclass(frozen=True)
@@ -147,12 +136,10 @@ def _slide(layer) -> Slide | None:
     return Slide(size, strides, (1,) * len(size), layer.padding)
 
 
-def pooled_windows(call: TracedCall) -> Windows:
+def _windows(call: TracedCall) -> Windows:
     """What each output position of a pooling layer reads."""
-    spatial, slide = dims(call.input)[:-1], _slide(call.layer)
-    if slide is None:
-        return Windows.whole(spatial)
-    return Windows.sliding(spatial, dims(call.output)[:-1], slide)
+    spatial = dims(call.input)[:-1], dims(call.output)[:-1]
+    return Windows.sliding(*spatial, _slide(call.layer)).as_tensors()
 
 
 def _look(source: tf.Tensor, windows: Windows, at: At) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -4,8 +4,7 @@ from typing import Any
 
 from ..graph.from_keras import Known, read_graph
 from ..graph.graph import Graph
-from .gates import reached
-from .registry import is_known
+from .registry import is_known, reached
 
 
 def read_model(model: Any, output: str | int | None = None) -> Graph:

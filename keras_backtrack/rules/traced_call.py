@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ..graph import compat
 from ..graph.graph import Call
-from .packed_weights import Layouts
+from .packed_weights import Layout, PackedWeights
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TracedCall:
         inputs: The tensors it read, batch axis first.
         output: The tensor it made.
         followed: For each input, whether decisions are followed into it; others are constants.
-        layouts: Keeps weights in another order from one call of the program to the next.
+        packed_weights: Keeps weights in another order from one call of the program to the next.
     """
 
     call: Call
@@ -29,7 +29,7 @@ class TracedCall:
     inputs: Sequence[tf.Tensor]
     output: tf.Tensor
     followed: Sequence[bool]
-    layouts: Layouts
+    packed_weights: PackedWeights
 
     @property
     def layer(self) -> Any:
@@ -37,14 +37,9 @@ class TracedCall:
         return self.call.layer
 
     @property
-    def of(self) -> int:
-        """Which input is followed, where there is one."""
-        return self.followed.index(True)
-
-    @property
     def input(self) -> tf.Tensor:
         """The input that is followed, where there is one."""
-        return self.inputs[self.of]
+        return self.inputs[self.followed.index(True)]
 
     @property
     def followed_inputs(self) -> list[tf.Tensor]:
@@ -65,6 +60,10 @@ class TracedCall:
     def arguments(self) -> dict[str, Any]:
         """The arguments of a bare operation that are no tensors of the network, by name."""
         return compat.arguments(self.layer, self.call.args, self.call.kwargs)
+
+    def packed(self, variable: Any, layout: Layout) -> tf.Tensor:
+        """A variable's weights in another order, which is kept: see `PackedWeights.get`."""
+        return self.packed_weights.get(variable, layout)
 
     def run(self, inputs: Sequence[tf.Tensor], **changed: Any) -> tf.Tensor:
         """The output for other inputs, or with some of the arguments changed."""

@@ -1,8 +1,12 @@
-"""Which inputs a sliding window reads: the geometry that convolution and pooling share."""
+"""Which inputs a sliding window reads: the one geometry of convolution and pooling.
+
+From sizes that are numbers it is made of NumPy arrays, for machine code and for receptive fields;
+from sizes that are known only when the network runs, of tensors.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -35,54 +39,59 @@ class Windows:
 
     Attributes:
         taps: Number of positions in a window; None where the input's size decides.
-        offsets: For each axis (k,) int32, where the taps lie from the window's start; the start
-            of window 0 is 0 or, with padding, before it.
-        input_dims, output_dims, strides: (axes,) int32.
+        offsets: For each axis (k,) ints, where the taps lie from the window's start, which is at
+            the output's place times the strides; below 0 in the padding before the first input.
+        input_dims, output_dims, strides: (axes,) ints.
         transposed: Whether the window of output o has input i at tap t where the window of an
             ordinary layer's output i would have its input o.
     """
 
     taps: int | None
-    offsets: tuple[tf.Tensor, ...]
-    input_dims: tf.Tensor
-    output_dims: tf.Tensor
-    strides: tf.Tensor
+    offsets: tuple[Any, ...]
+    input_dims: Any
+    output_dims: Any
+    strides: Any
     transposed: bool = False
 
     @classmethod
     def sliding(
-        cls,
-        input_dims: Sequence[Dim],
-        output_dims: Sequence[Dim],
-        slide: Slide,
+        cls, input_dims: Sequence[Dim], output_dims: Sequence[Dim], slide: Slide | None
     ) -> "Windows":
-        """Windows of a layer, from its input's and its output's spatial sizes."""
-        size, strides, dilation, padding, _, transposed = slide
-        slid, over = (input_dims, output_dims) if transposed else (output_dims, input_dims)
-        offsets = []
-        for axis, extent in enumerate(size):
-            before = 0
-            if padding == "same":
-                reach = (extent - 1) * dilation[axis] + 1
-                span = (slid[axis] - 1) * strides[axis] + reach
-                missing = span - over[axis]
-                before = (tf.maximum(missing, 0) if tf.is_tensor(missing) else max(missing, 0)) // 2
-            elif padding == "causal":
-                before = (extent - 1) * dilation[axis]
-            offsets.append(_int32(np.arange(extent) * dilation[axis] - before))
-        taps = int(np.prod(size))
-        sizes = map(_int32, (input_dims, output_dims, strides))
-        return cls(taps, tuple(offsets), *sizes, transposed)
+        """Windows of a layer, from its input's and its output's spatial sizes.
 
-    @classmethod
-    def whole(cls, input_dims: Sequence[Dim]) -> "Windows":
-        """One window that sees everything, as in global pooling."""
-        ones = [1] * len(input_dims)
-        offsets = tuple(tf.range(_int32(extent)) for extent in input_dims)
-        return cls(None, offsets, *map(_int32, (input_dims, ones, ones)))
+        Args:
+            input_dims, output_dims: The sizes.
+            slide: How the window slides; None for one window that sees everything, as in global
+                pooling.
+        """
+        if slide is None:
+            ones = [1] * len(input_dims)
+            offsets = [tf.range(n) if tf.is_tensor(n) else np.arange(n) for n in input_dims]
+            return cls(None, tuple(offsets), input_dims, ones, ones)
+        slid, over = (input_dims, output_dims) if slide.transposed else (output_dims, input_dims)
+        offsets = []
+        for axis, (size, stride, spread) in enumerate(
+            zip(slide.size, slide.strides, slide.dilation, strict=True)
+        ):
+            reach = (size - 1) * spread
+            before: Dim = 0
+            if slide.padding == "same":
+                missing = (slid[axis] - 1) * stride + reach + 1 - over[axis]
+                before = (tf.maximum(missing, 0) if tf.is_tensor(missing) else max(missing, 0)) // 2
+            elif slide.padding == "causal":
+                before = reach
+            offsets.append(np.arange(size) * spread - before)
+        taps = int(np.prod(slide.size))
+        return cls(taps, tuple(offsets), input_dims, output_dims, slide.strides, slide.transposed)
+
+    def as_tensors(self) -> "Windows":
+        """The same in int32 tensors, so that functions traced once serve windows of all sizes."""
+        offsets = tuple(map(_int32, self.offsets))
+        dims = map(_int32, (self.input_dims, self.output_dims, self.strides))
+        return Windows(self.taps, offsets, *dims, self.transposed)
 
     def rows(self, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The positions each window reads.
+        """The positions each window reads. Needs the windows as tensors.
 
         Args:
             position: (M,) int64, row-major place of the window among the outputs.
@@ -112,7 +121,7 @@ class Windows:
         return tf.ensure_shape(place, shape), tf.ensure_shape(inside, shape)
 
 
-def _int32(values) -> tf.Tensor:
+def _int32(values: Any) -> tf.Tensor:
     if isinstance(values, (list, tuple)) and any(tf.is_tensor(v) for v in values):
         return tf.stack([tf.cast(v, tf.int32) for v in values])
     return tf.cast(values, tf.int32)

@@ -1,14 +1,28 @@
 """Receptive fields: which rows and columns of the picture the cells of a layer read."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from ...graph.graph import Graph
 from ...rules import Rules
-from ...rules.contributions import At, Branches, Contributions, Moves, Same
-from ...rules.pooling import pooled_windows
+from ...rules.contributions import (
+    At,
+    Branches,
+    Contributions,
+    Loop,
+    Moves,
+    Product,
+    Same,
+    Sum,
+    WindowMaximum,
+    row_of,
+)
+from ...rules.linear import ConvolutionSum, DepthwiseSum
+from ...rules.pooling import MeanSum
+from ...rules.resizing import ResizedSum
 from ...rules.traced_call import TracedCall
 from ...rules.windows import Windows
 
@@ -59,40 +73,58 @@ def _field_of(
     followed = [f for f, follow in zip(inputs, call.followed, strict=True) if follow]
     if any(field is None for field in followed):
         return None
-    if isinstance(contributions, Branches):
-        axes = zip(*followed, strict=True)
-        sizes = call.output.shape[1:3]
-        return Field(
-            *(_union(bounds, size) for bounds, size in zip(axes, sizes, strict=True)),
-        )
-    if isinstance(contributions, Moves) and not hasattr(call.layer, "pool_size"):
-        parts = [
-            _moved(contributions, call, place, field)
-            for place, field in enumerate(inputs)
-            if call.followed[place]
-        ]
-        if any(part is None for part in parts):
-            return None
-        return Field(*(_union(bounds, len(bounds[0])) for bounds in zip(*parts, strict=True)))
-    read = _read_by(call, contributions)
-    if read is None:
+    return row_of(_ROWS, contributions)(contributions, call, inputs)
+
+
+def _same(kind: Same, call: TracedCall, inputs: list[Field | None]) -> Field | None:
+    return _followed(call, inputs) if call.output.shape[1:3] == call.input.shape[1:3] else None
+
+
+def _branches(kind: Branches, call: TracedCall, inputs: list[Field | None]) -> Field:
+    axes = zip(*[f for f, follow in zip(inputs, call.followed, strict=True) if follow], strict=True)
+    return Field(*map(_union, axes, call.output.shape[1:3]))
+
+
+def _moves(kind: Moves, call: TracedCall, inputs: list[Field | None]) -> Field | None:
+    places = [place for place, follow in enumerate(call.followed) if follow]
+    parts = [_moved(kind, call, place, inputs[place]) for place in places]
+    if any(part is None for part in parts):
         return None
-    return Field(*(_through(*pair) for pair in zip(read, followed[0], strict=True)))
+    return Field(*(_union(bounds, len(bounds[0])) for bounds in zip(*parts, strict=True)))
 
 
-def _read_by(call: TracedCall, contributions: Contributions) -> list[np.ndarray] | None:
-    """For both axes, (output cells, 2): first and behind the last input cell, 0 and 0 for none."""
-    if isinstance(contributions, Same):
-        if call.output.shape[1:3] != call.input.shape[1:3]:
-            return None
-        return [np.stack([np.arange(n), np.arange(n) + 1], 1) for n in call.output.shape[1:3]]
-    if isinstance(contributions, Moves):
-        return _slid(pooled_windows(call))
-    if isinstance(getattr(contributions, "windows", None), Windows):
-        return _slid(contributions.windows)
-    if hasattr(contributions, "along"):
-        return [_bounds(rows.numpy() != 0) for rows in contributions.along]
-    return None
+def _windows(kind: Any, call: TracedCall, inputs: list[Field | None]) -> Field:
+    field = _followed(call, inputs)
+    return Field(*map(_through, _slid(kind.windows), field))
+
+
+def _resized(kind: ResizedSum, call: TracedCall, inputs: list[Field | None]) -> Field:
+    read = [_bounds(rows.numpy() != 0) for rows in kind.along]
+    return Field(*map(_through, read, _followed(call, inputs)))
+
+
+def _unknown(kind: Contributions, call: TracedCall, inputs: list[Field | None]) -> None:
+    """Cells of any place may be read."""
+
+
+_ROWS: dict[type, Callable[[Any, TracedCall, list[Field | None]], Field | None]] = {
+    Same: _same,
+    Branches: _branches,
+    WindowMaximum: _windows,
+    Moves: _moves,
+    ConvolutionSum: _windows,
+    DepthwiseSum: _windows,
+    MeanSum: _windows,
+    ResizedSum: _resized,
+    Sum: _unknown,
+    Product: _unknown,
+    Loop: _unknown,
+}
+
+
+def _followed(call: TracedCall, inputs: list[Field | None]) -> Field:
+    """The field of the one input that is followed."""
+    return inputs[call.followed.index(True)]
 
 
 def _slid(windows: Windows) -> list[np.ndarray]:

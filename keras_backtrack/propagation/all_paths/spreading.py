@@ -6,7 +6,7 @@ sum itself and its transpose, run on parts of one sign. In a network of ReLUs th
 Backprop (Zhang et al., "Top-down Neural Attention by Excitation Backprop", 2016).
 
 Alone, that tells little of the class: deep down, what speaks for any class comes from the same
-places. `against` sets it off twice (after the contrastive form of theirs):
+places. Contrast sets it off twice (after the contrastive form of theirs):
 
 - At the first sum from the output, what speaks against the decision is followed as mass below 0.
 - At the last map, the balance of each place is compared with the average place. Only what is above
@@ -15,30 +15,32 @@ places. `against` sets it off twice (after the contrastive form of theirs):
 Spreading is linear in the mass, so both signs go down together, and what is above 0 is the result.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import tensorflow as tf
 
 from ...graph.graph import Graph
-from ...rules import Rules, reached
+from ...rules import Rules, followed, reached
 from ...rules.contributions import (
     Arrival,
     At,
     Branches,
-    Contributions,
     LinearSum,
     Loop,
     Moves,
     Product,
     Same,
     Sum,
+    row_of,
 )
 from ...rules.indexing import dims, product
 from ...rules.traced_call import TracedCall
-from ..contrast.start import start_alone
+from ..backward import Place, Taken, places_back, walk_back
 from ..limits import NO_LIMITS
-from ..nodes import Nodes, Walked, held_by, merge
+from ..nodes import Nodes, Walked, merge
+from ..recurrent import back_in_time
 from ..sums import follow_sum
 from ..traced_once import call_shared
 from .dense_mass import (
@@ -57,147 +59,125 @@ from .dense_mass import (
     nothing,
     swap,
 )
-from .recurrent import spread_loop
+from .recurrent import MapsInTime
 
 
 def spread_back(
     graph: Graph,
     tensors: dict[int, tf.Tensor],
-    owner: tf.Tensor,
+    explanations: tf.Tensor,
     roots: dict[int, Nodes],
     rules: Rules,
     wanted: Sequence[int],
+    contrast: bool = False,
 ) -> Walked:
     """Spreads decisions over all paths back through the graph.
 
     Args:
-        graph, tensors, owner, rules: As for `step_back`, of the whole graph.
-        roots: The nodes to start from, by tensor number.
-        wanted: Numbers of the tensors whose maps are kept.
+        graph: The calls.
+        tensors: Activations by tensor number, with a row for each explanation.
+        explanations: int64 scalar, how many there are.
+        roots: The nodes to start from, by tensor number; some may have mass below 0.
+        rules: Which rule serves which of them.
+        wanted: Numbers of the tensors whose nodes are brought back.
+        contrast: Whether what speaks against a decision has mass below 0, and places are compared
+            at the first map that everything comes through.
     """
-    begun, passed = roots, {}
-    if rules.against and graph.output in roots:
-        start = start_alone(graph, tensors, owner, roots[graph.output], rules)
-        passed = {number: nodes for number, nodes in start.passed.items() if number in wanted}
-        begun = held_by({n: nodes for n, nodes in roots.items() if n != graph.output}, start.nodes)
-    tensors = _a_row_each(graph, tensors, owner)
-    explanations = tf.size(owner, tf.int64)
-
-    def maps_of(nodes: dict[int, Nodes]) -> dict[int, Maps]:
-        units = {n: tf.cast(product(dims(tensors[n])), tf.int64) for n in nodes}
-        return {n: as_maps(own, explanations, units[n]) for n, own in nodes.items()}
-
-    kept, lost = _Spread(tensors, rules, wanted).back(graph, maps_of(begun), rules.against)
-    if rules.against:
-        kept = {number: net(maps) for number, maps in kept.items()}
+    units = {n: tf.cast(product(dims(tensors[n])), tf.int64) for n in roots}
+    start = {n: as_maps(own, explanations, units[n]) for n, own in roots.items()}
+    compared = _first_map(graph, roots, tensors) if contrast else None
+    spread = Spread(tensors, rules, contrast, compared)
+    walked = spread.back(graph, start)
+    held = {n: maps for n, maps in walked.nodes.items() if n in {*wanted, *graph.inputs}}
+    lost = walked.lost
+    if contrast:
+        held = {number: net(maps) for number, maps in held.items()}
         # What ended, and what was outweighed.
-        reached = [all_mass(kept[number]) for number in graph.inputs if number in kept]
-        lost = tf.ones_like(lost) - sum(reached)
-    return Walked(held_by(passed, {n: as_nodes(maps) for n, maps in kept.items()}), lost)
+        arrived = [all_mass(held[number]) for number in graph.inputs if number in held]
+        lost = tf.ones_like(lost) - sum(arrived)
+    return Walked({n: as_nodes(maps) for n, maps in held.items()}, lost)
 
 
-def _a_row_each(
-    graph: Graph, tensors: dict[int, tf.Tensor], owner: tf.Tensor
-) -> dict[int, tf.Tensor]:
-    """From tensors of a batch to tensors with a row for each explanation."""
-    read = {graph.output}.union(*([*call.inputs, *call.outputs] for call in reached(graph)))
-    # What has no row for each image, such as a causal mask, stays as it is.
-    read = [n for n in sorted(read) if tensors[n].shape.rank and tensors[n].shape[0] != 1]
-    images = tf.range(tf.shape(tensors[graph.output], tf.int64)[0])
-    rows = tf.cond(
-        # With one explanation for each image nothing need be copied.
-        tf.cond(
-            tf.equal(tf.size(images), tf.size(owner)),
-            lambda: tf.reduce_all(tf.equal(images, owner)),
-            lambda: False,
-        ),
-        lambda: [tf.identity(tensors[n]) for n in read],
-        lambda: [tf.gather(tensors[n], owner) for n in read],
-    )
-    shaped = [
-        tf.ensure_shape(row, [None, *tensors[n].shape[1:]])
-        for n, row in zip(read, rows, strict=True)
-    ]
-    return {**tensors, **dict(zip(read, shaped, strict=True))}
+def _first_map(graph: Graph, roots: dict[int, Nodes], tensors: dict[int, tf.Tensor]) -> int | None:
+    """Number of the first tensor with places that all comes through on its way back."""
+    open_ = set(roots)
+    for call, position in places_back(reached(graph)):
+        number = call.outputs[position]
+        if number in open_:
+            open_.discard(number)
+            if not open_ and has_places(tensors[number]):
+                return number
+            follows = zip(call.inputs, followed(graph, call), strict=True)
+            open_.update(read for read, follow in follows if follow)
+    return None
 
 
 @dataclass(frozen=True)
-class _Spread:
-    """What stays the same on all paths: the arguments of `spread_back`."""
+class Spread:
+    """What stays the same on all paths.
+
+    Attributes:
+        tensors: Activations by tensor number, with a row for each explanation.
+        rules: Which rule serves which call.
+        contrast: Whether there may be mass below 0.
+        compared: Number of the tensor where places are compared, if any.
+    """
 
     tensors: dict[int, tf.Tensor]
     rules: Rules
-    wanted: Sequence[int]
+    contrast: bool
+    compared: int | None = None
 
-    def back(
-        self, graph: Graph, roots: dict[int, Maps], compare: bool = False
-    ) -> tuple[dict[int, Maps], tf.Tensor]:
-        """Spreads from some tensors to the graph's inputs.
+    def back(self, graph: Graph, roots: dict[int, Maps]) -> Walked:
+        """Spreads from some tensors to the graph's inputs: maps in place of nodes."""
 
-        Args:
-            graph: The calls.
-            roots: Where to start, by tensor number.
-            compare: Whether to compare places, at the first map that everything comes through.
+        def take(place: Place, maps: Maps) -> Taken:
+            traced = self.rules.trace(graph, *place, self.tensors)
+            kind = self.rules.ask(traced)
+            return row_of(_ROWS, kind)(self, kind, traced, maps).into(traced.followed)
 
-        Returns:
-            The maps of the wanted tensors and of the inputs, by number, and the (E,) mass that
-            ended.
-        """
-        arriving, kept = dict(roots), {}
+        def join(number: int, parts: list[Maps], is_settled: bool) -> Maps:
+            maps, *others = parts
+            for other in others:
+                maps = Maps(*map(add, maps, other))
+            if number == self.compared:
+                maps = above_average(maps, self.tensors[number])
+            return maps
+
+        held, ended = walk_back(graph, places_back(graph.calls), roots, take, join)
         lost = tf.zeros(tf.shape(next(iter(roots.values())).high)[:1])
-        for call in reversed(graph.calls):
-            for position, output in enumerate(call.outputs):
-                if output not in arriving:
-                    continue
-                maps = arriving.pop(output)
-                if compare and not arriving and has_places(self.tensors[output]):
-                    maps, compare = above_average(maps, self.tensors[output]), False
-                if output in self.wanted:
-                    kept[output] = maps
-                traced = self.rules.trace(graph, call, position, self.tensors)
-                parts, ended = self._spread(self.rules.ask(traced), traced, maps)
-                if ended is not None:
-                    lost += ended
-                for read, follow, part in zip(call.inputs, traced.followed, parts, strict=True):
-                    if follow:
-                        both = read in arriving
-                        arriving[read] = Maps(*map(add, arriving[read], part)) if both else part
-        kept.update((n, arriving[n]) for n in graph.inputs if n in arriving)
-        return kept, lost
+        return Walked(held, sum(ended, lost))
 
-    def _spread(
-        self, contributions: Contributions, call: TracedCall, maps: Maps
-    ) -> tuple[list[Maps | None], tf.Tensor | None]:
-        """One step: maps at each input of the call, and the (E,) mass that ended, if any can."""
-        if isinstance(contributions, Same):
-            return call.among_inputs([_through_same(contributions, call, maps)]), None
-        if isinstance(contributions, Moves):
-            return _through_moves(contributions, call, maps)
-        if isinstance(contributions, Branches):
-            return _through_branches(contributions, call, maps)
-        if isinstance(contributions, Loop):
-            return spread_loop(contributions, call, maps, self._at_step)
-        if isinstance(contributions, Product):
-            maps = Maps(*(mass / len(contributions.sums) for mass in maps))
-            steps = [self._through_sum(factor, maps) for factor in contributions.sums]
-            return call.among_inputs([part for part, _ in steps]), sum(ended for _, ended in steps)
-        part, ended = self._through_sum(contributions, maps)
-        return call.among_inputs(_cut(part, call)), ended
+    def at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> Walked:
+        """The same through a cell of a recurrent layer."""
+        return replace(self, tensors=tensors, compared=None).back(cell, roots)
 
-    def _through_sum(self, layer: Sum, maps: Maps) -> tuple[Maps, tf.Tensor]:
+    def through_sum(self, layer: Sum, maps: Maps) -> tuple[Maps, tf.Tensor]:
+        """The step through a weighted sum."""
         if isinstance(layer, LinearSum):
             high, low, ended = call_shared(_spread_sum, None, layer, *maps)
             return Maps(high, low), ended
-        if not self.rules.against:
+        if not self.contrast:
             return _node_by_node(layer, maps)
         # Nodes have mass above 0.
         for_it, against = (_node_by_node(layer, net(Maps(*both))) for both in (maps, _minus(maps)))
         pairs = zip(for_it[0], _minus(against[0]), strict=True)
         return Maps(*(add(*pair) for pair in pairs)), for_it[1] - against[1]
 
-    def _at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> tuple:
-        """The same through a cell of a recurrent layer."""
-        return _Spread(tensors, self.rules, ()).back(cell, roots)
+
+def _loop(spread: Spread, kind: Loop, call: TracedCall, maps: Maps) -> Taken:
+    return back_in_time(kind, call, MapsInTime(kind, call, maps), spread.at_step)
+
+
+def _product(spread: Spread, kind: Product, call: TracedCall, maps: Maps) -> Taken:
+    maps = Maps(*(mass / len(kind.sums) for mass in maps))
+    steps = [spread.through_sum(factor, maps) for factor in kind.sums]
+    return Taken(call.among_inputs([part for part, _ in steps]), sum(ended for _, ended in steps))
+
+
+def _sum(spread: Spread, kind: Sum, call: TracedCall, maps: Maps) -> Taken:
+    part, ended = spread.through_sum(kind, maps)
+    return Taken(call.among_inputs(_cut(part, call)), ended)
 
 
 def _cut(maps: Maps, call: TracedCall) -> list[Maps]:
@@ -210,9 +190,9 @@ def _cut(maps: Maps, call: TracedCall) -> list[Maps]:
     return [Maps(*pair) for pair in pairs]
 
 
-def _through_same(same: Same, call: TracedCall, maps: Maps) -> Maps:
+def _same(spread: Spread, same: Same, call: TracedCall, maps: Maps) -> Taken:
     if same.flips is None:
-        return maps
+        return Taken(call.among_inputs([maps]))
     turned = same.flips < 0
 
     def turn() -> tuple[tf.Tensor, tf.Tensor]:
@@ -220,12 +200,11 @@ def _through_same(same: Same, call: TracedCall, maps: Maps) -> Maps:
         everywhere = tf.tile(turned, [copies])[None]
         return swap(everywhere, maps.high, full(maps.low, maps.high))
 
-    return Maps(*tf.cond(tf.reduce_any(turned), turn, lambda: (maps.high, maps.low)))
+    turned_maps = tf.cond(tf.reduce_any(turned), turn, lambda: (maps.high, maps.low))
+    return Taken(call.among_inputs([Maps(*turned_maps)]))
 
 
-def _through_moves(
-    moves: Moves, call: TracedCall, maps: Maps
-) -> tuple[list[Maps | None], tf.Tensor | None]:
+def _moves(spread: Spread, moves: Moves, call: TracedCall, maps: Maps) -> Taken:
     if moves.back is not None:
 
         def back(mass: tf.Tensor) -> list[tf.Tensor]:
@@ -236,7 +215,7 @@ def _through_moves(
         lows = tf.cond(is_empty(maps.low), lambda: empty, lambda: back(maps.low))
         parts = [Maps(*pair) for pair in zip(back(maps.high), lows, strict=True)]
         ended = all_mass(maps) - sum(all_mass(part) for part in parts)
-        return parts, tf.nn.relu(ended)
+        return Taken(parts, tf.nn.relu(ended))
     explanations, size = tf.shape(maps.high, tf.int64)[0], tf.size(call.output[0], tf.int64)
     explanation = tf.repeat(tf.range(explanations), size)
     unit = tf.tile(tf.range(size), [explanations])
@@ -251,10 +230,10 @@ def _through_moves(
     ]
     arrivals = [arrival for arrival in arrivals if arrival is not None]
     if any(arrival.here is None for arrival in arrivals):
-        return parts, None
+        return Taken(parts)
     nowhere = ~tf.reduce_any([arrival.here for arrival in arrivals], axis=0)
     nowhere = tf.reshape(nowhere, [-1, size])
-    return parts, ended_where(high, nowhere) + ended_where(low, nowhere)
+    return Taken(parts, ended_where(high, nowhere) + ended_where(low, nowhere))
 
 
 def _scatter(
@@ -284,9 +263,7 @@ def _flat(mass: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     return tf.reshape(mass, [-1, product(dims(tensor))])
 
 
-def _through_branches(
-    branches: Branches, call: TracedCall, maps: Maps
-) -> tuple[list[Maps], tf.Tensor]:
+def _branches(spread: Spread, branches: Branches, call: TracedCall, maps: Maps) -> Taken:
     shape = tf.shape(call.output)
     values = [
         _flat(tf.broadcast_to(tf.cast(tensor, tf.float32), shape), call.output)
@@ -317,7 +294,7 @@ def _through_branches(
         Maps(*(_unbroadcast(mass, call.output, tensor) for mass in pair))
         for *pair, tensor in zip(highs, lows, call.inputs, strict=True)
     ]
-    return parts, ended + more
+    return Taken(parts, ended + more)
 
 
 def _unbroadcast(mass: tf.Tensor, output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
@@ -403,3 +380,13 @@ def _spread_sum(_, layer: LinearSum, asked_high: tf.Tensor, asked_low: tf.Tensor
     )
     units = tf.size(source) // tf.shape(source)[0]
     return tf.reshape(high, [-1, units]), tf.reshape(low, [-1, units]), ended
+
+
+_ROWS: dict[type, Callable[[Spread, Any, TracedCall, Maps], Taken]] = {
+    Same: _same,
+    Moves: _moves,
+    Branches: _branches,
+    Sum: _sum,
+    Product: _product,
+    Loop: _loop,
+}

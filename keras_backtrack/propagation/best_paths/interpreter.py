@@ -1,19 +1,19 @@
-"""Steps of a walk that TensorFlow takes: which contributions are followed, for all rules.
+"""Steps that TensorFlow takes: which contributions are followed, for all rules.
 
-The common ones are taken in machine code (`steps.py`). This is for all others, for walks through
-the cells of recurrent layers, and to take single steps again.
+The common ones are taken in machine code (`lowering.py`). This is for all others, for walks through
+the cells of recurrent layers, to take single steps again, and for questions that are not yet single
+nodes: differences of two units go the same way, both at once.
 """
 
-from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import tensorflow as tf
 
 from ...graph.graph import Call, Graph
 from ...rules import Rules
 from ...rules.contributions import (
-    Arrival,
-    At,
     Branches,
     Contributions,
     Loop,
@@ -21,164 +21,207 @@ from ...rules.contributions import (
     Product,
     Same,
     Sum,
+    row_of,
 )
 from ...rules.indexing import broadcast_back, dims, product, unravel, value_at
 from ...rules.traced_call import TracedCall
+from ..backward import Place, Taken, places_back, walk_back
 from ..limits import Limits
-from ..nodes import Nodes, Walked, cut, merge
-from ..sums import follow_sum, locate, per_explanation
+from ..nodes import Asked, Nodes, Walked, cut, merge
+from ..recurrent import back_in_time
+from ..sums import follow_sum, per_explanation
 from ..traced_once import shared
-from .recurrent import walk_loop
+from .recurrent import NodesInTime
+
+# Takes the walk, a sum, what is asked of it and the units in one row of its output. Returns what is
+# asked of its input and the (E,) mass that ended.
+ThroughSum = Callable[["Interpreter", Sum, Asked, int | tf.Tensor], tuple[Asked, tf.Tensor]]
 
 
-def step_back(
-    graph: Graph,
-    call: Call,
-    position: int,
-    tensors: dict[int, tf.Tensor],
-    nodes: Nodes,
-    owner: tf.Tensor,
-    limits: Limits,
-    rules: Rules,
-) -> tuple[list[Nodes | None], tf.Tensor | None]:
-    """Takes a single step of a walk, without merging what arrives.
-
-    Args:
-        graph: The calls.
-        call, position: One of them, and which of its outputs the nodes are at.
-        tensors: Activation of every tensor of the call, by number.
-        nodes: Nodes there, in ascending order of index.
-        owner: (E,) int64, which row of the batch each explanation is about.
-        limits: How many contributions are kept.
-        rules: Which rule serves which call.
-
-    Returns:
-        The nodes in each input of the call, None for inputs that are not followed; and the (E,)
-        mass that ended, None where none can.
-    """
-    traced = rules.trace(graph, call, position, tensors)
-    walk = _Walk(tensors, owner, limits, rules)
-    return walk._follow(rules.ask(traced), traced, nodes)
+def through_sum(
+    walk: "Interpreter", layer: Sum, asked: Asked, size: int | tf.Tensor
+) -> tuple[Asked, tf.Tensor]:
+    """The best contributions of single nodes."""
+    size = tf.cast(size, tf.int64)
+    nodes, ended = follow_sum(walk.limits, layer, asked.nodes, size, walk.image_index)
+    return Asked.about(nodes), ended
 
 
 @dataclass(frozen=True)
-class _Walk:
-    """What stays the same along a walk: the arguments of `step_back`."""
+class Interpreter:
+    """What stays the same along a way back.
+
+    Attributes:
+        tensors: Activations by tensor number.
+        image_index: (E,) int64, which row of the batch each explanation is about.
+        limits: How many contributions are kept; None for all, in every kind of step.
+        rules: Which rule serves which call.
+        through_sum: The step through a weighted sum.
+    """
 
     tensors: dict[int, tf.Tensor]
-    owner: tf.Tensor
-    limits: Limits
+    image_index: tf.Tensor
+    limits: Limits | None
     rules: Rules
+    through_sum: ThroughSum = through_sum
+
+    def step(self, graph: Graph, call: Call, position: int, asked: Asked) -> Taken:
+        """Takes a single step, without merging what arrives.
+
+        Args:
+            graph: The calls.
+            call, position: One of them, and which of its outputs is asked about.
+            asked: What is asked there; single nodes in ascending order of index.
+        """
+        traced = self.rules.trace(graph, call, position, self.tensors)
+        return self.follow(self.rules.ask(traced), traced, asked)
+
+    def follow(self, contributions: Contributions, call: TracedCall, asked: Asked) -> Taken:
+        """As `step`, where it is known what the rule says."""
+        taken = row_of(_ROWS, contributions)(self, contributions, call, asked)
+        return taken.into(call.followed)
 
     def back(self, graph: Graph, roots: dict[int, Nodes]) -> Walked:
         """Walks from nodes at some tensors to the graph's inputs."""
-        arriving = defaultdict(list, {number: [nodes] for number, nodes in roots.items()})
-        # Tensors where nodes arrived as they were, so that they need no merging if they are the
-        # only.
-        settled = set(roots)
-        held, lost = {}, tf.zeros_like(self.owner, tf.float32)
-        for call in reversed(graph.calls):
-            for position, output in enumerate(call.outputs):
-                if output not in arriving:
-                    continue
-                held[output] = nodes = _merged(arriving.pop(output), output in settled)
-                traced = self.rules.trace(graph, call, position, self.tensors)
-                contributions = self.rules.ask(traced)
-                if isinstance(contributions, Same):
-                    settled.add(call.inputs[traced.of])
-                parts, ended = self._follow(contributions, traced, nodes)
-                if ended is not None:
-                    lost += ended
-                for number, follow, part in zip(call.inputs, traced.followed, parts, strict=True):
-                    if follow:
-                        arriving[number].append(part)
-        for number in graph.inputs:
-            if number in arriving:
-                held[number] = _merged(arriving[number], number in settled)
-        return Walked(held, lost)
 
-    def _follow(
-        self, contributions: Contributions, call: TracedCall, nodes: Nodes
-    ) -> tuple[list[Nodes | None], tf.Tensor | None]:
-        """One step: the nodes in each input of the call, and the (E,) mass that ended, if any can.
+        def take(place: Place, asked: Asked) -> Taken:
+            return self.step(graph, *place, asked)
 
-        None for inputs that are not followed.
-        """
-        size = tf.cast(product(dims(call.output)), tf.int64)
-        if isinstance(contributions, Same):
-            return call.among_inputs([_follow_same(contributions, nodes)]), None
-        if isinstance(contributions, Sum):
-            part, ended = follow_sum(self.limits, contributions, nodes, size, self.owner)
-            sizes = [product(dims(tensor)) for tensor in call.followed_inputs]
-            return call.among_inputs(cut(part, sizes)), ended
-        if isinstance(contributions, Product):
-            nodes = nodes._replace(mass=nodes.mass / len(contributions.sums))
-            steps = [
-                follow_sum(self.limits, factor, nodes, size, self.owner)
-                for factor in contributions.sums
-            ]
-            return call.among_inputs([part for part, _ in steps]), sum(ended for _, ended in steps)
-        if isinstance(contributions, Loop):
-            return walk_loop(contributions, call, nodes, self.owner, self._at_step)
-        if isinstance(contributions, (Moves, Branches)):
-            return self._move(contributions, call, locate(nodes, size, self.owner), nodes.mass)
-        raise TypeError(
-            "A rule must return Same, Moves, Branches, a Sum, Product or Loop. "
-            f"Received: {contributions!r} for layer {call.layer.name!r}."
-        )
+        start = {number: Asked.about(nodes) for number, nodes in roots.items()}
+        held, ended = walk_back(graph, places_back(graph.calls), start, take, _merged)
+        lost = sum(ended, tf.zeros_like(self.image_index, tf.float32))
+        return Walked({number: asked.nodes for number, asked in held.items()}, lost)
 
-    def _move(
-        self, contributions: Moves | Branches, call: TracedCall, at: At, mass: tf.Tensor
-    ) -> tuple[list[Nodes | None], tf.Tensor | None]:
-        if isinstance(contributions, Branches):
-            arrivals = _best_branch(contributions, call, at)
-        else:
-            arrivals = contributions.to(at)
-        parts: list[Nodes | None] = []
-        somewhere = tf.zeros_like(mass, tf.bool)
-        for tensor, arrival in zip(call.inputs, arrivals, strict=True):
-            if arrival is None:
-                parts.append(None)
-                continue
-            sign = at.sign if arrival.flip is None else at.sign * arrival.flip
-            part = Nodes(at.explanation * product(dims(tensor)) + arrival.unit, sign, mass)
-            if arrival.here is None:
-                return [part], None
-            parts.append(part.where(arrival.here))
-            somewhere |= arrival.here
-        return parts, per_explanation(tf.where(somewhere, 0.0, mass), at, self.owner)
-
-    def _at_step(
-        self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict[int, Nodes]
-    ) -> tuple[dict[int, Nodes], tf.Tensor]:
+    def at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> Walked:
         """The same walk through a cell of a recurrent layer."""
-        walked = replace(self, tensors=tensors).back(cell, roots)
-        return walked.nodes, walked.lost
+        return replace(self, tensors=tensors).back(cell, roots)
+
+    def ended(self, mass: tf.Tensor, explanation: tf.Tensor) -> tf.Tensor:
+        """The (M,) mass that ended, for each explanation."""
+        return per_explanation(mass, explanation, self.image_index)
 
 
-def _merged(parts: list[Nodes], settled: bool) -> Nodes:
-    return parts[0] if settled and len(parts) == 1 else merge(parts)
+def _merged(_: int, parts: list[Asked], is_settled: bool) -> Asked:
+    return parts[0] if is_settled else Asked.about(merge([part.nodes for part in parts]))
 
 
-def _best_branch(contributions: Branches, call: TracedCall, at: At) -> list[Arrival]:
-    """As Viterbi does at a join: the best branch takes it all, even if it contributes nothing."""
-    place = unravel(at.unit, dims(call.output))
-    units = [broadcast_back(place, dims(tensor)) for tensor in call.inputs]
-    read = zip(call.inputs, units, strict=True)
-    values = [value_at(tensor, at.image, unit) for tensor, unit in read]
-    parts = tf.stack(contributions.parts(at.sign, values), axis=1)
-    best = tf.math.top_k(parts, 1).indices[:, 0]
-    flips = contributions.flips(values) if contributions.flips else [None] * len(units)
-    return [
-        Arrival(unit, flip, best == branch)
-        for branch, (unit, flip) in enumerate(zip(units, flips, strict=True))
-    ]
+def _same(walk: Interpreter, kind: Same, call: TracedCall, asked: Asked) -> Taken:
+    """Everything stays in place."""
+    if kind.flips is not None:
+        signs = [
+            _flip(i, sign, kind.flips) for i, sign in zip(asked.index, asked.sign, strict=True)
+        ]
+        asked = asked._replace(sign=signs)
+    return Taken(call.among_inputs([asked]), stays=True)
 
 
-def _follow_same(contributions: Same, nodes: Nodes) -> Nodes:
-    if contributions.flips is None:
-        return nodes
-    return nodes._replace(sign=_flip(nodes.index, nodes.sign, contributions.flips))
+def _moves(walk: Interpreter, kind: Moves, call: TracedCall, asked: Asked) -> Taken:
+    """Each unit goes to its own place; where they come to different tensors, each alone."""
+    size = _size(call.output)
+    at = asked.at(size, walk.image_index)
+    arrivals = [kind.to(own) for own in at]
+    there = _count(asked.sign)
+    parts, arrived = [], tf.zeros_like(asked.mass)
+    for tensor, *units in zip(call.inputs, *arrivals, strict=True):
+        if units[0] is None:
+            parts.append(None)
+            continue
+        signs = list(asked.sign)
+        if units[0].flip is not None:
+            signs = [sign * unit.flip for sign, unit in zip(signs, units, strict=True)]
+        places = [unit.unit for unit in units]
+        here = [unit.here for unit in units]
+        if here[0] is not None:
+            signs = [s * tf.cast(h, tf.float32) for s, h in zip(signs, here, strict=True)]
+            # Places of units that are elsewhere need not exist here.
+            places = [tf.where(h, p, tf.zeros_like(p)) for h, p in zip(here, places, strict=True)]
+        first = at[0].explanation * _size(tensor)
+        count = _count(signs)
+        part = Asked([first + place for place in places], signs, asked.mass * count / there)
+        if here[0] is None:
+            return Taken(call.among_inputs([part]))
+        arrived += part.mass
+        parts.append(part.where(count > 0))
+    ended = walk.ended(tf.nn.relu(asked.mass - arrived), at[0].explanation)
+    return Taken(parts, ended)
+
+
+def _branches(walk: Interpreter, kind: Branches, call: TracedCall, asked: Asked) -> Taken:
+    """As Viterbi does at a join: the best branch takes it all, even if it contributes nothing.
+
+    Where all paths are followed, each branch that contributes gets its share. Of several units each
+    branch contributes what it adds to their combination.
+    """
+    weigh = kind.parts if walk.limits is not None or kind.shares is None else kind.shares
+    at = asked.at(_size(call.output), walk.image_index)
+    units, flips, parts = [], [], []
+    for own in at:
+        place = unravel(own.unit, dims(call.output))
+        units.append([broadcast_back(place, dims(tensor)) for tensor in call.inputs])
+        read = zip(call.inputs, units[-1], strict=True)
+        values = [value_at(tensor, own.image, unit) for tensor, unit in read]
+        contributed = tf.stack(weigh(own.sign, values), axis=1)
+        parts.append(contributed * tf.abs(own.sign)[:, None])
+        flips.append(kind.flips(values) if kind.flips else [1.0] * len(values))
+    total = tf.add_n(parts)
+    if walk.limits is None:
+        total = tf.nn.relu(total)
+        portion = tf.math.divide_no_nan(total, tf.reduce_sum(total, 1, keepdims=True))
+    else:
+        portion = tf.one_hot(tf.math.top_k(total, 1).indices[:, 0], tf.shape(total)[1])
+    found = []
+    for branch, (tensor, follow) in enumerate(zip(call.inputs, call.followed, strict=True)):
+        first = at[0].explanation * _size(tensor)
+        index = [first + own[branch] for own in units]
+        signs = [sign * own[branch] for sign, own in zip(asked.sign, flips, strict=True)]
+        part = Asked(index, signs, asked.mass * portion[:, branch])
+        found.append(part.where(portion[:, branch] > 0) if follow else None)
+    nobody = tf.reduce_sum(portion, axis=1) <= 0
+    return Taken(found, walk.ended(tf.where(nobody, asked.mass, 0.0), at[0].explanation))
+
+
+def _sum(walk: Interpreter, kind: Sum, call: TracedCall, asked: Asked) -> Taken:
+    part, ended = walk.through_sum(walk, kind, asked, product(dims(call.output)))
+    sizes = [product(dims(tensor)) for tensor in call.followed_inputs]
+    # Several inputs are one behind another.
+    parts = [part] if len(sizes) == 1 else map(Asked.about, cut(part.nodes, sizes))
+    return Taken(call.among_inputs(list(parts)), ended)
+
+
+def _product(walk: Interpreter, kind: Product, call: TracedCall, asked: Asked) -> Taken:
+    """A sum over either factor, each with an equal part of the mass."""
+    asked = asked._replace(mass=asked.mass / len(kind.sums))
+    size = product(dims(call.output))
+    steps = [walk.through_sum(walk, factor, asked, size) for factor in kind.sums]
+    return Taken(call.among_inputs([part for part, _ in steps]), sum(ended for _, ended in steps))
+
+
+def _loop(walk: Interpreter, kind: Loop, call: TracedCall, asked: Asked) -> Taken:
+    """Back in time."""
+    nodes = NodesInTime(kind, call, asked.nodes, walk.image_index)
+    taken = back_in_time(kind, call, nodes, walk.at_step)
+    parts = [None if part is None else Asked.about(part) for part in taken.parts]
+    return taken._replace(parts=parts)
+
+
+_ROWS: dict[type, Callable[[Interpreter, Any, TracedCall, Asked], Taken]] = {
+    Same: _same,
+    Moves: _moves,
+    Branches: _branches,
+    Sum: _sum,
+    Product: _product,
+    Loop: _loop,
+}
+
+
+def _size(tensor: tf.Tensor) -> tf.Tensor:
+    """Units in one row."""
+    return tf.cast(product(dims(tensor)), tf.int64)
+
+
+def _count(signs: Sequence[tf.Tensor]) -> tf.Tensor:
+    """How many of the units are there."""
+    return tf.add_n([tf.abs(sign) for sign in signs])
 
 
 @shared(([None], tf.int64), ([None], tf.float32), ([None], tf.float32))

@@ -14,38 +14,26 @@ from ...rules.contributions import (
     Branches,
     Contributions,
     Joined,
+    Loop,
     Moves,
+    Product,
     Relocation,
     Same,
     Sum,
+    WindowMaximum,
+    row_of,
 )
-from ...rules.linear import ConvolutionSum, DenseSum, DepthwiseSum, TransposedSum
-from ...rules.pooling import MeanSum, WindowMaximum
+from ...rules.linear import ConvolutionSum, DenseSum, DepthwiseSum
+from ...rules.pooling import MeanSum
 from ...rules.traced_call import TracedCall
-from ...rules.windows import Slide
+from ...rules.windows import Slide, Windows
 from .. import kernels
+from ..backward import Taken
 from ..kernels import Geometry, NodeArrays, Places, locate
 from ..limits import Limits
+from ..paths import Batch
 
-
-class State(NamedTuple):
-    """One run of the network, as its walk sees it.
-
-    Attributes:
-        arrays: Activations by tensor number, float32.
-        tensors: The same as they are.
-        sizes: By tensor number, the sizes of its axes after the batch axis.
-        owner: (E,) int64, which row of the batch each explanation is about.
-        owner_tensor: The same as a tensor.
-        constants: As from `Plan.constants`.
-    """
-
-    arrays: dict[int, np.ndarray]
-    tensors: dict[int, tf.Tensor]
-    sizes: dict[int, tuple[int, ...]]
-    owner: np.ndarray
-    owner_tensor: tf.Tensor
-    constants: list[np.ndarray]
+Constants = Sequence[np.ndarray]
 
 
 class Native(NamedTuple):
@@ -54,36 +42,52 @@ class Native(NamedTuple):
     Attributes:
         constants: What it reads besides activations.
         reads: Numbers of the tensors whose activations it reads.
-        take: As `Step.take`, given the constants as arrays, too.
-        stays: As `Step.stays`.
+        take: Takes nodes, the run of the network and the constants as arrays.
     """
 
     constants: Sequence[tf.Tensor]
     reads: Sequence[int]
-    take: Callable[[NodeArrays, State, Sequence[np.ndarray]], tuple]
-    stays: bool = False
+    take: Callable[[NodeArrays, Batch, Constants], Taken]
 
 
-def native(contributions: Contributions, call: TracedCall, limits: Limits) -> Native | None:
+def lowered(kind: Contributions, call: TracedCall, limits: Limits) -> Native | None:
     """The step through a call in machine code; None where there is no such way."""
-    if isinstance(contributions, Same):
-        flips = [] if contributions.flips is None else [_if_any_turns(contributions.flips)]
-        return Native(flips, [], partial(_same, call), True)
-    if isinstance(contributions, Sum):
-        return _sum(contributions, call, limits)
-    if isinstance(contributions, WindowMaximum):
-        reads = [call.call.inputs[0]]
-        return Native([], reads, partial(_maximum, call, contributions.slide))
-    if isinstance(contributions, Relocation) and contributions.came_from is not None:
-        came_from = tf.cast(contributions.came_from, tf.int32)
-        return Native([came_from], [], partial(_relocated, call))
-    if isinstance(contributions, Joined) and contributions.widths is not None:
-        return Native([], [], partial(_joined, call, np.array(contributions.widths)))
-    if isinstance(contributions, Moves) and contributions.takes_arrays:
-        return Native([], [], partial(_moved, call, contributions))
-    if isinstance(contributions, Branches) and contributions.takes_arrays:
-        return Native([], call.call.inputs, partial(_best_branch, call, contributions))
-    return None
+    return row_of(_ROWS, kind)(kind, call, limits)
+
+
+def _lower_same(kind: Same, call: TracedCall, limits: Limits) -> Native:
+    flips = [] if kind.flips is None else [_if_any_turns(kind.flips)]
+    return Native(flips, [], partial(_same, call))
+
+
+def _lower_maximum(kind: WindowMaximum, call: TracedCall, limits: Limits) -> Native:
+    return Native([], [call.call.inputs[0]], partial(_maximum, call, kind.slide))
+
+
+def _lower_relocation(kind: Relocation, call: TracedCall, limits: Limits) -> Native | None:
+    if kind.came_from is None:
+        return None
+    return Native([tf.cast(kind.came_from, tf.int32)], [], partial(_relocated, call))
+
+
+def _lower_joined(kind: Joined, call: TracedCall, limits: Limits) -> Native | None:
+    if kind.widths is None:
+        return None
+    return Native([], [], partial(_joined, np.array(kind.widths)))
+
+
+def _lower_moves(kind: Moves, call: TracedCall, limits: Limits) -> Native | None:
+    return Native([], [], partial(_moved, call, kind)) if kind.takes_arrays else None
+
+
+def _lower_branches(kind: Branches, call: TracedCall, limits: Limits) -> Native | None:
+    if not kind.takes_arrays:
+        return None
+    return Native([], call.call.inputs, partial(_best_branch, call, kind))
+
+
+def _in_tensorflow(kind: Contributions, call: TracedCall, limits: Limits) -> None:
+    """There is no machine code for this kind."""
 
 
 def _if_any_turns(flips: tf.Tensor) -> tf.Tensor:
@@ -91,120 +95,157 @@ def _if_any_turns(flips: tf.Tensor) -> tf.Tensor:
     return flips[: tf.where(tf.reduce_any(flips < 0), tf.size(flips), 0)]
 
 
-def _same(call: TracedCall, nodes: NodeArrays, state: State, constants: Sequence) -> tuple:
+def _same(call: TracedCall, nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
     flips = constants[0] if constants else ()
     if len(flips):
         nodes = nodes._replace(sign=nodes.sign * flips[nodes.index % flips.size])
-    return call.among_inputs([nodes]), None
+    return Taken(call.among_inputs([nodes]), stays=True)
 
 
 def _maximum(
-    call: TracedCall, slide: Slide | None, nodes: NodeArrays, state: State, constants: Sequence
-) -> tuple:
-    source, made = state.arrays[call.call.inputs[0]], call.call.outputs[0]
-    geometry = _geometry(slide, source.shape[1:-1], state.sizes[made][:-1])
+    call: TracedCall, slide: Slide | None, nodes: NodeArrays, batch: Batch, constants: Constants
+) -> Taken:
+    source, made = batch.arrays[call.call.inputs[0]], call.call.outputs[0]
+    geometry = _geometry(slide, source.shape[1:-1], batch.sizes[made][:-1])
     flat = source.reshape(len(source), -1, source.shape[-1])
-    index = kernels.window_maximum(nodes.index, state.owner, flat, geometry)
-    return call.among_inputs([nodes._replace(index=index)]), None
+    index = kernels.window_maximum(nodes.index, batch.image_index, flat, geometry)
+    return Taken(call.among_inputs([nodes._replace(index=index)]))
 
 
-def _relocated(
-    call: TracedCall, nodes: NodeArrays, state: State, constants: Sequence[np.ndarray]
-) -> tuple:
-    at = _located(call, nodes, state)
+def _relocated(call: TracedCall, nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
+    at = _located(call, nodes, batch)
     unit = constants[0][at.unit].astype(np.int64)
-    arrivals, first = [], 0
+    arrivals: list[Arrival | None] = []
+    first = 0
     for number in call.call.inputs:
-        size = math.prod(state.sizes[number])
+        size = math.prod(batch.sizes[number])
         arrivals.append(Arrival(unit - first, here=(unit >= first) & (unit < first + size)))
         first += size
-    return _arrived(call, nodes, arrivals, state)
+    return _arrived(call, nodes, arrivals, batch)
 
 
 def _moved(
-    call: TracedCall, moves: Moves, nodes: NodeArrays, state: State, constants: Sequence
-) -> tuple:
-    at = _located(call, nodes, state)
-    return _arrived(call, nodes, moves.to(At(*at[:4])), state)
+    call: TracedCall, moves: Moves, nodes: NodeArrays, batch: Batch, constants: Constants
+) -> Taken:
+    at = _located(call, nodes, batch)
+    return _arrived(call, nodes, moves.to(At(*at[:4])), batch)
 
 
 def _arrived(
-    call: TracedCall, nodes: NodeArrays, arrivals: Sequence[Arrival | None], state: State
-) -> tuple:
+    call: TracedCall, nodes: NodeArrays, arrivals: Sequence[Arrival | None], batch: Batch
+) -> Taken:
     """Each node where it arrives, and the mass of those that arrive nowhere."""
-    size = _made(call, state)
+    size = _made(call, batch)
     parts, somewhere = [], np.zeros(len(nodes.index), bool)
     for number, arrival in zip(call.call.inputs, arrivals, strict=True):
         if arrival is None:
             parts.append(None)
             continue
-        parts.append(nodes.arriving(size, arrival, math.prod(state.sizes[number])))
+        parts.append(nodes.arriving(size, arrival, math.prod(batch.sizes[number])))
         somewhere |= True if arrival.here is None else arrival.here
     if somewhere.all():
-        return parts, None
+        return Taken(parts)
     lost = np.where(somewhere, np.float32(0), nodes.mass)
-    return parts, kernels.per_explanation(nodes.index, size, lost, len(state.owner))
+    return Taken(parts, _per_explanation(nodes, size, lost, batch))
 
 
 def _best_branch(
-    call: TracedCall, branches: Branches, nodes: NodeArrays, state: State, constants: Sequence
-) -> tuple:
+    call: TracedCall, branches: Branches, nodes: NodeArrays, batch: Batch, constants: Constants
+) -> Taken:
     """As Viterbi does at a join: the best branch takes it all, even if it contributes nothing."""
-    made = state.sizes[call.call.outputs[call.position]]
+    made = batch.sizes[call.call.outputs[call.position]]
     indices, values = [], []
     for number in call.call.inputs:
-        read, flat = state.sizes[number], state.arrays[number].reshape(-1)
-        indices.append(
-            nodes.index if read == made else kernels.unbroadcast(nodes.index, made, read)
-        )
-        # What has one row for all images, such as a mask, is the same for each.
-        owner = state.owner if len(state.arrays[number]) > 1 else np.zeros_like(state.owner)
-        values.append(kernels.values_at(indices[-1], owner, math.prod(read), flat))
+        read, flat = batch.sizes[number], batch.arrays[number].reshape(-1)
+        index = nodes.index if read == made else kernels.unbroadcast(nodes.index, made, read)
+        indices.append(index)
+        values.append(kernels.values_at(index, batch.image_index, math.prod(read), flat))
     parts = [np.asarray(part) for part in branches.parts(nodes.sign, values)]
     best = np.argmax(np.stack(parts), axis=0) if len(parts) > 2 else parts[-1] > parts[0]
     flips = branches.flips(values) if branches.flips else [1] * len(parts)
     arriving = zip(call.followed, indices, flips, strict=True)
-    return [
-        NodeArrays(index, nodes.sign * flip, nodes.mass).where(best == branch) if follow else None
-        for branch, (follow, index, flip) in enumerate(arriving)
-    ], None
+    return Taken(
+        [
+            NodeArrays(index, nodes.sign * flip, nodes.mass).where(best == branch)
+            if follow
+            else None
+            for branch, (follow, index, flip) in enumerate(arriving)
+        ]
+    )
 
 
-def _joined(
-    call: TracedCall, widths: np.ndarray, nodes: NodeArrays, state: State, constants: Sequence
-) -> tuple:
-    return nodes.apart(widths), None
+def _joined(widths: np.ndarray, nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
+    return Taken(nodes.apart(widths))
 
 
-def _located(call: TracedCall, nodes: NodeArrays, state: State) -> Places:
-    return locate(nodes, _made(call, state), state.owner)
+def _located(call: TracedCall, nodes: NodeArrays, batch: Batch) -> Places:
+    return locate(nodes, _made(call, batch), batch.image_index)
 
 
-def _made(call: TracedCall, state: State) -> int:
+def _made(call: TracedCall, batch: Batch) -> int:
     """Units in one row of the output that the nodes are at."""
-    return math.prod(state.sizes[call.call.outputs[call.position]])
+    return math.prod(batch.sizes[call.call.outputs[call.position]])
 
 
-def _sum(layer: Sum, call: TracedCall, limits: Limits) -> Native | None:
-    kernel = _KERNELS.get(type(layer))
-    if kernel is None or len(call.followed_inputs) != 1:
+def _per_explanation(nodes: NodeArrays, size: int, mass: np.ndarray, batch: Batch) -> np.ndarray:
+    return kernels.per_explanation(nodes.index, size, mass, len(batch.image_index))
+
+
+class _SumStep(NamedTuple):
+    """What a kernel for a weighted sum is given.
+
+    Attributes:
+        nodes: Nodes at the output.
+        image_index: (E,) int64.
+        source: What the layer read, float32, batch axis first.
+        weights: In the kernel's order; None where all are equal.
+        bias: (output channels,) float32 that counts with every product, or None.
+        made: Sizes of the output after the batch axis.
+    """
+
+    nodes: NodeArrays
+    image_index: np.ndarray
+    source: np.ndarray
+    weights: Any
+    bias: np.ndarray | None
+    made: tuple[int, ...]
+
+    @property
+    def flat(self) -> np.ndarray:
+        """The source with its spatial axes as one."""
+        return self.source.reshape(len(self.source), -1, self.source.shape[-1])
+
+    def geometry(self, slide: Slide | None) -> Geometry:
+        """The windows of the layer."""
+        return _geometry(slide, self.source.shape[1:-1], self.made[:-1])
+
+
+# Takes the sum and the limits; returns the nodes at the input and the (M,) mass that ended.
+_Kernel = Callable[[_SumStep, Any, Limits], tuple[NodeArrays, np.ndarray]]
+
+
+def _lower_sum(
+    kernel: _Kernel,
+    weights: Callable[[Any], tf.Tensor] | None,
+    kind: Sum,
+    call: TracedCall,
+    limits: Limits,
+) -> Native | None:
+    if len(call.followed_inputs) != 1 or _origin(kind.source) is not call.input:
         return None
-    followed = call.followed.index(True)
-    if _origin(layer.source) is not call.inputs[followed]:
-        return None
-    number = call.call.inputs[followed]
-    biased = limits.include_bias and layer.bias is not None
-    constants = [*kernel.weights(layer), *([layer.bias] if biased else [])]
+    number = call.call.inputs[call.followed.index(True)]
+    is_biased = limits.include_bias and kind.bias is not None
+    constants = [] if weights is None else [weights(kind)]
+    constants += [kind.bias] if is_biased else []
     made = call.call.outputs[call.position]
 
-    def take(nodes: NodeArrays, state: State, constants: Sequence[np.ndarray]) -> tuple:
-        weights = constants[0] if kernel.weighs else None
-        bias = constants[-1] if biased else None
-        places = nodes, state.owner, state.arrays[number]
-        part, ended = kernel.take(layer, limits, *places, weights, bias, state.sizes[made])
-        size, explanations = math.prod(state.sizes[made]), len(state.owner)
-        lost = kernels.per_explanation(nodes.index, size, ended, explanations)
-        return call.among_inputs([part]), lost
+    def take(nodes: NodeArrays, batch: Batch, arrays: Constants) -> Taken:
+        weighs = None if weights is None else arrays[0]
+        bias = arrays[-1] if is_biased else None
+        run = batch.image_index, batch.arrays[number], weighs, bias, batch.sizes[made]
+        part, ended = kernel(_SumStep(nodes, *run), kind, limits)
+        lost = _per_explanation(nodes, math.prod(batch.sizes[made]), ended, batch)
+        return Taken(call.among_inputs([part]), lost)
 
     return Native(constants, [number], take)
 
@@ -216,73 +257,60 @@ def _origin(tensor: tf.Tensor) -> tf.Tensor:
     return tensor
 
 
-class _Kernel(NamedTuple):
-    """What takes the step through one kind of sum.
-
-    Attributes:
-        weights: The sum's weights as the kernel wants them: one tensor or none.
-        take: The kernel's call.
-    """
-
-    weights: Callable[[Any], list[tf.Tensor]]
-    take: Callable[..., tuple[NodeArrays, np.ndarray]]
-    weighs: bool = True
-
-
-_Taken = tuple[NodeArrays, np.ndarray]
-
-
-def _dense(layer, limits, nodes, owner, source, weights, bias, made) -> _Taken:
+def _dense(step: _SumStep, layer: DenseSum, limits: Limits) -> tuple[NodeArrays, np.ndarray]:
+    nodes, image_index, source, weights, bias, _ = step
     rows = source.reshape(-1, weights.shape[1])
-    return kernels.dense(nodes, owner, rows, weights, bias, len(rows) // len(source), limits.top_n)
+    positions = len(rows) // len(source)
+    return kernels.dense(nodes, image_index, rows, weights, bias, positions, limits.top_n)
 
 
-def _convolution(layer, limits, nodes, owner, source, weights, bias, made) -> _Taken:
-    geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
-    flat = source.reshape(len(source), -1, source.shape[-1])
-    counts = limits.channels, limits.positions
-    return kernels.convolution(nodes, owner, flat, weights, bias, geometry, *counts)
+def _convolution(
+    step: _SumStep, layer: ConvolutionSum, limits: Limits
+) -> tuple[NodeArrays, np.ndarray]:
+    nodes, image_index, _, weights, bias, _ = step
+    rest = weights, bias, step.geometry(layer.slide), limits.channels, limits.positions
+    return kernels.convolution(nodes, image_index, step.flat, *rest)
 
 
-def _along_windows(limit: str, layer, limits, nodes, owner, source, weights, bias, made) -> _Taken:
-    geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
-    flat = source.reshape(len(source), -1, source.shape[-1])
-    count = getattr(limits, limit)
-    return kernels.along_windows(nodes, owner, flat, weights, bias, geometry, count)
+def _along_windows(
+    limit: str, step: _SumStep, layer: DepthwiseSum | MeanSum, limits: Limits
+) -> tuple[NodeArrays, np.ndarray]:
+    nodes, image_index, _, weights, bias, _ = step
+    rest = weights, bias, step.geometry(layer.slide), getattr(limits, limit)
+    return kernels.along_windows(nodes, image_index, step.flat, *rest)
 
 
-def _by_tap(layer: DepthwiseSum) -> list[tf.Tensor]:
-    return [tf.reshape(layer.kernel, [-1, layer.kernel.shape[-2] * layer.kernel.shape[-1]])]
+def _weight_rows(layer: DenseSum | ConvolutionSum) -> tf.Tensor:
+    return layer.weight_rows
 
 
-_KERNELS = {
-    DenseSum: _Kernel(lambda layer: [layer.weight_rows], _dense),
-    ConvolutionSum: _Kernel(lambda layer: [layer.weight_rows], _convolution),
-    TransposedSum: _Kernel(lambda layer: [layer.weight_rows], _convolution),
-    DepthwiseSum: _Kernel(_by_tap, partial(_along_windows, "positions")),
-    MeanSum: _Kernel(lambda layer: [], partial(_along_windows, "top_n"), False),
+def _by_tap(layer: DepthwiseSum) -> tf.Tensor:
+    return tf.reshape(layer.kernel, [-1, layer.kernel.shape[-2] * layer.kernel.shape[-1]])
+
+
+_ROWS: dict[type, Callable[[Any, TracedCall, Limits], Native | None]] = {
+    Same: _lower_same,
+    WindowMaximum: _lower_maximum,
+    Relocation: _lower_relocation,
+    Joined: _lower_joined,
+    Moves: _lower_moves,
+    Branches: _lower_branches,
+    DenseSum: partial(_lower_sum, _dense, _weight_rows),
+    ConvolutionSum: partial(_lower_sum, _convolution, _weight_rows),
+    DepthwiseSum: partial(_lower_sum, partial(_along_windows, "positions"), _by_tap),
+    MeanSum: partial(_lower_sum, partial(_along_windows, "top_n"), None),
+    Sum: _in_tensorflow,
+    Product: _in_tensorflow,
+    Loop: _in_tensorflow,
 }
 
 
 @cache
 def _geometry(slide: Slide | None, read: tuple[int, ...], made: tuple[int, ...]) -> Geometry:
-    """The windows of a layer, from its input's and its output's spatial sizes.
-
-    Args:
-        slide: How they slide; None for one that sees everything.
-    """
-    if slide is None:
-        slide, made = Slide(read, read, (1,) * len(read), "valid"), (1,) * len(read)
-    steps = np.indices(slide.size).reshape(len(slide.size), -1).T
-    slid, over = (read, made) if slide.transposed else (made, read)
-    before = []
-    for axis, (size, stride, spread) in enumerate(
-        zip(slide.size, slide.strides, slide.dilation, strict=True)
-    ):
-        reach = (size - 1) * spread
-        missing = (slid[axis] - 1) * stride + reach + 1 - over[axis]
-        paddings = {"valid": 0, "same": max(missing, 0) // 2, "causal": reach}
-        before.append(paddings[slide.padding])
-    offsets = np.ascontiguousarray(steps * slide.dilation - before)
-    sizes = (np.array(n, np.int64) for n in (read, made, slide.strides))
-    return Geometry(*sizes, offsets.astype(np.int64), slide.transposed)
+    """The windows of a layer, from its input's and its output's spatial sizes."""
+    windows = Windows.sliding(read, made, slide)
+    taps = np.stack(np.meshgrid(*windows.offsets, indexing="ij"), -1)
+    dims = windows.input_dims, windows.output_dims, windows.strides
+    sizes = (np.array(n, np.int64) for n in dims)
+    offsets = np.ascontiguousarray(taps.reshape(-1, len(read)), np.int64)
+    return Geometry(*sizes, offsets, windows.transposed)

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from ...graph.graph import Graph, in_dtype
 from ...rules import Rules
+from ..backward import places_back
 from ..limits import Limits
-from ..nodes import Held, Nodes
-from .interpreter import step_back
+from ..nodes import Asked, Held, Nodes
+from .interpreter import Interpreter
 
 
 class Edges(NamedTuple):
@@ -57,7 +58,7 @@ class Tracks:
         Args:
             inputs: One row of each of the model's inputs, batch axis first.
         """
-        self.rules.layouts.refresh()
+        self.rules.packed_weights.refresh()
         dtypes = [self._graph.specs[number].dtype.name for number in self._graph.inputs]
         pairs = zip(inputs, dtypes, strict=True)
         tensors = [tf.convert_to_tensor(in_dtype(values, dtype)) for values, dtype in pairs]
@@ -72,14 +73,14 @@ class Tracks:
         """
         if self.limits is None:
             return
-        for call in reversed(self._graph.calls):
-            for position, above in enumerate(call.outputs):
-                if above not in held or not len(held[above].unit):
-                    continue
-                parts = self._step(call, position, tensors, held[above])
-                for below, part in zip(call.inputs, parts, strict=True):
-                    if part is not None:
-                        yield _edges(above, below, part, held, int(np.prod(tensors[below].shape)))
+        for call, position in places_back(self._graph.calls):
+            above = call.outputs[position]
+            if above not in held or not len(held[above].unit):
+                continue
+            parts = self._step(call, position, tensors, held[above])
+            for below, part in zip(call.inputs, parts, strict=True):
+                if part is not None:
+                    yield _edges(above, below, part, held, int(np.prod(tensors[below].shape)))
 
     def _step(self, call, position, tensors, nodes: Held) -> list[Nodes | None]:
         own = tf.range(len(nodes.unit), dtype=tf.int64)
@@ -88,10 +89,9 @@ class Tracks:
         sign = tf.constant(nodes.sign, tf.float32)
         start = Nodes(index, sign, tf.constant(nodes.mass, tf.float32))
         image = tf.zeros_like(own)
-        parts, _ = step_back(
-            self._graph, call, position, tensors, start, image, self.limits, self.rules
-        )
-        return parts
+        walk = Interpreter(tensors, image, self.limits, self.rules)
+        taken = walk.step(self._graph, call, position, Asked.about(start))
+        return [None if part is None else part.nodes for part in taken.parts]
 
 
 def _edges(above: int, below: int, part: Nodes, held: dict[int, Held], size: int) -> Edges:

@@ -11,7 +11,7 @@ _BLOCK = 512  # products that are looked at together
 
 def dense(
     nodes: NodeArrays,
-    owner: np.ndarray,
+    image_index: np.ndarray,
     source: np.ndarray,
     weight_rows: np.ndarray,
     bias: np.ndarray | None,
@@ -22,7 +22,7 @@ def dense(
 
     Args:
         nodes: M nodes at the output.
-        owner: (E,) int64, which row of the batch each explanation is about.
+        image_index: (E,) int64, which row of the batch each explanation is about.
         source: (rows, features) float32, what the layer read.
         weight_rows: (units, features) float32.
         bias: (units,) float32 that counts with every product, or None.
@@ -38,14 +38,14 @@ def dense(
 
     def part(first: int, last: int) -> tuple[np.ndarray, ...]:
         own = (field[first:last] for field in nodes)
-        return _dense(*own, owner, source, weight_rows, bias, positions, limit)
+        return _dense(*own, image_index, source, weight_rows, bias, positions, limit)
 
     *fields, ended = in_parts(part, len(nodes.index), features, limit)
     return NodeArrays(*fields), ended
 
 
 @compiled
-def _dense(index, sign, mass, owner, source, weight_rows, bias, positions, limit):
+def _dense(index, sign, mass, image_index, source, weight_rows, bias, positions, limit):
     units, features = weight_rows.shape
     nodes = index.size
     below = np.empty(nodes * limit, np.int64)
@@ -62,7 +62,7 @@ def _dense(index, sign, mass, owner, source, weight_rows, bias, positions, limit
         # The row of the layer's input, all explanations' one behind another.
         row, own = index[m] // units, index[m] % units
         explanation, position = row // positions, row % positions
-        inputs, weights = source[owner[explanation] * positions + position], weight_rows[own]
+        inputs, weights = source[image_index[explanation] * positions + position], weight_rows[own]
         asks, added = sign[m], bias[own] * sign[m] if bias.size else np.float32(0)
         count = 0
         for start in range(0, features, step):

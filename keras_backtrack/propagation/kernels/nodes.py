@@ -126,19 +126,22 @@ def _unbroadcast(index, made, read):
 
 
 @compiled
-def values_at(index, owner, size, values):
+def values_at(index, image_index, size, values):
     """The (M,) activations of nodes.
 
     Args:
         index: (M,) int64.
-        owner: (E,) int64, which row of the batch each explanation is about.
+        image_index: (E,) int64, which row of the batch each explanation is about.
         size: Units in one row of their tensor.
         values: (N · size,) float32.
     """
     found = np.empty(index.size, np.float32)
+    # What has one row for all images, such as a mask, is the same for each.
+    last = values.size // size - 1
     for m in range(index.size):
         explanation = index[m] // size
-        found[m] = values[owner[explanation] * size + index[m] - explanation * size]
+        row = min(image_index[explanation], last)
+        found[m] = values[row * size + index[m] - explanation * size]
     return found
 
 
@@ -175,13 +178,13 @@ class Places(NamedTuple):
     mass: np.ndarray
 
 
-def locate(nodes: NodeArrays, size: int, owner: np.ndarray) -> Places:
+def locate(nodes: NodeArrays, size: int, image_index: np.ndarray) -> Places:
     """Spells the places of nodes out.
 
     Args:
         nodes: Nodes.
         size: Units in one row of their tensor.
-        owner: (E,) int64, which row of the batch each explanation is about.
+        image_index: (E,) int64, which row of the batch each explanation is about.
     """
     explanation, unit = np.divmod(nodes.index, size)
-    return Places(explanation, owner[explanation], unit, nodes.sign, nodes.mass)
+    return Places(explanation, image_index[explanation], unit, nodes.sign, nodes.mass)

@@ -95,7 +95,7 @@ def _look_at_edge(position, geometry, rows):
 
 def convolution(
     nodes: NodeArrays,
-    owner: np.ndarray,
+    image_index: np.ndarray,
     source: np.ndarray,
     weight_rows: np.ndarray,
     bias: np.ndarray | None,
@@ -107,7 +107,7 @@ def convolution(
 
     Args:
         nodes: M nodes at the output.
-        owner: (E,) int64, which row of the batch each explanation is about.
+        image_index: (E,) int64, which row of the batch each explanation is about.
         source: (N, inputs, channels) float32, what the layer read.
         weight_rows: (filters · taps, C) float32; C is less than all channels where the convolution
             is grouped.
@@ -125,7 +125,9 @@ def convolution(
 
     def part(first: int, last: int) -> tuple[np.ndarray, ...]:
         own = (field[first:last] for field in nodes)
-        return _convolution(*own, owner, source, weight_rows, bias, geometry, channels, positions)
+        return _convolution(
+            *own, image_index, source, weight_rows, bias, geometry, channels, positions
+        )
 
     *fields, ended = in_parts(part, len(nodes.index), taps * (_FETCH + width), channels * positions)
     return NodeArrays(*fields), ended
@@ -174,7 +176,7 @@ def _add_up(inputs, weight_rows, rows, own, first, total):
 
 @compiled
 def _convolution(
-    index, sign, mass, owner, source, weight_rows, bias, geometry, channels, positions
+    index, sign, mass, image_index, source, weight_rows, bias, geometry, channels, positions
 ):
     taps, width = geometry.offsets.shape[0], weight_rows.shape[1]
     filters, size = weight_rows.shape[0] // taps, source.shape[1] * source.shape[2]
@@ -197,7 +199,7 @@ def _convolution(
             explanation, seen = window // places, window
             _look(window % places, geometry, deltas, rows)
         first = own // each * width
-        inputs = source[owner[explanation]]
+        inputs = source[image_index[explanation]]
         added = np.float32(bias[own] * sign[m]) if bias.size else np.float32(0)
         count_inside = _add_up(inputs, weight_rows, rows, own * taps, first, total)
         if sign[m] < 0:
@@ -234,7 +236,7 @@ def _convolution(
 
 def along_windows(
     nodes: NodeArrays,
-    owner: np.ndarray,
+    image_index: np.ndarray,
     source: np.ndarray,
     weights: np.ndarray | None,
     bias: np.ndarray | None,
@@ -245,7 +247,7 @@ def along_windows(
 
     Args:
         nodes: M nodes at the output.
-        owner: (E,) int64, which row of the batch each explanation is about.
+        image_index: (E,) int64, which row of the batch each explanation is about.
         source: (N, inputs, channels) float32, what the layer read.
         weights: (taps, filters) float32, filters in the order of channels; None for equal ones.
         bias: (filters,) float32 that counts with every product, or None.
@@ -262,14 +264,14 @@ def along_windows(
 
     def part(first: int, last: int) -> tuple[np.ndarray, ...]:
         own = (field[first:last] for field in nodes)
-        return _along_windows(*own, owner, source, weights, bias, geometry, limit)
+        return _along_windows(*own, image_index, source, weights, bias, geometry, limit)
 
     *fields, ended = in_parts(part, len(nodes.index), taps * _FETCH, limit)
     return NodeArrays(*fields), ended
 
 
 @compiled
-def _along_windows(index, sign, mass, owner, source, weights, bias, geometry, limit):
+def _along_windows(index, sign, mass, image_index, source, weights, bias, geometry, limit):
     taps, filters, width = geometry.offsets.shape[0], weights.shape[1], source.shape[2]
     nodes, size, places = index.size, source.shape[1] * width, _places(geometry)
     below = np.empty(nodes * limit, np.int64)
@@ -285,7 +287,7 @@ def _along_windows(index, sign, mass, owner, source, weights, bias, geometry, li
         if window != seen:
             explanation, seen = window // places, window
             _look(window % places, geometry, deltas, rows)
-        channel, inputs = own // (filters // width), source[owner[explanation]]
+        channel, inputs = own // (filters // width), source[image_index[explanation]]
         for tap in range(taps):
             values[tap] = 0
             if rows[tap] >= 0:
@@ -309,13 +311,13 @@ def _along_windows(index, sign, mass, owner, source, weights, bias, geometry, li
 
 
 def window_maximum(
-    index: np.ndarray, owner: np.ndarray, source: np.ndarray, geometry: Geometry
+    index: np.ndarray, image_index: np.ndarray, source: np.ndarray, geometry: Geometry
 ) -> np.ndarray:
     """Algorithm 3: the unit each node's window got its largest value from, the first of equals.
 
     Args:
         index: (M,) int64, of the nodes.
-        owner: (E,) int64, which row of the batch each explanation is about.
+        image_index: (E,) int64, which row of the batch each explanation is about.
         source: (N, inputs, channels) float32, what the layer read.
         geometry: The windows.
 
@@ -324,13 +326,13 @@ def window_maximum(
     """
 
     def part(first: int, last: int) -> tuple[np.ndarray]:
-        return (_window_maximum(index[first:last], owner, source, geometry),)
+        return (_window_maximum(index[first:last], image_index, source, geometry),)
 
     return in_parts(part, len(index), len(geometry.offsets) * _FETCH, 1)[0]
 
 
 @compiled
-def _window_maximum(index, owner, source, geometry):
+def _window_maximum(index, image_index, source, geometry):
     taps, width, size = geometry.offsets.shape[0], source.shape[2], source[0].size
     rows, below, places = np.empty(taps, np.int64), np.empty_like(index), _places(geometry)
     deltas, explanation, seen = _deltas(geometry), np.int64(0), np.int64(-1)
@@ -339,7 +341,7 @@ def _window_maximum(index, owner, source, geometry):
         if window != seen:
             explanation, seen = window // places, window
             _look(window % places, geometry, deltas, rows)
-        inputs = source[owner[explanation]]
+        inputs = source[image_index[explanation]]
         winner, largest = -1, np.float32(0)
         for tap in range(taps):
             if rows[tap] >= 0:

@@ -4,28 +4,28 @@ from itertools import product
 
 import numpy as np
 
-from .step import Child, Place, Step, asks, best_of, shares_of, weights_of
+from .plain_call import Child, Place, PlainCall, asks, best_of, shares_of, weights_of
 
 Operand = tuple[str, np.ndarray]
 
 
-def einsum_dense(call: Step, place: Place, sign: int) -> list[Child]:
+def einsum_dense(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """What the equation says; its first letter is the batch."""
     source, kernel, output = _letters(call.layer.equation)
     weights = kernel, weights_of(call.layer, "kernel")
     own, bias = (source[1:], call.inputs[0]), np.float32(0)
-    if call.limits.include_bias and call.layer.bias is not None:
+    if call.paths.include_bias and call.layer.bias is not None:
         bias = np.broadcast_to(weights_of(call.layer, "bias"), call.output.shape)[place]
     return _products(call, 0, own, weights, output[1:], place, sign, np.float32(sign) * bias)
 
 
-def einsum(call: Step, place: Place, sign: int) -> list[Child]:
+def einsum(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """What the equation says."""
     texts = [*call.call.args, *call.arguments.values()]
     return _of_two(call, *_letters(next(t for t in texts if "->" in str(t))), place, sign)
 
 
-def matmul(call: Step, place: Place, sign: int) -> list[Child]:
+def matmul(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Rows with columns, matrix by matrix."""
     first, second = (len(np.shape(value)) for value in _operands(call))
     # Those of the network lack their batch axis here.
@@ -37,7 +37,7 @@ def matmul(call: Step, place: Place, sign: int) -> list[Child]:
     return _of_two(call, left + rows, right + columns, before + "ij", place, sign)
 
 
-def attention(call: Step, place: Place, sign: int) -> list[Child]:
+def attention(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """softmax(Q·K) is a constant that weighs the values."""
     query, key, value, *masks = call.inputs
     scale = call.call.kwargs.get("scale") or 1 / np.sqrt(query.shape[-1])
@@ -53,7 +53,7 @@ def attention(call: Step, place: Place, sign: int) -> list[Child]:
     return _products(call, 2, ("snh", value), weights, "tnh", place, sign)
 
 
-def reduced(call: Step, place: Place, sign: int) -> list[Child]:
+def reduced(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """A sum or mean over axes: all weights are equal."""
     (source,) = call.inputs
     axis = call.arguments["axis"]
@@ -71,13 +71,13 @@ def _letters(equation: str) -> list[str]:
     return equation.replace("->", ",").replace(" ", "").split(",")
 
 
-def _operands(call: Step) -> list:
+def _operands(call: PlainCall) -> list:
     tensors = dict(zip(call.call.inputs, call.inputs, strict=True))
     values = call.call.operands(tensors)
     return [v for item in values for v in (item if isinstance(item, list) else [item])]
 
 
-def _places_of_tensors(call: Step) -> list[int]:
+def _places_of_tensors(call: PlainCall) -> list[int]:
     """Which of the two operands are tensors of the network."""
     return [
         place
@@ -86,7 +86,7 @@ def _places_of_tensors(call: Step) -> list[int]:
     ]
 
 
-def _of_two(call: Step, first: str, second: str, output: str, place, sign) -> list[Child]:
+def _of_two(call: PlainCall, first: str, second: str, output: str, place, sign) -> list[Child]:
     operands, names, children = _operands(call), (first, second), []
     places = _places_of_tensors(call)
     pairs = [(names[p][1:] if p in places else names[p], np.asarray(operands[p])) for p in range(2)]
@@ -98,7 +98,7 @@ def _of_two(call: Step, first: str, second: str, output: str, place, sign) -> li
 
 
 def _products(
-    call: Step,
+    call: PlainCall,
     branch: int,
     own: Operand,
     other: Operand,
@@ -118,7 +118,7 @@ def _products(
         places.append(tuple(at[c] for c in letters))
         weights.append(kernel[tuple(at[c] for c in kernel_letters)])
         values.append(np.float32(sign) * (source[places[-1]] * np.float32(weights[-1])) + bias)
-    best = best_of(values, call.limits.top_n)
+    best = best_of(values, call.paths.top_n)
     return [
         Child(tuple(map(int, places[i])), asks(sign, weights[i]), share, branch)
         for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .step import Child, Place, Step, asks, best_of, shares_of
+from .plain_call import Child, Place, PlainCall, asks, best_of, shares_of
 
 
 def aligned(inputs, place) -> list[Place]:
@@ -16,9 +16,9 @@ def aligned(inputs, place) -> list[Place]:
     ]
 
 
-def _join(places, values, signs, limits) -> list[Child]:
+def _join(places, values, signs, paths) -> list[Child]:
     """The largest value takes all; on all paths, each positive one its share."""
-    if limits.all_paths:
+    if paths.all_paths:
         chosen = best_of(values, None)
         shares = shares_of([values[i] for i in chosen])
         return [Child(places[i], signs[i], s, i) for i, s in zip(chosen, shares, strict=True)]
@@ -26,21 +26,21 @@ def _join(places, values, signs, limits) -> list[Child]:
     return [Child(places[winner], signs[winner], 1.0, winner)]
 
 
-def add(call: Step, place: Place, sign: int) -> list[Child]:
+def add(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Sums, and means."""
     places = aligned(call.inputs, place)
     values = [sign * branch[p] for branch, p in zip(call.inputs, places, strict=True)]
-    return _join(places, values, [sign] * len(values), call.limits)
+    return _join(places, values, [sign] * len(values), call.paths)
 
 
-def subtract(call: Step, place: Place, sign: int) -> list[Child]:
+def subtract(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """a - b is a + (-1)·b."""
     places = aligned(call.inputs, place)
     values = [sign * call.inputs[0][places[0]], -sign * call.inputs[1][places[1]]]
-    return _join(places, values, [sign, -sign], call.limits)
+    return _join(places, values, [sign, -sign], call.paths)
 
 
-def extreme(call: Step, place: Place, sign: int) -> list[Child]:
+def extreme(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The branch that won."""
     least = call.call.kind.lower() == "minimum"
     places = aligned(call.inputs, place)
@@ -50,7 +50,7 @@ def extreme(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child(places[winner], sign, 1.0, winner)]
 
 
-def multiply(call: Step, place: Place, sign: int) -> list[Child]:
+def multiply(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Factors share equally, or the largest takes all."""
     places = aligned(call.inputs, place)
     values = [branch[p] for branch, p in zip(call.inputs, places, strict=True)]
@@ -58,14 +58,14 @@ def multiply(call: Step, place: Place, sign: int) -> list[Child]:
         int(np.prod([asks(1, v) for j, v in enumerate(values) if j != i])) * sign
         for i in range(len(values))
     ]
-    if call.limits.all_paths:
+    if call.paths.all_paths:
         share = 1 / len(call.followed)
         return [Child(places[i], signs[i], share, i) for i in call.followed]
     winner = max(call.followed, key=lambda i: (abs(values[i]), -i))
     return [Child(places[winner], signs[winner], 1.0, winner)]
 
 
-def arithmetic(call: Step, place: Place, sign: int) -> list[Child]:
+def arithmetic(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """A bare operation on two tensors, or on a tensor and a constant."""
     name = call.call.kind
     if len(call.inputs) == 2:
@@ -87,7 +87,7 @@ def arithmetic(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child(source, asks(sign, weight), 1.0)]
 
 
-def where(call: Step, place: Place, sign: int) -> list[Child]:
+def where(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """What was chosen, unless it is a constant."""
     tensors = {number: i for i, number in enumerate(call.call.inputs)}
     condition, *branches = call.call.operands(tensors)
@@ -101,7 +101,7 @@ def where(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child(aligned([call.inputs[chosen]], place)[0], sign, 1.0, chosen)]
 
 
-def concatenate(call: Step, place: Place, sign: int) -> list[Child]:
+def concatenate(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The branch that holds the place."""
     axis = call.layer.axis - 1 if call.layer.axis > 0 else call.layer.axis + call.output.ndim
     place = list(place)

@@ -4,21 +4,21 @@ import numpy as np
 import tensorflow as tf
 
 from ...graph.compat import as_tuple
-from .step import Child, Place, Step, asks, weights_of
+from .plain_call import Child, Place, PlainCall, asks, weights_of
 
 
-def unchanged(call: Step, place: Place, sign: int) -> list[Child]:
+def unchanged(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Monotone activations, and layers that only act in training."""
     return [Child(place, sign, 1.0)]
 
 
-def prelu(call: Step, place: Place, sign: int) -> list[Child]:
+def prelu(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """A slope below zero that may be negative."""
     slope = np.broadcast_to(weights_of(call.layer, "alpha"), call.output.shape)[place]
     return [Child(place, asks(sign, slope if call.inputs[0][place] < 0 else 1.0), 1.0)]
 
 
-def batch_normalization(call: Step, place: Place, sign: int) -> list[Child]:
+def batch_normalization(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The sign of gamma."""
     axis = call.layer.axis if isinstance(call.layer.axis, int) else call.layer.axis[0]
     coordinate = place[axis] if axis < 0 else place[axis - 1]
@@ -26,13 +26,13 @@ def batch_normalization(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child(place, asks(sign, gamma), 1.0)]
 
 
-def rescaling(call: Step, place: Place, sign: int) -> list[Child]:
+def rescaling(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The sign of the scale."""
     scale = np.broadcast_to(weights_of(call.layer, "scale"), call.output.shape)[place]
     return [Child(place, asks(sign, scale), 1.0)]
 
 
-def normalization(call: Step, place: Place, sign: int) -> list[Child]:
+def normalization(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The sign of gamma; mean and deviation are constants."""
     gamma = getattr(call.layer, "gamma", None)
     if gamma is None:
@@ -43,7 +43,7 @@ def normalization(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child(place, asks(sign, weight), 1.0)]
 
 
-def reshape(call: Step, place: Place, sign: int) -> list[Child]:
+def reshape(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Row-major order stays."""
     unit = np.ravel_multi_index(place, call.output.shape)
     return [Child(tuple(map(int, np.unravel_index(unit, call.inputs[0].shape))), sign, 1.0)]
@@ -60,24 +60,24 @@ def _moved(inputs, place, sign, shift) -> list[Child]:
     return [Child(source, sign, 1.0)]
 
 
-def zero_padding(call: Step, place: Place, sign: int) -> list[Child]:
+def zero_padding(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Padding is nobody's input."""
     return _moved(call.inputs, place, sign, [-before for before, _ in _pairs(call.layer.padding)])
 
 
-def cropping(call: Step, place: Place, sign: int) -> list[Child]:
+def cropping(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """What was cut off is nobody's output."""
     return _moved(call.inputs, place, sign, [before for before, _ in _pairs(call.layer.cropping)])
 
 
-def center_crop(call: Step, place: Place, sign: int) -> list[Child]:
+def center_crop(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The middle, one row or column nearer to the top left where that is between two."""
     whole, cropped = call.inputs[0].shape[:2], call.output.shape[:2]
     shift = [(n - size) // 2 for n, size in zip(whole, cropped, strict=True)]
     return _moved(call.inputs, place, sign, shift)
 
 
-def permute(call: Step, place: Place, sign: int) -> list[Child]:
+def permute(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Output axis i is input axis dims[i]."""
     source = [0] * len(place)
     for p, axis in zip(place, call.layer.dims, strict=True):
@@ -85,28 +85,28 @@ def permute(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child(tuple(source), sign, 1.0)]
 
 
-def repeat_vector(call: Step, place: Place, sign: int) -> list[Child]:
+def repeat_vector(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Copies along the first axis."""
     return [Child(place[1:], sign, 1.0)]
 
 
-def up_sampling(call: Step, place: Place, sign: int) -> list[Child]:
+def up_sampling(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Nearest neighbour: each unit is copied `size` times along each axis."""
     source = [p // n for p, n in zip(place[:-1], as_tuple(call.layer.size), strict=True)]
     return [Child((*source, place[-1]), sign, 1.0)]
 
 
-def negative(call: Step, place: Place, sign: int) -> list[Child]:
+def negative(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The opposite is asked."""
     return [Child(place, -sign, 1.0)]
 
 
-def even(call: Step, place: Place, sign: int) -> list[Child]:
+def even(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Falls below zero."""
     return [Child(place, asks(sign, call.inputs[0][place]), 1.0)]
 
 
-def moved(call: Step, place: Place, sign: int) -> list[Child]:
+def moved(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """An operation that moves units: where it puts each of some numbers that all differ."""
     if "numbers" not in call.notes:
         numbers, count = {}, 1
@@ -124,6 +124,6 @@ def moved(call: Step, place: Place, sign: int) -> list[Child]:
     return []
 
 
-def embedding(call: Step, place: Place, sign: int) -> list[Child]:
+def embedding(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """A vector for each token."""
     return [Child(place[:-1], sign, 1.0)]

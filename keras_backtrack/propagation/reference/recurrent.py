@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from ...graph.compat import keras
 from ...graph.graph import Graph
-from .step import Child, Memory, Place, Step
+from .plain_call import Child, Memory, Place, PlainCall
 
 
-def recurrent(call: Step, place: Place, sign: int) -> list[Child]:
+def recurrent(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Takes one node back from the last step it can have come from to the first.
 
     Steps that the mask leaves out only pass outputs and states on.
@@ -55,13 +55,13 @@ def _at_outputs(cell: Graph, after: list[Memory]) -> dict[int, Memory]:
     return found
 
 
-def _mask(call: Step) -> np.ndarray:
+def _mask(call: PlainCall) -> np.ndarray:
     if isinstance(call.layer, keras.layers.TimeDistributed) or call.inputs[-1].dtype != bool:
         return np.ones(len(call.inputs[0]), bool)
     return call.inputs[-1]
 
 
-def _forward(call: Step) -> list[dict[int, np.ndarray]]:
+def _forward(call: PlainCall) -> list[dict[int, np.ndarray]]:
     """The cell's activations at every step."""
     cell, steps, mask = call.call.cell, len(call.inputs[0]), _mask(call)
     given = [value for value in call.inputs[1:] if value.dtype != bool]

@@ -1,7 +1,7 @@
-"""The walk itself, and which loop serves which layer."""
+"""The way back over the list of calls, and which rule serves which of them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +9,10 @@ import numpy as np
 from ...graph.compat import keras, operation_name
 from ...graph.errors import UnsupportedLayerError
 from ...graph.graph import Call, Graph
-from ...rules.gates import followed
-from . import contraction, joining, moving, recurrent, weighted
-from .step import Limits, Memory, Place, Step
+from . import combination, contraction, joining, moving, recurrent, weighted
+from .combination import Combination
+from .followed import followed
+from .plain_call import Child, Memory, Paths, Place, PlainCall
 
 
 class Walked(NamedTuple):
@@ -25,41 +26,67 @@ def walk(
     graph: Graph,
     activations: dict[int, np.ndarray],
     roots: dict[int, Memory],
-    limits: Limits,
-    compare: bool = False,
+    paths: Paths,
 ) -> Walked:
-    """Takes nodes at some tensors back to the graph's inputs.
+    """Takes what is asked at some tensors back to the graph's inputs.
 
     Args:
         graph: The calls.
         activations: Every tensor's activation, without a batch axis.
-        roots: Where to start, by tensor number.
-        limits: How many contributions are kept.
-        compare: Whether to compare places, at the first map that everything comes through.
+        roots: Where to start, by tensor number: nodes, or combinations of two.
+        paths: Which paths are followed.
     """
     memory: dict[int, Memory] = defaultdict(lambda: defaultdict(float))
     memory.update((number, defaultdict(float, nodes)) for number, nodes in roots.items())
-    lost, open_ = 0.0, set(roots)
+    lost, open_, compare = 0.0, set(roots), paths.against
 
-    for step, number in steps_back(graph, activations, limits):
-        if number in open_:
-            open_ = open_ - {number}
-            places = step.output.shape[:-1]
-            if compare and not open_ and len(places) > 1 and max(places) > 1:
-                memory[number], compare = _above_average(memory[number], places), False
-            open_ |= {step.call.inputs[i] for i in step.followed}
-        if not memory[number]:
-            continue
-        rule = rule_for(step.call)
-        for (place, sign), mass in memory[number].items():
-            children = rule(step, place, sign)
-            reached = sum(child.share for child in children)
-            if reached < 1 - 1e-6:
-                lost += mass * (1 - reached)
-            for child in children:
-                arrived = memory[step.call.inputs[child.branch]]
-                arrived[child.place, child.sign] += mass * child.share
-    return Walked(memory, lost)
+    def inside(cell: Graph, values: dict[int, np.ndarray], start: dict[int, Memory]) -> dict:
+        return walk(cell, values, start, paths._replace(against=False)).nodes
+
+    for call in reversed(graph.calls):
+        rule = rule_for(call)
+        for position, number in enumerate(call.outputs):
+            if number not in open_:
+                continue
+            open_.discard(number)
+            asked = memory[number]
+            if rule is recurrent.recurrent:
+                # Through a recurrent layer's steps each unit goes alone.
+                asked = memory[number] = _singles(asked)
+            places = activations[number].shape[:-1]
+            is_map = len(places) > 1 and max(places) > 1
+            is_answered = not any(isinstance(key, Combination) for key in asked)
+            if compare and not open_ and is_map and is_answered:
+                asked = memory[number] = _above_average(asked, places)
+                compare = False
+            inputs, follow = [activations[n] for n in call.inputs], followed(graph, call)
+            open_ |= {call.inputs[i] for i in follow}
+            step = PlainCall(call, position, inputs, activations[number], follow, paths, inside)
+            for key, mass in asked.items():
+                children = _children(rule, step, key)
+                shared = sum(child.share for child in children)
+                if abs(shared - 1) > 1e-6 and not paths.against:
+                    lost += mass * (1 - shared)
+                for child in children:
+                    node = child.place if child.sign is None else (child.place, child.sign)
+                    memory[call.inputs[child.branch]][node] += mass * child.share
+    return Walked({number: _singles(nodes) for number, nodes in memory.items()}, lost)
+
+
+def _children(rule: Callable, step: PlainCall, key: object) -> list[Child]:
+    if isinstance(key, Combination):
+        return combination.children(rule, step, key)
+    return rule(step, *key)
+
+
+def _singles(memory: Memory) -> Memory:
+    """Each unit of a combination by itself, with an equal part of the mass."""
+    nodes: Memory = defaultdict(float)
+    for key, mass in memory.items():
+        there = [unit for unit in key if unit[1]] if isinstance(key, Combination) else [key]
+        for unit in there:
+            nodes[unit] += mass / len(there)
+    return nodes
 
 
 def _above_average(memory: Memory, places: Place) -> Memory:
@@ -74,22 +101,6 @@ def _above_average(memory: Memory, places: Place) -> Memory:
         for (place, sign), mass in memory.items()
         if mass > 0
     }
-
-
-def steps_back(
-    graph: Graph, activations: dict[int, np.ndarray], limits: Limits
-) -> Iterator[tuple[Step, int]]:
-    """Each output of each call as a step to take, from the last on, with the tensor's number."""
-
-    def inside(cell: Graph, values: dict[int, np.ndarray], start: dict[int, Memory]) -> dict:
-        return walk(cell, values, start, limits).nodes
-
-    for call in reversed(graph.calls):
-        for position, number in enumerate(call.outputs):
-            open_inputs = [i for i, follow in enumerate(followed(graph, call)) if follow]
-            inputs = [activations[n] for n in call.inputs]
-            output = activations[number]
-            yield Step(call, position, inputs, output, open_inputs, limits, inside), number
 
 
 def _any_rank(*names: str) -> tuple[str, ...]:

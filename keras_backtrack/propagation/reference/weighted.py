@@ -7,21 +7,21 @@ import tensorflow as tf
 
 from ...graph.compat import as_tuple
 from .moving import moved
-from .step import Child, Place, Step, asks, best_of, shares_of, weights_of
+from .plain_call import Child, Place, PlainCall, asks, best_of, shares_of, weights_of
 
 
-def bias_of(call: Step, unit: int, sign: int) -> np.float32:
-    if call.limits.include_bias and call.layer.use_bias:
+def bias_of(call: PlainCall, unit: int, sign: int) -> np.float32:
+    if call.paths.include_bias and call.layer.use_bias:
         return np.float32(sign) * weights_of(call.layer, "bias")[unit]
     return np.float32(0)
 
 
-def dense(call: Step, place: Place, sign: int) -> list[Child]:
+def dense(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Algorithm 1."""
     weights = weights_of(call.layer, "kernel")[:, place[-1]]
     products = np.float32(sign) * (weights * call.inputs[0][place[:-1]])
     products = products + bias_of(call, place[-1], sign)
-    chosen = best_of(products, call.limits.top_n)
+    chosen = best_of(products, call.paths.top_n)
     return [
         Child((*place[:-1], j), asks(sign, weights[j]), share)
         for j, share in zip(chosen, shares_of([products[j] for j in chosen]), strict=True)
@@ -50,7 +50,7 @@ def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple
     return taps
 
 
-def convolution_taps(call: Step, place: Place) -> list[tuple[Place, Place]]:
+def convolution_taps(call: PlainCall, place: Place) -> list[tuple[Place, Place]]:
     """The taps of a unit's window and the positions they read."""
     return _receptive_field(
         call.layer,
@@ -62,7 +62,7 @@ def convolution_taps(call: Step, place: Place) -> list[tuple[Place, Place]]:
     )
 
 
-def convolution(call: Step, place: Place, sign: int) -> list[Child]:
+def convolution(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Algorithm 2."""
     kernel = weights_of(call.layer, "kernel")
     taps = convolution_taps(call, place)
@@ -79,14 +79,14 @@ def _best_products(call, taps, kernel, place, first, sign) -> list[Child]:
         products = source[position][first : first + channels] * kernel[tap][:, place[-1]]
         sums = sums + products
         array.append(np.float32(sign) * products + bias)
-    if call.limits.all_paths:
+    if call.paths.all_paths:
         return _all_of(taps, array, kernel, place[-1], first, sign)
     sums = np.float32(sign) * sums + bias * np.float32(len(taps))
-    chosen = best_of(sums, call.limits.channels)
+    chosen = best_of(sums, call.paths.channels)
     children = []
     for channel, portion in zip(chosen, shares_of([sums[c] for c in chosen]), strict=True):
         values = [products[channel] for products in array]
-        best = best_of(values, call.limits.positions)
+        best = best_of(values, call.paths.positions)
         for i, share in zip(best, shares_of([values[i] for i in best]), strict=True):
             tap, position = taps[i]
             asked = asks(sign, kernel[tap][channel, place[-1]])
@@ -106,7 +106,7 @@ def _all_of(taps, array, kernel, filter_, first, sign) -> list[Child]:
     return [Child(place, asks, value / total) for value, place, asks in found]
 
 
-def depthwise_convolution(call: Step, place: Place, sign: int) -> list[Child]:
+def depthwise_convolution(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Algorithm 2 on one channel: only positions are chosen."""
     (source,) = call.inputs
     name = "depthwise_kernel" if hasattr(call.layer, "depthwise_kernel") else "kernel"
@@ -126,7 +126,7 @@ def depthwise_convolution(call: Step, place: Place, sign: int) -> list[Child]:
         np.float32(sign) * (source[position][channel] * weight) + bias
         for (_, position), weight in zip(taps, weights, strict=True)
     ]
-    best = best_of(values, call.limits.positions)
+    best = best_of(values, call.paths.positions)
     return [
         Child((*taps[i][1], channel), asks(sign, weights[i]), share)
         for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
@@ -142,7 +142,7 @@ def pool(layer, source, output, place) -> list[Place]:
     return [position for _, position in field]
 
 
-def max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
+def max_pooling(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Algorithm 3."""
     (source,) = call.inputs
     winner, largest = None, -np.inf
@@ -152,7 +152,7 @@ def max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child((*winner, place[-1]), sign, 1.0)]
 
 
-def adaptive_max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
+def adaptive_max_pooling(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Algorithm 3 with windows that share the input out: from ⌊o·n/m⌋ to ⌈(o+1)·n/m⌉."""
     (source,) = call.inputs
     sizes = zip(place[:-1], source.shape, call.output.shape, strict=False)
@@ -162,20 +162,20 @@ def adaptive_max_pooling(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child((*winner, place[-1]), sign, 1.0)]
 
 
-def average_pooling(call: Step, place: Place, sign: int) -> list[Child]:
+def average_pooling(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Like a Dense layer with equal weights."""
     source, *mask = call.inputs
     positions = pool(call.layer, source, call.output, place)
     positions = [p for p in positions if not mask or mask[0][p]]
     values = [np.float32(sign) * source[position][place[-1]] for position in positions]
-    best = best_of(values, call.limits.top_n)
+    best = best_of(values, call.paths.top_n)
     return [
         Child((*positions[i], place[-1]), sign, share)
         for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
     ]
 
 
-def transposed_convolution(call: Step, place: Place, sign: int) -> list[Child]:
+def transposed_convolution(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Algorithm 2, the taps those of the convolution that this one is the transpose of.
 
     Input i reaches output o by tap t where, in that convolution, output i reads input o by tap t.
@@ -198,7 +198,7 @@ def transposed_convolution(call: Step, place: Place, sign: int) -> list[Child]:
     return _best_products(call, sorted(taps), kernel, place, 0, sign)
 
 
-def extreme_along_axes(call: Step, place: Place, sign: int) -> list[Child]:
+def extreme_along_axes(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The largest, or least, along some axes; ties go to the first."""
     (source,) = call.inputs
     axis, ndim = call.arguments["axis"], source.ndim
@@ -214,7 +214,7 @@ def extreme_along_axes(call: Step, place: Place, sign: int) -> list[Child]:
     return [Child(best[1], sign, 1.0)]
 
 
-def resized(call: Step, place: Place, sign: int) -> list[Child]:
+def resized(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """A mean over positions of the channel: by what the output changes with each of them."""
     (source,) = call.inputs
     if getattr(call.layer, "interpolation", "") == "nearest":
@@ -231,7 +231,7 @@ def resized(call: Step, place: Place, sign: int) -> list[Child]:
         np.float32(sign) * (source[position][place[-1]] * weight)
         for position, weight in zip(positions, weights, strict=True)
     ]
-    best = best_of(values, call.limits.top_n)
+    best = best_of(values, call.paths.top_n)
     return [
         Child((*positions[i], place[-1]), sign, share)
         for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)

@@ -13,8 +13,8 @@ Place = tuple[int, ...]
 Memory = dict[tuple[Place, int], float]
 
 
-class Limits(NamedTuple):
-    """How many contributions are kept; None keeps all.
+class Paths(NamedTuple):
+    """Which paths are followed: how many contributions are kept; None keeps all.
 
     `all_paths` makes no choices at all, neither of channels nor of branches. `against` follows what
     speaks against the decision as well, with mass below 0.
@@ -31,17 +31,17 @@ class Limits(NamedTuple):
 class Child(NamedTuple):
     """One followed contribution: where it is, what it asks, and its share of the mass.
 
-    `branch` is the input it is in.
+    `branch` is the input it is in. `sign` is None where the place is a `Combination`.
     """
 
     place: Place
-    sign: int
+    sign: int | None
     share: float
     branch: int = 0
 
 
 @dataclass(frozen=True)
-class Step:
+class PlainCall:
     """A call to take nodes through, its tensors without a batch axis.
 
     Attributes:
@@ -50,7 +50,7 @@ class Step:
         inputs: What it read.
         output: What it made.
         followed: Numbers of the inputs that are no constants.
-        limits: How many contributions are kept.
+        paths: Which paths are followed.
         walk: Takes nodes through another graph: a graph, its activations and the nodes at its
             outputs. Returns those at all its tensors, by number.
         notes: What a rule wants to remember from one node to the next.
@@ -61,7 +61,7 @@ class Step:
     inputs: list[np.ndarray]
     output: np.ndarray
     followed: list[int]
-    limits: Limits
+    paths: Paths
     walk: Callable[[Graph, dict[int, np.ndarray], dict[int, Memory]], dict[int, Memory]]
     notes: dict[str, Any] = field(default_factory=dict)
 

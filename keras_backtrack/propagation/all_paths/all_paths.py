@@ -1,0 +1,78 @@
+"""All paths: the spreading as TensorFlow functions, one for each set of tensors it starts from."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from ...graph.graph import Graph
+from ...rules import Rules, reached
+from ..kernels import NodeArrays
+from ..nodes import Nodes
+from ..over_activations import OverActivations, may_be_read
+from ..paths import Batch, Held
+from .spreading import spread_back
+
+_NODES = Nodes(*(tf.TensorSpec([None], dtype) for dtype in (tf.int64, tf.float32, tf.float32)))
+
+
+class AllPaths:
+    """Spreads decisions over all paths.
+
+    Args:
+        graph: The model's calls.
+        rules: Which rule serves which of them.
+        wanted: Numbers of the tensors whose nodes are brought back: every unit is a node here.
+        contrast: As for `spread_back`.
+    """
+
+    def __init__(self, graph: Graph, rules: Rules, wanted: Sequence[int], contrast: bool) -> None:
+        self._graph, self._rules = graph, rules
+        self._wanted, self._contrast = wanted, contrast
+        self._numbers = may_be_read(graph, reached(graph))
+        self._spreads: dict[tuple[int, ...], OverActivations] = {}
+
+    @property
+    def functions(self) -> list:
+        return [spread.function for spread in self._spreads.values()]
+
+    def reads(self, start: tuple[int, ...]) -> list[int]:
+        return self._spread(start).reads
+
+    def constants(self) -> list[np.ndarray]:
+        self._rules.packed_weights.refresh()
+        return []
+
+    def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Held:
+        spread = self._spread(tuple(start))
+        tensors = _a_row_each(batch, spread.reads)
+        roots = [Nodes(*map(tf.constant, nodes)) for nodes in start.values()]
+        walked = spread(tensors, tf.constant(len(batch.image_index), tf.int64), roots)
+        found = {n: NodeArrays(*(f.numpy() for f in held)) for n, held in walked.nodes.items()}
+        return Held(found, walked.lost.numpy())
+
+    def _spread(self, start: tuple[int, ...]) -> OverActivations:
+        if start not in self._spreads:
+
+            def spread(tensors: dict, explanations: tf.Tensor, roots: list[Nodes]):
+                found = dict(zip(start, roots, strict=True))
+                settings = self._rules, self._wanted, self._contrast
+                return spread_back(self._graph, tensors, explanations, found, *settings)
+
+            more = tf.TensorSpec([], tf.int64), [_NODES] * len(start)
+            self._spreads[start] = OverActivations(spread, self._graph, self._numbers, *more)
+        return self._spreads[start]
+
+
+def _a_row_each(batch: Batch, numbers: Sequence[int]) -> dict[int, tf.Tensor]:
+    """From tensors of a batch to tensors with a row for each explanation."""
+    tensors = {number: batch.tensors[number] for number in numbers}
+    if np.array_equal(batch.image_index, np.arange(batch.images)):
+        return tensors
+    # What has no row for each image, such as a causal mask, stays as it is.
+    return {
+        number: tf.gather(tensor, batch.image_tensor)
+        if tensor.shape.rank and tensor.shape[0] == batch.images
+        else tensor
+        for number, tensor in tensors.items()
+    }

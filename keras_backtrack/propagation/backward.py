@@ -1,0 +1,100 @@
+"""The one way back through a graph: what arrives at a tensor is joined, then goes a step down."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from ..graph.graph import Call, Graph
+
+Mass = TypeVar("Mass")
+
+
+class Place(NamedTuple):
+    """One output of one call."""
+
+    call: Call
+    position: int
+
+
+class _HasPlace(Protocol):
+    @property
+    def call(self) -> Call: ...
+    @property
+    def position(self) -> int: ...
+
+
+Step = TypeVar("Step", bound=_HasPlace)
+
+
+class Taken(NamedTuple):
+    """What a step leads to.
+
+    Attributes:
+        parts: What arrives in each input of the call; None where nothing can.
+        ended: The (E,) mass that ended; None where none can.
+        stays: Whether all stayed where it was, and in order.
+    """
+
+    parts: Sequence[Any]
+    ended: Any = None
+    stays: bool = False
+
+    def into(self, followed: Sequence[bool]) -> "Taken":
+        """Without what would arrive in inputs that are not followed."""
+        pairs = zip(self.parts, followed, strict=True)
+        return self._replace(parts=[part if follow else None for part, follow in pairs])
+
+
+def places_back(calls: Sequence[Call]) -> list[Place]:
+    """The places of some calls, those of the last call first."""
+    return [Place(call, i) for call in reversed(calls) for i in range(len(call.outputs))]
+
+
+def walk_back(
+    graph: Graph,
+    steps: Iterable[Step],
+    start: dict[int, Mass],
+    take: Callable[[Step, Mass], Taken],
+    join: Callable[[int, list[Mass], bool], Mass],
+) -> tuple[dict[int, Mass], list[Any]]:
+    """Takes mass at some tensors back to the graph's inputs.
+
+    Every interpreter goes this way, with nodes in machine code, nodes in TensorFlow or the mass of
+    every unit; they differ in what they carry and in the steps they take.
+
+    Args:
+        graph: The calls.
+        steps: Places of the graph, or steps that have one; those of later calls first.
+        start: What there is at first, by tensor number.
+        take: Takes a step with what has arrived at its place.
+        join: Takes a tensor's number, all that has arrived there, and whether that is one part
+            that stayed in order from where it was joined last; makes one of it.
+
+    Returns:
+        What was held at each tensor that anything arrived at, inputs included, by number; and what
+        ended, step by step.
+    """
+    arriving: dict[int, list[Mass]] = defaultdict(list, {n: [own] for n, own in start.items()})
+    settled = set(start)
+    held: dict[int, Mass] = {}
+    ended = []
+
+    def joined(number: int) -> Mass:
+        parts = arriving.pop(number)
+        return join(number, parts, len(parts) == 1 and number in settled)
+
+    for step in steps:
+        number = step.call.outputs[step.position]
+        if number not in arriving:
+            continue
+        held[number] = joined(number)
+        taken = take(step, held[number])
+        if taken.ended is not None:
+            ended.append(taken.ended)
+        for read, part in zip(step.call.inputs, taken.parts, strict=True):
+            if part is not None:
+                arriving[read].append(part)
+                if taken.stays:
+                    settled.add(read)
+    held.update((number, joined(number)) for number in graph.inputs if number in arriving)
+    return held, ended

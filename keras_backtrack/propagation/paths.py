@@ -1,0 +1,61 @@
+"""What the two ways back, along the best paths and along all, have in common."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from .activations import Arrays
+from .kernels import NodeArrays
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One run of the network and whom its explanations are about.
+
+    Attributes:
+        arrays: Activations by tensor number, float32.
+        tensors: The same as they are.
+        sizes: By tensor number, the sizes of its axes after the batch axis.
+        images: How many rows the batch has.
+        image_index: (E,) int64, which of them each explanation is about.
+        constants: What steps read besides, as from `Paths.constants`.
+    """
+
+    arrays: Arrays
+    tensors: dict[int, tf.Tensor]
+    sizes: dict[int, tuple[int, ...]]
+    images: int
+    image_index: np.ndarray
+    constants: list[np.ndarray] = field(default_factory=list)
+
+    @cached_property
+    def image_tensor(self) -> tf.Tensor:
+        """`image_index` as a tensor."""
+        return tf.constant(self.image_index, tf.int64)
+
+
+class Held(NamedTuple):
+    """Where decisions led back to: nodes by tensor number, and the (E,) mass that was lost."""
+
+    nodes: dict[int, NodeArrays]
+    lost: np.ndarray
+
+
+class Paths(Protocol):
+    """A way back: which paths are followed."""
+
+    @property
+    def functions(self) -> list[Any]:
+        """TensorFlow's functions that have been traced."""
+
+    def reads(self, start: tuple[int, ...]) -> list[int]:
+        """Numbers of the tensors whose activations are read, from nodes at some tensors on."""
+
+    def constants(self) -> list[np.ndarray]:
+        """What steps read besides activations, as the model's weights are now."""
+
+    def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Held:
+        """Goes back from nodes at some tensors to the inputs."""

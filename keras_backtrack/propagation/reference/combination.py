@@ -1,0 +1,157 @@
+"""Combinations of two units as plain loops: why one and not another."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import numpy as np
+
+from ...graph.errors import UnsupportedLayerError
+from . import joining, weighted
+from .plain_call import Child, Place, PlainCall, asks, best_of, shares_of, weights_of
+
+Term = tuple[Place, int]
+
+
+class Combination(tuple[Term, Term]):
+    """Two units with what each counts with: +1, -1, or 0 where it is not there."""
+
+
+def children(rule: Callable, step: PlainCall, pair: Combination) -> list[Child]:
+    """Where a combination leads: to combinations of the inputs' units, or to single nodes.
+
+    A child's place is a combination where its sign is None.
+    """
+    if rule in _WEIGHTS:
+        return _difference(step, _WEIGHTS[rule], pair)
+    if rule is weighted.average_pooling:
+        return _by_place(step, pair)
+    if rule in (joining.add, joining.subtract):
+        return _branches(step, pair, rule is joining.subtract)
+    return _moved(step, rule, pair)
+
+
+def _asked(terms: tuple[Term, Term], share: float, branch: int = 0) -> Child:
+    return Child(Combination(terms), None, share, branch)
+
+
+def _dense(step: PlainCall, place: Place) -> dict[Place, np.float32]:
+    column = weights_of(step.layer, "kernel")[:, place[-1]]
+    return {(*place[:-1], j): weight for j, weight in enumerate(column)}
+
+
+def _convolution(step: PlainCall, place: Place) -> dict[Place, np.float32]:
+    kernel, groups = weights_of(step.layer, "kernel"), step.layer.groups
+    taps = weighted.convolution_taps(step, place)
+    first = place[-1] // (kernel.shape[-1] // groups) * kernel.shape[-2]
+    return {
+        (*position, first + channel): kernel[tap][channel, place[-1]]
+        for tap, position in taps
+        for channel in range(kernel.shape[-2])
+    }
+
+
+def _mean(step: PlainCall, place: Place) -> dict[Place, np.float32]:
+    positions = weighted.pool(step.layer, step.inputs[0], step.output, place)
+    return {(*p, place[-1]): np.float32(1 / len(positions)) for p in positions}
+
+
+_WEIGHTS = {weighted.dense: _dense, weighted.convolution: _convolution}
+
+
+def _difference(step: PlainCall, weights: Callable, pair: Combination) -> list[Child]:
+    """(W_a - W_b)·A over the inputs of either."""
+    total, bias = defaultdict(np.float32), defaultdict(np.float32)
+    for place, sign in pair:
+        own = weighted.bias_of(step, place[-1], sign)
+        for source, weight in weights(step, place).items() if sign else ():
+            total[source] += np.float32(sign) * weight
+            bias[source] += own
+    places = sorted(total)
+    values = {p: total[p] * step.inputs[0][p] + bias[p] for p in places}
+    if step.paths.against:
+        sides = [sum(max(s * v, 0.0) for v in values.values()) for s in (1, -1)]
+        return [
+            Child(p, asks(1 if value > 0 else -1, total[p]), float(value) / max(sides))
+            for p, value in values.items()
+            if value
+        ]
+    shares = {}
+    if weights is _dense or step.paths.all_paths:
+        shares = _best(values, None if step.paths.all_paths else step.paths.top_n)
+    else:
+        sums = defaultdict(np.float32)
+        for place in places:
+            sums[place[-1]] += values[place]
+        for channel, portion in _best(sums, step.paths.channels).items():
+            inside = {p: values[p] for p in places if p[-1] == channel}
+            shares.update((p, portion * s) for p, s in _best(inside, step.paths.positions).items())
+    return [Child(place, asks(1, total[place]), share) for place, share in shares.items()]
+
+
+def _by_place(step: PlainCall, pair: Combination) -> list[Child]:
+    """The places where the first exceeds the second."""
+    weights, values = [], defaultdict(np.float32)
+    for place, sign in pair:
+        own = {p[:-1]: w for p, w in _mean(step, place).items()} if sign else {}
+        weights.append(own)
+        for position, weight in own.items():
+            values[position] += np.float32(sign) * weight * step.inputs[0][position][place[-1]]
+    limit = None if step.paths.all_paths else step.paths.top_n
+    found = []
+    for position, share in _best({p: values[p] for p in sorted(values)}, limit).items():
+        pairs = zip(pair, weights, strict=True)
+        terms = [((*position, place[-1]), s if position in own else 0) for (place, s), own in pairs]
+        found.append(_asked(terms, share))
+    return found
+
+
+def _branches(step: PlainCall, pair: Combination, is_difference: bool) -> list[Child]:
+    """What each branch adds to the difference."""
+    scale = [1, -1] if is_difference else [1] * len(step.inputs)
+    units = [joining.aligned(step.inputs, place) for place, _ in pair]
+    values = {
+        branch: sum(
+            np.float32(factor * sign) * source[own[branch]]
+            for (_, sign), own in zip(pair, units, strict=True)
+        )
+        for branch, (factor, source) in enumerate(zip(scale, step.inputs, strict=True))
+    }
+    if step.paths.all_paths:
+        shares = _best(values, None)
+    else:
+        shares = {max(values, key=lambda branch: (values[branch], -branch)): 1.0}
+    found = []
+    for branch, share in shares.items():
+        signs = [scale[branch] * sign for _, sign in pair]
+        terms = [(own[branch], sign) for own, sign in zip(units, signs, strict=True)]
+        found.append(_asked(terms, share, branch))
+    return found
+
+
+def _moved(step: PlainCall, rule: Callable, pair: Combination) -> list[Child]:
+    """Each unit to its own place."""
+    found = [rule(step, place, sign) if sign else [] for place, sign in pair]
+    if any(len(own) > 1 for own in found):
+        raise UnsupportedLayerError(
+            "The reference takes no combinations through this layer. "
+            f"Received: {step.call.describe()}."
+        )
+    count = sum(sign != 0 for _, sign in pair)
+    by_branch: dict[int, dict[int, Term]] = defaultdict(dict)
+    for which, own in enumerate(found):
+        for child in own:
+            by_branch[child.branch][which] = (child.place, child.sign)
+    children = []
+    for branch, units in by_branch.items():
+        nobody = (next(iter(units.values()))[0], 0)
+        terms = [units.get(which, nobody) for which in range(2)]
+        children.append(_asked(terms, len(units) / count, branch))
+    return children
+
+
+def _best(values: dict, limit: int | None) -> dict:
+    """The largest values above 0, with their shares."""
+    keys, numbers = list(values), list(values.values())
+    chosen = best_of(numbers, limit)
+    shares = shares_of([numbers[i] for i in chosen])
+    return {keys[i]: share for i, share in zip(chosen, shares, strict=True)}

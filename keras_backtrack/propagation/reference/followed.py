@@ -1,0 +1,60 @@
+"""Which inputs decisions are followed into: this is the reference's own answer."""
+
+import tensorflow as tf
+
+from ...graph.compat import keras, operation_name
+from ...graph.graph import Call, Graph, TensorRef
+
+_GATE_FUNCTIONS = tuple(
+    getattr(module, name)
+    for module in (keras.activations, tf.nn, tf.math)
+    for name in ("hard_sigmoid", "sigmoid", "softmax")
+    if hasattr(module, name)
+)
+_GATE_OPERATIONS = ("hardsigmoid", "sigmoid", "softmax")
+# A gate that is moved about, copied or handed on is the same gate.
+_HANDING_ON = (
+    *("broadcastto", "cast", "copy", "expanddims", "flip", "getitem", "identity", "permutedims"),
+    *("repeat", "reshape", "roll", "split", "squeeze", "swapaxes", "tile", "transpose", "unstack"),
+)
+_HANDING_ON_LAYERS = ("Dropout", "Identity", "Permute", "Reshape", "RepeatVector")
+
+
+def followed(graph: Graph, call: Call) -> list[int]:
+    """Places of the inputs that are no constants."""
+    operation = operation_name(call.layer)
+    some = [i for i, n in enumerate(call.inputs) if graph.specs[n].dtype != tf.bool]
+    if operation == "divide":
+        return some[:1]  # By what is divided is a constant factor.
+    if operation == "where":
+        return [i for i in some if not (i == 0 and isinstance(call.args[0], TensorRef))]
+    if operation == "dotproductattention":
+        return [2]  # What is attended to is weighed, not followed.
+    aligned = operation == "multiply" or isinstance(call.layer, keras.layers.Multiply)
+    if aligned or operation in ("matmul", "einsum"):
+        whole = graph.specs[call.outputs[0]].shape[1:]
+        gates = [
+            i
+            for i, number in enumerate(call.inputs)
+            if _is_gate(graph, number) or (aligned and graph.specs[number].shape[1:] != whole)
+        ]
+        return [i for i in some if i not in gates] or some
+    return some
+
+
+def _is_gate(graph: Graph, number: int) -> bool:
+    call = graph.maker(number)
+    while call is not None:
+        operation, layer = operation_name(call.layer), call.layer
+        function = getattr(layer, "activation", None)
+        if operation in _GATE_OPERATIONS or isinstance(layer, keras.layers.Softmax):
+            return True
+        if any(function is gate for gate in _GATE_FUNCTIONS):
+            return True
+        hands_on = operation in _HANDING_ON or type(layer).__name__ in _HANDING_ON_LAYERS
+        if operation in ("add", "multiply", "subtract") and len(call.inputs) == 1:
+            # With a number, as in 1 - gate.
+            others = [v for v in tf.nest.flatten(call.args) if not isinstance(v, TensorRef)]
+            hands_on = all(tf.size(v) == 1 for v in others if not isinstance(v, str))
+        call = graph.maker(call.inputs[0]) if hands_on else None
+    return False

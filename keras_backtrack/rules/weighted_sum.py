@@ -1,0 +1,107 @@
+"""A weighted sum of a user's own, from a function that computes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from ..graph.compat import as_tensor, is_variable
+from .contributions import At, Groups, LinearSum, Members
+from .indexing import flip_of
+from .traced_call import TracedCall
+
+Apply = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def weighted_sum(call: TracedCall, apply: Apply, weights: Any, bias: Any = None) -> LinearSum:
+    """What a rule returns for a layer that is y = sum of W·A over its input, plus a bias.
+
+    Where nodes are followed one by one, the weights of a unit are had by asking `apply` for its
+    gradient, once for each node: exact, and slower than the built-in layers.
+
+    Args:
+        call: What the rule was given; its one followed input is what is summed.
+        apply: Takes an input (N, ...) float32 and weights, returns the sums without bias,
+            (N, ...) float32. Linear in both, and of TensorFlow's operations, whose gradient is
+            taken.
+        weights: The layer's variable, or a tensor.
+        bias: (units of the last axis,) the layer's variable, or a tensor; None for none.
+
+    Returns:
+        A `Sum`; its `top_n` best inputs are followed, or all.
+
+    Example:
+        >>> @register_rule(BinomialBlur)
+        ... def binomial_blur(call):
+        ...     def blur(x, kernel):
+        ...         return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], "SAME")
+        ...     return weighted_sum(call, blur, call.layer.kernel)
+    """
+    added = None if bias is None else tf.reshape(_tensor(bias), [-1])
+    return FunctionSum(tf.cast(call.input, tf.float32), added, _tensor(weights), apply)
+
+
+def _tensor(value: Any) -> tf.Tensor:
+    return as_tensor(value) if is_variable(value) else tf.cast(value, tf.float32)
+
+
+@dataclass(frozen=True)
+class FunctionSum(LinearSum):
+    """Every input unit is a group of its own.
+
+    Attributes:
+        kernel: float32, what the function takes as weights.
+        function: The sums without bias, for an input and weights.
+    """
+
+    group_limit = "top_n"
+
+    kernel: tf.Tensor
+    function: Apply
+
+    @property
+    def weights(self) -> tf.Tensor:
+        return self.kernel
+
+    def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        return self.function(source, weights)
+
+    @property
+    def width(self) -> tf.Tensor:
+        return tf.size(self.source, tf.int64) // tf.shape(self.source, tf.int64)[0]
+
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+        rows = self.of_images(at.image)
+        weight = unit_weights(rows, rows.weights, [at.unit], [tf.ones_like(at.sign)])
+        value = weight * tf.reshape(rows.source, tf.shape(weight)) * at.sign[:, None]
+        value = value if bias is None else value + bias[:, None]
+
+        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
+            flip = flip_of(tf.gather_nd(weight, tf.stack([parent, choice], axis=1)))
+            return Members(choice, flip)
+
+        return Groups(value, members)
+
+
+def unit_weights(
+    layer: LinearSum, weights: tf.Tensor, units: list[tf.Tensor], factors: list[tf.Tensor]
+) -> tf.Tensor:
+    """What the inputs weigh in sums of a few units: (M, units of the input) float32.
+
+    Args:
+        layer: The sum, with a row for each of M.
+        weights: Its weights, or others of their shape.
+        units: K times (M,) int64, units of its output.
+        factors: K times (M,) float32, how often each is added.
+    """
+    source = tf.cast(layer.source, tf.float32)
+    row = tf.range(tf.shape(source, tf.int64)[0])
+    with tf.GradientTape() as tape:
+        tape.watch(source)
+        output = layer.apply(source, weights)
+    places = [tf.stack([row, unit], axis=1) for unit in units]
+    shape = tf.stack([tf.size(row), tf.size(output) // tf.maximum(tf.size(row, tf.int32), 1)])
+    seed = tf.scatter_nd(tf.concat(places, 0), tf.concat(factors, 0), tf.cast(shape, tf.int64))
+    found = tape.gradient(output, source, tf.reshape(seed, tf.shape(output)))
+    return tf.reshape(found, [tf.shape(source)[0], -1])
