@@ -219,7 +219,7 @@ def test_several_outputs(rng):
 
 
 def test_readme_example_of_a_rule(capsys):
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     code = readme.split("## A layer of your own")[1].split("```python")[1].split("```")[0]
     exec(code, {"__name__": "readme"})
     assert "Explanation of 1 decision" in capsys.readouterr().out

@@ -141,6 +141,7 @@ def test_files(tmp_path, plain_graphs):
 
 def test_on_several_devices(tmp_path):
     """`tf.distribute` on one host: two copies of the network on one CPU."""
+    import os
     import subprocess
     import sys
     from pathlib import Path
@@ -150,7 +151,7 @@ def test_on_several_devices(tmp_path):
         "cpu = tf.config.list_physical_devices('CPU')[0]\n"
         "two = [tf.config.LogicalDeviceConfiguration()] * 2\n"
         "tf.config.set_logical_device_configuration(cpu, two)\n"
-        "from test_callbacks import BacktrackCallback, network, pictures\n"
+        "from test_callback import BacktrackCallback, network, pictures\n"
         "strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])\n"
         "with strategy.scope():\n"
         "    model = network()\n"
@@ -162,7 +163,9 @@ def test_on_several_devices(tmp_path):
         "assert abs(scores - watch.records[-1].scores).max() < 1e-5, scores\n"
         "assert watch.history['moved'][1] > 0 and watch.explainer._program.traces == 1\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environ = {**os.environ, "PYTHONPATH": paths}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environ)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ _FOUND = {"tensorflow": "2.21.0", "keras": "3.15.1", "itex": None, "convolutions
 
 def host(name):
     """A host made of the first block of its /proc/cpuinfo."""
-    block = (Path(__file__).parent / "cpuinfo" / f"{name}.txt").read_text()
+    block = (Path(__file__).parents[1] / "cpuinfo" / f"{name}.txt").read_text()
     sockets, nodes = _HOSTS[name]
     fields = dict(line.split("\t", 1) for line in block.splitlines())
     siblings, cores = (int(fields[key].strip("\t: ")) for key in ("siblings", "cpu cores"))

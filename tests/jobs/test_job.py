@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from folders import folder_of, line, noise, rows, run, small_network
 from networks import layers
 from PIL import Image
 
@@ -32,42 +33,6 @@ from keras_backtrack.pictures.photos import PhotoError, read_photo
 @pytest.fixture
 def model(tmp_path):
     return small_network(tmp_path / "model.keras")
-
-
-def small_network(path):
-    image = keras.Input((32, 32, 3))
-    x = layers.Rescaling(1 / 255)(image)
-    x = layers.MaxPooling2D()(layers.Conv2D(4, 3, activation="relu")(x))
-    keras.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x))).save(path)
-    return path
-
-
-def noise(rng, height=60, width=90):
-    return Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
-
-
-def folder_of(path, count, rng, size=(60, 90)):
-    path.mkdir()
-    for i in range(count):
-        noise(rng, *size).save(path / f"{i:03}.png")
-    return path
-
-
-def line(*arguments):
-    small = ["--batch-size", 2, "--part-size", 4]
-    return ["run", *map(str, small + list(arguments))]
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, line(*arguments))
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
-
-
-def rows(out, table="explanations"):
-    files = sorted((out / table).glob("*.parquet"))
-    found = [row for file in files for row in pq.read_table(file, partitioning=None).to_pylist()]
-    return sorted(found, key=lambda row: row["path"])
 
 
 @pytest.mark.usefixtures("plain_graphs")

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_run import folder_of, line, rows, run, small_network
+from folders import folder_of, line, rows, run, small_network
 
 
 def processes_of(process):

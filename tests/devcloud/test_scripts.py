@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from folders import folder_of, rows, run, small_network
 from slurm import cluster, free_port
-from test_run import folder_of, rows, run, small_network
 
-_PROJECT = Path(__file__).resolve().parents[1]
+_PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
