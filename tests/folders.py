@@ -1,5 +1,8 @@
 """Folders of pictures, a network that is quick to run, and `keras-backtrack run` on both."""
 
+import struct
+import zlib
+
 import numpy as np
 import pyarrow.parquet as pq
 from click.testing import CliRunner
@@ -44,3 +47,19 @@ def rows(out, table="explanations"):
     files = sorted((out / table).glob("*.parquet"))
     found = [row for file in files for row in pq.read_table(file, partitioning=None).to_pylist()]
     return sorted(found, key=lambda row: row["path"])
+
+
+def bomb(height, width):
+    """The head of a picture that would be huge."""
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 10_000))
+    return b"\x89PNG\r\n\x1a\n" + head + pixels + chunk(b"IEND", b"")

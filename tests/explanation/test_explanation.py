@@ -1,15 +1,13 @@
-"""The views on a result, and rules of a user's own."""
+"""The views on a result."""
 
 import json
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from networks import layers
 
-from keras_backtrack import BacktrackExplainer, register_rule, same_place
+from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
-from keras_backtrack.pictures import heatmaps as maps
 
 
 @pytest.fixture(scope="module")
@@ -90,59 +88,3 @@ def test_figure_and_files(e, tmp_path):
     arrays = np.load(tmp_path / "e.npz")
     assert arrays["pixels_count"].tolist() == [len(p) for p in e.pixels]
     np.testing.assert_array_equal(arrays["pixels"], np.concatenate(e.pixels))
-
-
-def test_boxes_surround_regions_by_mass():
-    region = np.zeros((10, 10), bool)
-    region[1:3, 1:4] = region[6:9, 5:9] = region[0, 9] = True
-    points = np.array([[1, 1], [7, 7], [0, 9]])
-    boxes = maps.boxes(region, points, np.array([0.3, 0.68, 0.02]))
-    assert boxes.tolist() == [[6, 5, 9, 9], [1, 1, 3, 4]]
-
-
-def test_no_pixels_make_an_empty_map():
-    nothing = np.zeros((0, 2), np.int32), np.zeros(0, np.float32)
-    attention = maps.attention(*nothing, 4, 5, 1.0)
-    assert not attention.any() and not maps.saliency(attention, 0.0).any()
-    assert maps.boxes(maps.saliency(attention, 0.5), *nothing).shape == (0, 4)
-
-
-@pytest.mark.parametrize("sigma", [0.3, 2.0, 15.0])
-def test_few_points_and_many_make_the_same_map(sigma, rng, monkeypatch):
-    points, mass = rng.integers(0, [40, 60], (30, 2)), rng.uniform(size=30).astype(np.float32)
-    few = maps.attention(points, mass, 40, 60, sigma)
-    monkeypatch.setattr(maps, "_FEW", 0)
-    many = maps.attention(points, mass, 40, 60, sigma)
-    assert few.dtype == many.dtype == np.float32 and few.max() == 1
-    np.testing.assert_allclose(few, many, atol=2e-6)
-
-
-def test_register_rule_serves_a_class_and_its_subclasses():
-    class ChannelScale(layers.Layer):
-        def build(self, shape):
-            self.factor = self.add_weight(name="factor", shape=(shape[-1],), initializer="ones")
-
-        def call(self, x):
-            return x * self.factor
-
-    class Finer(ChannelScale):
-        pass
-
-    @register_rule(ChannelScale)
-    def channel_scale(call):
-        return same_place(scale=tf.convert_to_tensor(call.layer.factor))
-
-    image = keras.Input((3,))
-    scale, dense = Finer(), layers.Dense(1, use_bias=False)
-    model = keras.Model(image, dense(scale(image)))
-    scale.set_weights([np.array([1, -1, 2], np.float32)])
-    dense.set_weights([np.array([[1], [2], [1]], np.float32)])
-    e = BacktrackExplainer(model).explain(np.array([[1.0, -2.0, -1.0]]))
-    nodes = e.nodes(model.inputs[0].name.split(":")[0])
-    assert nodes[0].tolist() == [[0], [1]] and nodes.sign[0].tolist() == [1, -1]
-    np.testing.assert_allclose(nodes.mass[0], [0.2, 0.8], rtol=1e-6)
-
-
-def test_register_rule_wants_classes():
-    with pytest.raises(TypeError, match="takes layer classes.*Received"):
-        register_rule("Dense")

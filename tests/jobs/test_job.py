@@ -7,18 +7,16 @@ import random
 import resource
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from folders import folder_of, line, noise, rows, run, small_network
+from folders import bomb, folder_of, line, noise, rows, run, small_network
 from networks import layers
 from PIL import Image
 
@@ -27,7 +25,6 @@ from keras_backtrack.graph.compat import keras
 from keras_backtrack.jobs import batches as reading
 from keras_backtrack.jobs.settings import Settings
 from keras_backtrack.jobs.work import Worker
-from keras_backtrack.pictures.photos import PhotoError, read_photo
 
 
 @pytest.fixture
@@ -285,22 +282,6 @@ def test_a_killed_run_goes_on(count, kills, model, tmp_path, rng):
     assert not [path for path in out.rglob(".*") if "parquet" in path.name]
 
 
-def bomb(height, width):
-    """The head of a picture that would be huge."""
-
-    def chunk(kind, content):
-        return (
-            struct.pack(">I", len(content))
-            + kind
-            + content
-            + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 10_000))
-    return b"\x89PNG\r\n\x1a\n" + head + pixels + chunk(b"IEND", b"")
-
-
 def saved(image, kind, **options):
     file = io.BytesIO()
     image.save(file, kind, **options)
@@ -373,18 +354,3 @@ def test_no_file_stops_a_run(count, model, tmp_path, rng):
         if size:
             assert (found[name]["height"], found[name]["width"]) == size
     assert "exceeds limit" in failed["0006.png"]
-
-
-def test_pictures_are_turned_and_keep_their_depth(tmp_path, rng):
-    image = noise(rng)
-    for orientation, turn in ((3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_270)):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        image.save(tmp_path / "turned.png", exif=exif)
-        assert (read_photo(tmp_path / "turned.png") == np.asarray(image.transpose(turn))).all()
-    deep = np.arange(0, 65536, 256, np.uint16).reshape(16, 16)
-    Image.fromarray(deep).save(tmp_path / "deep.png")
-    assert (read_photo(tmp_path / "deep.png")[..., 0] == deep >> 8).all()
-    (tmp_path / "bomb.png").write_bytes(bomb(60_000, 60_000))
-    with pytest.raises(PhotoError, match="could be decompression bomb"):
-        read_photo(tmp_path / "bomb.png")

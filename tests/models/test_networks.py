@@ -1,7 +1,5 @@
 """Real networks: the built-in one, and the paper's family, against the reference."""
 
-import pickle
-
 import numpy as np
 import pytest
 from networks import assert_equals_reference, layers
@@ -12,7 +10,6 @@ from benchmarks.pairs import read_photos
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
 from keras_backtrack.models.networks import class_names, load_network
-from keras_backtrack.models.torch_checkpoint import read_checkpoint
 from keras_backtrack.pictures.photos import read_photo
 from keras_backtrack.propagation.limits import Limits
 
@@ -78,17 +75,6 @@ def test_folding_batch_normalization_changes_no_pixel():
     a, b = (BacktrackExplainer(model).explain(x) for model in (network.model, other))
     np.testing.assert_array_equal(a.pixels[0], b.pixels[0])
     np.testing.assert_allclose(a.mass[0], b.mass[0], atol=1e-4)
-
-
-def test_a_checkpoint_may_not_run_code(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return print, ("code ran",)
-
-    path = tmp_path / "evil.pth"
-    path.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(ValueError, match="not a legacy PyTorch checkpoint.*print"):
-        read_checkpoint(path)
 
 
 def test_vgg16_caltech_on_dragonflies(shared):

@@ -7,9 +7,6 @@ from networks import layers
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
-from keras_backtrack.propagation.kernels import NodeArrays, merge
-
-SIGNS = np.float32([1, -1])
 
 
 def network(size=(16, 14, 3)):
@@ -95,23 +92,6 @@ def test_batch_equals_singles_and_any_batch_size(method, rng):
     for i in range(5):
         assert_same(together[2 * i : 2 * i + 2], explainer.explain(x[i], [targets[i]]))
     assert explainer._program.traces == 1
-
-
-@pytest.mark.parametrize("places", [4, 300, 5000])  # for few a table is filled, many are sorted
-def test_merging_adds_masses_up_in_order(places, rng):
-    def nodes(count):
-        mass = rng.random(count).astype(np.float32)
-        return NodeArrays(rng.integers(7, 7 + places, count), rng.choice(SIGNS, count), mass)
-
-    parts = [nodes(count) for count in (200, 0, 100)]
-    expected = {}
-    for index, sign, mass in zip(*map(np.concatenate, zip(*parts, strict=True)), strict=True):
-        key = index, -sign
-        expected[key] = expected[key] + mass if key in expected else mass
-    merged = merge(parts)
-    assert list(zip(merged.index, -merged.sign, strict=True)) == sorted(expected)
-    assert merged.mass.tolist() == [expected[key] for key in sorted(expected)]
-    assert len(merge([nodes(0)]).index) == 0
 
 
 def test_same_again_and_with_one_thread(rng, tmp_path):

@@ -1,46 +1,17 @@
 """What a host is, what TensorFlow does on it, and what to set."""
 
 import os
-import shutil
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from hosts import host
 
-from keras_backtrack import UnsupportedModelError
-from keras_backtrack.cli import main
 from keras_backtrack.cli.doctor import Convolution, report
-from keras_backtrack.explainer.model_checks import check_bfloat16
 from keras_backtrack.runtime import tensorflow as runtime
-from keras_backtrack.runtime.host import read_cpu
 
-# Sockets, NUMA nodes and, from the first processor's block, cores and hyper-threads of each.
-_HOSTS = {
-    "gold-6128": (2, 2),
-    "i7-8700k": (1, 1),
-    "sapphire-rapids": (2, 2),
-    "epyc-7763": (1, 1),
-    "epyc-zen4": (1, 1),  # A virtual machine of two of its cores.
-}
 _FOUND = {"tensorflow": "2.21.0", "keras": "3.15.1", "itex": None, "convolutions": [Convolution()]}
-
-
-def host(name):
-    """A host made of the first block of its /proc/cpuinfo."""
-    block = (Path(__file__).parents[1] / "cpuinfo" / f"{name}.txt").read_text()
-    sockets, nodes = _HOSTS[name]
-    fields = dict(line.split("\t", 1) for line in block.splitlines())
-    siblings, cores = (int(fields[key].strip("\t: ")) for key in ("siblings", "cpu cores"))
-    blocks = [
-        block.replace("processor\t: 0", f"processor\t: {i}")
-        .replace("physical id\t: 0", f"physical id\t: {i // siblings}")
-        .replace("core id\t\t: 0", f"core id\t\t: {i % cores}")
-        for i in range(sockets * siblings)
-    ]
-    return read_cpu("\n".join(blocks), nodes)
 
 
 _ONEDNN = "export TF_ENABLE_ONEDNN_OPTS=1"
@@ -107,47 +78,6 @@ def test_the_environment_decides_about_onednn(value, is_on, why):
     assert state.on == is_on and why in state.why
 
 
-def test_a_virtual_machine_without_topology():
-    block = "processor\t: {}\nmodel name\t: KVM\nflags\t\t: sse2 avx2\n"
-    cpu = read_cpu("\n".join(map(block.format, range(3))), 1)
-    assert (cpu.sockets, cpu.cores, cpu.threads) == (1, 3, 3)
-    assert [a.line for a in runtime.advice(cpu, {})] == ["export TF_ENABLE_ONEDNN_OPTS=1"]
-    unknown = read_cpu("", 1)
-    assert unknown.flags == set() and not runtime.gains_from_onednn(unknown)
-
-
-@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="needs Linux")
-@pytest.mark.parametrize("value", ["1", pytest.param("0", marks=pytest.mark.slow)])
-def test_doctor_says_what_onednn_reports(value, monkeypatch):
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    result = CliRunner().invoke(main, ["doctor"], catch_exceptions=False)
-    assert result.exit_code == 0
-    state = {"1": "on", "0": "off"}[value]
-    assert f"oneDNN      {state}: TF_ENABLE_ONEDNN_OPTS={value} says so" in result.output
-    computed = value == "1" or runtime.itex_plugin()
-    assert ("convolution by oneDNN 3." if computed else "not by oneDNN") in result.output
-    assert ("without ITEX" in result.output) == bool(runtime.itex_plugin())
-    backend = "AVX512" if runtime.read_cpu().instruction_sets["AVX512"] else "AVX2"
-    itex = f"loaded, its {backend} backend" if runtime.itex_plugin() else "not installed"
-    assert f"ITEX        {itex}" in result.output
-    if computed:
-        assert f"for Intel {'AVX-512' if backend == 'AVX512' else 'AVX2'}" in result.output
-
-
-@pytest.mark.skipif(not shutil.which("lscpu"), reason="needs lscpu")
-def test_the_host_is_what_lscpu_says():
-    shown = subprocess.run(["lscpu"], env={**os.environ, "LC_ALL": "C"}, capture_output=True)
-    pairs = (line.split(":", 1) for line in shown.stdout.decode().splitlines() if ":" in line)
-    told = {key.strip(): value.strip() for key, value in pairs}
-    cpu = read_cpu()
-    assert cpu.model == told["Model name"] and cpu.flags == set(told["Flags"].split())
-    per_socket, nodes = int(told["Core(s) per socket"]), int(told["NUMA node(s)"])
-    assert (cpu.sockets, cpu.numa_nodes) == (int(told["Socket(s)"]), nodes)
-    assert cpu.cores == per_socket * cpu.sockets
-    assert cpu.threads == cpu.cores * int(told["Thread(s) per core"])
-
-
 def python(code, **environ):
     """Runs code in a process that has not imported TensorFlow."""
     base = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
@@ -186,37 +116,6 @@ def test_configure_refuses(threads):
     if not runtime.itex_plugin():
         with pytest.raises(ValueError, match="is not installed"):
             runtime.configure(itex=True)
-
-
-@pytest.mark.parametrize(
-    ("name", "itex", "is_refused"),
-    [
-        ("gold-6128", True, False),
-        ("sapphire-rapids", True, False),
-        ("i7-8700k", True, True),
-        ("epyc-7763", True, True),
-        ("epyc-zen4", True, False),
-        ("i7-8700k", False, False),
-    ],
-)
-def test_bfloat16_under_itex_needs_avx512(name, itex, is_refused, monkeypatch):
-    for variable in ("ITEX_AUTO_MIXED_PRECISION", "ONEDNN_MAX_CPU_ISA"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(runtime, "read_cpu", lambda: host(name))
-    monkeypatch.setattr(runtime, "itex_is_on", lambda: itex)
-    check_bfloat16(is_used=False)
-    if not is_refused:
-        check_bfloat16(is_used=True)
-        if itex:
-            monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
-            with pytest.raises(UnsupportedModelError, match="held to ONEDNN_MAX_CPU_ISA=AVX2"):
-                check_bfloat16(is_used=True)
-        return
-    with pytest.raises(UnsupportedModelError, match="computes in bfloat16, on (Intel|AMD)"):
-        check_bfloat16(is_used=True)
-    monkeypatch.setenv("ITEX_AUTO_MIXED_PRECISION", "1")
-    with pytest.raises(UnsupportedModelError, match="Received: auto mixed precision"):
-        check_bfloat16(is_used=False)
 
 
 def test_warns_once_where_onednn_is_off(monkeypatch):
