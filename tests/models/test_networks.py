@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from networks import assert_equals_reference, layers
 
-from benchmarks.cost import Case, build
-from benchmarks.networks import load
-from benchmarks.pairs import read_photos
+from benchmarks.speed.cases import Case, build
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
 from keras_backtrack.models.networks import class_names, load_network
@@ -75,29 +73,6 @@ def test_folding_batch_normalization_changes_no_pixel():
     a, b = (BacktrackExplainer(model).explain(x) for model in (network.model, other))
     np.testing.assert_array_equal(a.pixels[0], b.pixels[0])
     np.testing.assert_allclose(a.mass[0], b.mass[0], atol=1e-4)
-
-
-def test_vgg16_caltech_on_dragonflies(shared):
-    network = load("vgg16-caltech101", shared / "models")
-    paths = sorted((shared / "data" / "dragonfly").iterdir())[:3]
-    x = network.preprocess(read_photos(paths, network.size))
-    predicted = network.model.predict(x, verbose=0).argmax(axis=1)
-    assert [network.classes[p] for p in predicted].count("dragonfly") >= 2
-    assert_equals_reference(network.model, x, predicted[:, None], PAPER)
-
-
-def test_squeezenet_knows_imagenet(shared):
-    network = load("squeezenet", shared / "models")
-    paths = sorted((shared / "data" / "imagenet").iterdir())[::4]
-    x = network.preprocess(read_photos(paths, network.size))
-    predicted = network.model.predict(x, verbose=0).argmax(axis=1)
-    right = sum(int(path.name[:3]) == p for path, p in zip(paths, predicted, strict=True))
-    assert right >= 12
-
-
-def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="weights are not there.*squeezenet"):
-        load("squeezenet", tmp_path)
 
 
 @pytest.mark.parametrize(

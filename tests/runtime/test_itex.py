@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from networks import layers
 
-from benchmarks.networks import load
-from benchmarks.pairs import read_photos
+from benchmarks.maps.masked_photos import read_photos
+from benchmarks.maps.networks import load
 from keras_backtrack import BacktrackExplainer, UnsupportedModelError, runtime
 from keras_backtrack.graph.compat import keras
 from keras_backtrack.models.networks import load_network

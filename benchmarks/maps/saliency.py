@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from keras_backtrack.pictures.refine import Surfaces
 
-from . import results as results_file
+from .. import results as results_file
 from .contenders import Contender, DoesNotApply
 from .keeping import Keeper
-from .pairs import Pairs
+from .masked_photos import Pairs
 from .scoring import Refinement, Scored, folds_of, interval, score
 from .sheets import contact_sheet
 from .subject import Subject

@@ -10,7 +10,7 @@ from keras_backtrack.pictures.photos import Frame
 
 layers = keras.layers
 
-MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
+MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
 _VGG16_BLOCKS = [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)]
 _FIRES = [(16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256)]
 _SQUEEZENET_MEAN = np.float32([104, 117, 123])

@@ -12,7 +12,7 @@ import numpy as np
 from keras_backtrack import BacktrackExplainer, metrics
 from keras_backtrack.pictures.refine import REFINEMENTS
 
-from .pairs import Pairs
+from .masked_photos import Pairs
 from .scoring import folds_of, interval
 from .subject import Subject
 

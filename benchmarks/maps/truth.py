@@ -14,7 +14,7 @@ from keras_backtrack import metrics
 from . import saliency
 from .contenders import Contender, Explain
 from .keeping import Keeper
-from .pairs import Pairs
+from .masked_photos import Pairs
 from .scoring import interval, smooth, usual
 from .subject import Subject
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..maps.contenders import CHANCE, CONTENDERS, GAUSSIAN, Contender, DoesNotApply
+from ..maps.subject import Subject
 from .cases import Case, build, images
-from .contenders import CHANCE, CONTENDERS, GAUSSIAN, Contender, DoesNotApply
-from .subject import Subject
 from .timing import alternate, summary
 
 FORWARD = "forward pass"
