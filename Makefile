@@ -4,11 +4,14 @@ PIP = -m pip install --quiet --disable-pip-version-check
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow test-itex lint bench bench-quick clean
+.PHONY: demo wheel test test-slow test-itex lint bench bench-quick clean
 
 demo: .venv/ready
 	@.venv/bin/python -c "import skimage; skimage.io.imsave('out/chelsea.jpg', skimage.data.chelsea())"
 	.venv/bin/keras-backtrack explain out/chelsea.jpg --out out
+
+wheel: .venv/ready
+	.ci/wheel
 
 test: .venv/ready
 	.venv/bin/python -m pytest -n 2 --dist worksteal

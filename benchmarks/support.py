@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
 
-from .timing import alternate, summary
+from .speed.timing import alternate, summary
 
 # The smallest picture that one of them takes is the smallest of these that it does not refuse.
 _SIZES = (32, 71, 75, 96, 128, 224, 331)

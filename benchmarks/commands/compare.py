@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .. import compare
+from ..speed import compare
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

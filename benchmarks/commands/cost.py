@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from .. import cases, cost, results
+from .. import results
 from ..profiles import Held
+from ..speed import cases, cost
 
 
 @click.command("cost")

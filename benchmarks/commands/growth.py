@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from .. import growth, results
+from .. import results
 from ..profiles import Held
+from ..speed import growth
 
 
 @click.command("growth")

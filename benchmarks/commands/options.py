@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from .. import networks
-from ..contenders import CONTENDERS, Contender
-from ..subject import Subject
+from ..maps import networks
+from ..maps.contenders import CONTENDERS, Contender
+from ..maps.subject import Subject
 
 method_option = click.option(
     "--method",

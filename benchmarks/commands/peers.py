@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from .. import beside_peers, results
-from ..cases import ALL, Case
+from .. import results
 from ..profiles import Held
+from ..speed import beside_peers
+from ..speed.cases import ALL, Case
 from .options import method_option, methods_of
 
 

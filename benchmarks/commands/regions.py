@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from .. import regions, results
-from ..pairs import read_pairs
+from .. import results
+from ..maps import regions
+from ..maps.masked_photos import read_pairs
 from ..profiles import Held
 from .options import subject_of
 

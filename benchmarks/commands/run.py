@@ -36,7 +36,7 @@ def command(
     """
     found = {}
     try:
-        from .. import folders
+        from ..speed import folders
 
         with folders.pictures(count, images) as folder:
             found["run ÷ explain"] = folders.against_arrays(folder, rounds, model)

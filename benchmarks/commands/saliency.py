@@ -6,9 +6,10 @@ import click
 
 from keras_backtrack.pictures.refine import REFINEMENTS
 
-from .. import results, saliency
-from ..keeping import Keeper
-from ..pairs import read_pairs
+from .. import results
+from ..maps import saliency
+from ..maps.keeping import Keeper
+from ..maps.masked_photos import read_pairs
 from ..profiles import Held
 from .options import methods_of, network_options, subject_of
 

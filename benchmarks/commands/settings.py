@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from .. import results, settings
+from .. import results
 from ..profiles import Held
+from ..speed import settings
 
 
 @click.command("settings")

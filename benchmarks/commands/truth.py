@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from .. import figures, results, truth
-from ..keeping import Keeper
-from ..pairs import read_pairs, read_photos, some
+from .. import results
+from ..maps import figures, truth
+from ..maps.keeping import Keeper
+from ..maps.masked_photos import read_pairs, read_photos, some
+from ..maps.truth_page import page
 from ..profiles import Held
-from ..truth_page import page
 from .options import methods_of, network_options, subject_of
 
 

@@ -1,0 +1,1 @@
+"""What explaining costs: time and memory, here and on other hosts."""

@@ -1,0 +1,101 @@
+"""Every kind of wrong input and output, and what is said about it."""
+
+import numpy as np
+import pytest
+from networks import layers
+from sequence_networks import transpose
+
+from keras_backtrack import BacktrackExplainer, UnsupportedModelError
+from keras_backtrack.graph.compat import keras
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    image = keras.Input((6, 5, 3))
+    x = layers.Flatten()(layers.Conv2D(2, 3)(image))
+    return BacktrackExplainer(keras.Model(image, layers.Dense(4)(x)))
+
+
+X = np.zeros((2, 6, 5, 3), np.float32)
+
+
+def with_value(value):
+    x = X.copy()
+    x[1, 2, 3, 0] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (with_value(np.nan), ValueError, r"finite.*Received: 1 NaN or infinite.*image\(s\) 1"),
+        (with_value(np.inf), ValueError, r"finite.*Received: 1 NaN or infinite"),
+        (X[..., 0], ValueError, r"shape \(batch, 6, 5, 3\).*Received: shape \(2, 6, 5\)"),
+        (X[:, :5], ValueError, r"Received: shape \(2, 5, 5, 3\)"),
+        (X[..., :1], ValueError, r"Received: shape \(2, 6, 5, 1\)"),
+        (X[:0], ValueError, r"at least one image.*Received: shape \(0, 6, 5, 3\)"),
+        (X.astype(str), TypeError, r"real numbers.*Received: dtype <U"),
+        (X.astype(complex), TypeError, r"real numbers.*Received: dtype complex128"),
+        ([X[0], X[0, 1:]], ValueError, r"one array.*Received: list of length 2"),
+    ],
+)
+def test_images(explainer, x, error, message):
+    with pytest.raises(error, match=message):
+        explainer.explain(x)
+
+
+def test_network_that_answers_nan():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    kernel, bias = model.get_weights()
+    kernel[1] = np.inf
+    model.set_weights([kernel, bias])
+    x = np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"output must be finite.*Received: .*image\(s\) 0, 1"):
+        BacktrackExplainer(model).explain(x)
+
+
+def test_views(explainer, tmp_path):
+    e = explainer.explain(X)
+    with pytest.raises(ValueError, match="no such layer.*Received: 'conv'"):
+        e.nodes("conv")
+    with pytest.raises(ValueError, match="`sigma`.*Received: 0"):
+        e.attention(sigma=0)
+    with pytest.raises(ValueError, match="`threshold`.*Received: 2"):
+        e.saliency(threshold=2)
+    with pytest.raises(ValueError, match=r"saved as .json.*Received: .*e.bmp"):
+        e.save(tmp_path / "e.bmp")
+    with pytest.raises(ValueError, match="`images` must be the 2 explained images"):
+        e.plot(X[:1])
+    with pytest.raises(IndexError, match="Received: index 2"):
+        e[2]
+
+
+@pytest.mark.parametrize(
+    ("x", "error"),
+    [
+        (np.ones((2, 4)), r"list of the model's 2 inputs.*Received: a ndarray"),
+        ([np.ones((2, 4))], r"list of the model's 2 inputs.*Received: 1 of them"),
+        ({"a": np.ones((2, 4))}, r"entry for each input.*Received: a dict of \['a'\]"),
+        ([np.ones((2, 4)), np.ones((3, 3))], r"equally many rows. Received: 2 for 'a', 3 for 'b'"),
+        ([np.ones((2, 4)), np.full((2, 3), np.nan)], r"finite numbers.*Received"),
+    ],
+)
+def test_several_inputs(x, error):
+    a, b = keras.Input((4,), name="a"), keras.Input((3,), name="b")
+    model = keras.Model([a, b], layers.Dense(2)(layers.Concatenate()([a, b])))
+    with pytest.raises(ValueError, match=error):
+        BacktrackExplainer(model).explain(x)
+
+
+def test_an_input_that_does_not_exist():
+    image = keras.Input((4,), name="a")
+    e = BacktrackExplainer(keras.Model(image, layers.Dense(2)(image))).explain(np.ones((1, 4)))
+    with pytest.raises(ValueError, match=r"inputs are \['a'\]. Received: 'b'"):
+        e.of("b")
+
+
+def test_a_model_that_mixes_the_images_of_a_batch():
+    image = keras.Input((4, 3))
+    model = keras.Model(image, layers.Dense(2)(transpose(image, (1, 0, 2))))
+    with pytest.raises(UnsupportedModelError, match=r"one row for each image.*Received"):
+        BacktrackExplainer(model).explain(np.ones((2, 4, 3)), 0)

@@ -1,0 +1,119 @@
+"""Why this and not that, as a user asks it."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from networks import layers
+
+from keras_backtrack import BacktrackExplainer
+from keras_backtrack.graph.compat import keras
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((12, 10, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(image)
+    x = layers.Dense(5, activation="softmax")(layers.Flatten()(x))
+    return BacktrackExplainer(keras.Model(image, x), None, 2, 2)
+
+
+NAMES = ["tabby, tabby cat", "tiger cat", "lynx", "fox", "dog"]
+
+
+def test_the_difference_of_two_logits(explainer, rng):
+    """At the last layer the contributions are (W_a - W_b)·A, and the logits are those before it."""
+    x = rng.uniform(size=(2, 12, 10, 3))
+    e = explainer.explain(x, ("tabby", "tiger cat"), labels=NAMES)
+    head = explainer.model.layers[-1]
+    source = keras.Model(explainer.model.inputs, head.input)(x).numpy()
+    kernel, bias = head.get_weights()
+    np.testing.assert_allclose(e.logits, (source @ kernel + bias)[:, :2], atol=1e-5)
+    held = e.nodes(e.layers[-2])
+    for image, (nodes, mass) in enumerate(zip(held, held.mass, strict=True)):
+        parts = np.maximum((kernel[:, 0] - kernel[:, 1]) * source[image], 0)
+        found = np.zeros_like(parts)
+        found[nodes[:, 0]] = mass
+        np.testing.assert_allclose(found, parts / parts.sum(), atol=1e-6)
+    assert e.targets.tolist() == [0, 0] and e.versus.tolist() == [1, 1]
+    np.testing.assert_allclose([m.sum() for m in e.mass] + e.lost, 1, atol=1e-4)
+    swapped = explainer.explain(x, ("tiger cat", "tabby cat"), labels=NAMES)
+    assert not np.allclose(e.attention(), swapped.attention(), atol=0.05)
+    assert not np.allclose(e.attention(), explainer.explain(x, 0).attention(), atol=0.01)
+
+
+def test_a_pair_for_each_image(explainer, rng):
+    x = rng.uniform(size=(3, 12, 10, 3))
+    together = explainer.explain(x, ([0, "lynx", 4], ["fox", 1, 1]), labels=NAMES, batch_size=2)
+    assert together.targets.tolist() == [0, 2, 4] and together.versus.tolist() == [3, 1, 1]
+    for i in range(3):
+        alone = explainer.explain(x[i], (together.targets[i], together.versus[i]))
+        np.testing.assert_array_equal(alone.pixels[0], together.pixels[i])
+    predicted = explainer.explain(x).targets
+    versus = (predicted + 1) % 5
+    e = explainer.explain(x, (None, versus))
+    assert e.targets.tolist() == predicted.tolist() and e.versus.tolist() == versus.tolist()
+    # A list of two is a class for each of two images, as it always was.
+    e = explainer.explain(x[:2], [0, 1])
+    assert e.targets.tolist() == [0, 1] and e.versus.tolist() == [-1, -1]
+    assert explainer._program.traces == 1
+
+
+def test_figures_and_files(explainer, rng, tmp_path):
+    x = rng.uniform(size=(2, 12, 10, 3))
+    e = explainer.explain(x, (["tabby", "dog"], "lynx"), labels=NAMES)
+    logits = e.logits[1]
+    assert e.titles[1] == f"dog rather than lynx\nlogits {logits[0]:.3g} and {logits[1]:.3g}"
+    figure = e.compare()
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles[5].startswith("dog  ") and titles[6].startswith("lynx  ")
+    assert titles[7] == e.titles[1] and len(titles) == 8
+    assert [side.targets.tolist() for side in e.sides] == [[0, 4], [2, 2]]
+    long = [*(["short-haired " * 3] * 3), "x", "another with a long name"]
+    figure = e.compare(names=long)
+    FigureCanvasAgg(figure).draw()
+    for ax in figure.axes:
+        title = ax.title.get_window_extent()
+        assert title.y1 <= figure.bbox.y1 and title.width < 1.1 * ax.bbox.width
+    e.save(tmp_path / "e.json")
+    (record, _) = json.loads((tmp_path / "e.json").read_text())
+    assert record["versus"] == 2 and record["logits"] == e.logits[0].tolist()
+    assert "versus 2" in repr(e)
+    e = explainer.explain(x, (0, 1))
+    weights = explainer.model.get_weights()
+    explainer.model.set_weights([-w for w in weights])
+    with pytest.raises(ValueError, match="model has changed"):
+        e.compare()
+    explainer.model.set_weights(weights)
+    with pytest.raises(ValueError, match=r"between two classes.*Received: targets \[3, 3\]"):
+        explainer.explain(x, 3).compare()
+
+
+@pytest.mark.parametrize(
+    ("targets", "labels", "error", "message"),
+    [
+        ((1, 1), None, ValueError, r"from another one. Received: class 1 on both sides.*0, 1"),
+        (([0, 1], [2, 1]), None, ValueError, r"class 1 on both sides, for image\(s\) 1"),
+        ((None, None), None, ValueError, "the predicted class on both sides"),
+        ((0, 5), None, ValueError, "not the second.*from 0 to 4. Received: 5"),
+        ((0, [1, 2, 3]), None, ValueError, r"not the second.*Received: shape \(3,\)"),
+        (([[0, 1], [0, 1]], 2), None, ValueError, "each side is one class"),
+        (("tabby", "tigre cat"), NAMES, ValueError, r"near it are \['tiger cat'.*'tigre cat'"),
+        (("tabby", "tiger cat"), None, TypeError, "labels=.*Received: 'tabby'"),
+        ("Tabby Cat", NAMES[:3], ValueError, "Received: 3 names for an output of shape"),
+        (0, "abcde", TypeError, "list of names.*Received: 'abcde'"),
+        (0, [1, 2, 3, 4, 5], TypeError, r"list of names.*Received: \[1, 2"),
+    ],
+)
+def test_wrong_input(explainer, targets, labels, error, message):
+    with pytest.raises(error, match=message):
+        explainer.explain(np.zeros((2, 12, 10, 3)), targets, labels=labels)
+
+
+def test_told_from_what_is_predicted(explainer, rng):
+    x = rng.uniform(size=(2, 12, 10, 3))
+    predicted = int(explainer.explain(x[1]).targets[0])
+    with pytest.raises(ValueError, match=rf"class {predicted} on both sides, for image\(s\) 1"):
+        explainer.explain(x, (None, [(predicted + 1) % 5, predicted]), batch_size=1)

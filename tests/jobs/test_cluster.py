@@ -1,0 +1,118 @@
+"""Folders of pictures on a Ray cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from folders import folder_of, line, rows, run, small_network
+
+
+def processes_of(process):
+    """What a process started, and what those did: command lines by id."""
+    parents, commands = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")")[1].split()[1])
+            commands[int(folder.name)] = (folder / "cmdline").read_text()
+        except OSError:
+            continue  # It has ended meanwhile.
+    found = {process}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {number: commands[number] for number in found if number in commands}
+
+
+@pytest.mark.parametrize(
+    ("cpus", "actors", "threads", "expected"),
+    [
+        ([2], None, None, (1, 2)),
+        ([6, 6], None, None, (4, 3)),
+        ([7], None, None, (1, 7)),
+        ([9], None, None, (3, 3)),
+        ([16, 16, 16], None, None, (12, 4)),
+        ([2], 2, None, (2, 1)),
+        ([8, 4], 3, None, (3, 4)),
+        ([12], None, 6, (2, 6)),
+        ([12], 1, 6, (1, 6)),
+        ([4, 4], 3, 4, None),
+        ([2], 3, None, None),
+        ([0], 1, None, None),
+    ],
+)
+def test_cpus_are_shared_out(cpus, actors, threads, expected):
+    pytest.importorskip("ray", reason="needs the extra 'ray'")
+    from keras_backtrack.jobs import cluster
+    from keras_backtrack.jobs.results import ResultsError
+
+    if expected is not None:
+        assert cluster.share(cpus, actors, threads) == expected
+        return
+    with pytest.raises(ResultsError, match=f"Received: {actors} actors of"):
+        cluster.share(cpus, actors, threads)
+
+
+@pytest.mark.slow
+def test_ray_gives_what_the_local_engine_gives_though_it_is_killed(tmp_path, rng):
+    pytest.importorskip("ray", reason="needs the extra 'ray'")
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("needs Linux to find the actors")
+    model = small_network(tmp_path / "model.keras")
+    photos = folder_of(tmp_path / "photos", 200, rng, (300, 400))
+    (photos / "text.png").write_text("no picture")
+    given = ["--images", photos, "--model", model, "--out"]
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", "from keras_backtrack.cli import main; main()"]
+    command += line(*given, out, "--engine", "ray", "--actors", 2)
+
+    def started():
+        """A run that has written more, and its actors."""
+        before = len(list(out.glob("explanations/part*")))
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while len(list(out.glob("explanations/part*"))) == before:
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        return process, [n for n, c in processes_of(process.pid).items() if "MapWorker" in c]
+
+    process, actors = started()
+    process.kill()
+    process.communicate()
+    assert 0 < len(rows(out)) < 200
+    for _ in range(600):  # Nobody is left behind.
+        if not any(Path(f"/proc/{number}").exists() for number in actors):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("The actors live on.")
+
+    process, actors = started()
+    os.kill(actors[0], signal.SIGKILL)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    run(*given, tmp_path / "whole")
+    assert rows(out) == rows(tmp_path / "whole") and len(rows(out)) == 200
+    assert len(rows(out, "errors")) == 1
+
+
+@pytest.mark.slow
+def test_errors_of_a_cluster(tmp_path, rng, monkeypatch):
+    pytest.importorskip("ray", reason="needs the extra 'ray'")
+    model = small_network(tmp_path / "model.keras")
+    photos = folder_of(tmp_path / "photos", 2, rng)
+    given = ["--images", photos, "--out", tmp_path / "out", "--engine", "ray"]
+    assert "There is no network of this name" in run(*given, "--model", "vgg61", code=1)
+    assert not (tmp_path / "out").exists()
+    given += ["--model", model]
+    said = run(*given, "--actors", 1000, "--threads", 2, code=1)
+    assert "CPUs. Received: 1000 actors of 2 CPUs each." in said
+    said = run(*given, "--address", "127.0.0.1:1", code=1)
+    assert "The Ray cluster failed" in said and "'127.0.0.1:1'" in said
+    # A cluster that was killed leaves its address behind.
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
+    assert "nobody answers at 127.0.0.1:1" in run(*given, "--address", "auto", code=1)
