@@ -32,11 +32,7 @@ def ours(**settings) -> Contender:
         explainer = BacktrackExplainer(subject.model, **settings)
 
         def explain(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
-            e = explainer.explain(x, targets, batch_size=8)
-            maps = np.zeros((len(e), *x.shape[1:3]), np.float32)
-            for values, points, mass in zip(maps, e.pixels, e.mass, strict=True):
-                values[tuple(points.T)] = mass
-            return maps
+            return explainer.explain(x, targets, batch_size=8).mass_map()
 
         return explain
 

@@ -137,7 +137,7 @@ class BacktrackCallback(keras.callbacks.Callback):
             figure = e.plot(self._photos)
             figure.savefig(self._log_dir / f"{self._per}-{self._seen:04d}.png")
         if self._writer is not None:
-            self._summarise(e)
+            self._summarise(e, record)
         return record
 
     def _record(self, e: Explanation) -> Record:
@@ -151,7 +151,7 @@ class BacktrackCallback(keras.callbacks.Callback):
         if self._attention is not None:
             moved = _moved(self._attention, attention)
         on_mask = None if self._masks is None else _on_mask(e, self._masks)
-        record = Record(self._seen, e.targets, e.scores, e.pixels, e.mass, e.lost, moved, on_mask)
+        record = Record(self._seen, e.decisions(), moved, on_mask)
         self._last, self._attention = e, attention
         self.records.append(record)
         averages = {"step": record.step, "lost mass": e.lost.mean(), "moved": moved.mean()}
@@ -161,14 +161,14 @@ class BacktrackCallback(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(float(value))
         return record
 
-    def _summarise(self, e: Explanation) -> None:
+    def _summarise(self, e: Explanation, record: Record) -> None:
         from ..pictures import overlays
 
         pictures = e.pictures(self._photos)
         layers = {
             "attention": map(overlays.with_attention, pictures, self._attention),
             "pixels": map(overlays.with_pixels, pictures, e.pixels, e.mass),
-            "boxes": map(overlays.with_boxes, pictures, e.boxes()),
+            "boxes": map(overlays.with_boxes, pictures, [d.boxes for d in record.decisions]),
         }
         with self._writer.as_default(step=self._seen):
             for name, drawn in layers.items():

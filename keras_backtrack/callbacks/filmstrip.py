@@ -29,14 +29,14 @@ def figure(frames: Frames, per: str, history: dict[str, list[float]], at_most: i
         at_most: How many columns.
     """
     pictures, records = frames
-    shown = np.unique(np.linspace(0, len(records) - 1, at_most).round().astype(int))
-    rows, columns = len(pictures), len(shown)
+    times = np.unique(np.linspace(0, len(records) - 1, at_most).round().astype(int))
+    rows, columns = len(pictures), len(times)
     width, below = max(columns * _CELL, 4.5), 1.8
     fig = Figure(
         figsize=(width, rows * (_CELL + 0.15) + below + 0.4), dpi=100, layout="constrained"
     )
     grid = fig.add_gridspec(rows + 1, columns, height_ratios=[_CELL] * rows + [below])
-    for column, number in enumerate(shown):
+    for column, number in enumerate(times):
         for row in range(rows):
             ax = fig.add_subplot(grid[row, column])
             _draw(ax, pictures[row], records[number], row)
@@ -71,7 +71,8 @@ def write_gif(frames: Frames, per: str, path: Path, fps: float) -> Path:
 
 def _draw(ax, picture: np.ndarray, record: "Record", row: int) -> None:
     height, width = picture.shape[:2]
-    attention = heatmaps.attention(record.pixels[row], record.mass[row], height, width)
+    decision = record.decisions[row]
+    attention = heatmaps.attention(decision.pixels, decision.mass, height, width)
     ax.imshow(overlays.with_attention(picture, attention))
     ax.set_axis_off()
     if record.on_mask is not None:

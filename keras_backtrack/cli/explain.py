@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from ..pictures.class_names import short_name
-from .options import network_options, walk_options
+from .options import check_foil, network_options, walk_options
 
 
 @click.command()
@@ -18,8 +18,8 @@ from .options import network_options, walk_options
 @click.option(
     "--versus",
     metavar="CLASS",
-    help="Class to tell the target from: why the one and not the other. Writes a second figure, "
-    "the pixels of both classes and of their difference.",
+    help="Foil, the class to contrast the target with: why the one and not the other. Writes a "
+    "second figure, the pixels of both classes and of their difference.",
 )
 @walk_options()
 @click.option(
@@ -30,19 +30,7 @@ from .options import network_options, walk_options
     help="Folder for the figure (PNG) and the numbers (JSON) of each photo.",
 )
 def explain(
-    photos,
-    name,
-    weights,
-    target,
-    versus,
-    preprocess,
-    resize,
-    method,
-    top_n,
-    channels,
-    positions,
-    out,
-    allow_code,
+    photos, target, versus, out, name, weights, preprocess, resize, allow_code, **walk
 ) -> None:
     """Explain what a network sees in photos.
 
@@ -59,9 +47,8 @@ def explain(
         wanted = None if target is None else network.class_index(target)
         if versus is not None:
             wanted = (wanted, network.class_index(versus))
-            if wanted[0] == wanted[1]:
-                raise ValueError(f"The target and --versus are one class. Received: {versus!r}.")
-        explainer = BacktrackExplainer(network.model, top_n, channels, positions, method=method)
+            check_foil(*wanted, versus)
+        explainer = BacktrackExplainer(network.model, **walk)
         out.mkdir(parents=True, exist_ok=True)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
@@ -99,43 +86,31 @@ def _explain_photo(photo: str, out: Path, network, explainer, target: Any) -> No
     frame = network.frame(picture.shape[:2], network.size)
     x = network.preprocess(frame.cut(picture)[None])
     e = explainer.explain(x, target, labels=network.classes)
-    predictions = _top_classes(np.asarray(network.model(x, training=False))[0], network.classes)
-    label = short_name(int(e.targets[0]), network.classes)
-    title = f"{label}  {e.scores[0]:.1%}" if e.versus[0] < 0 else e.titles[0]
-    row = photo_row(picture, frame, e, title)
+    [decision] = e.decisions(frames=[frame])
+    row = photo_row(picture, frame, decision, e.attention()[0], e.method)
     # `with_suffix` would take "photo.2" apart.
     Path(f"{out}.png").write_bytes(figures.png(figures.figure([row])))
-    files, pair = f"{out}.png and {out}.json", {}
-    if e.versus[0] >= 0:
-        other = short_name(int(e.versus[0]), network.classes)
-        pair = {"versus": int(e.versus[0]), "versus_name": other, "logits": e.logits[0].tolist()}
-        sets = [
-            figures.Pixels(each.titles[0], *frame.in_photo(each.pixels[0], each.mass[0]))
-            for each in (*e.sides, e)
-        ]
+    files = f"{out}.png and {out}.json"
+    if decision.versus is not None:
+        sides = [side for each in e.sides for side in each.decisions(frames=[frame])]
+        sets = [figures.Pixels(d.title, d.pixels, d.mass) for d in (*sides, decision)]
         compared = figures.comparison([picture], [sets])
         Path(f"{out}-versus.png").write_bytes(figures.png(compared))
-        label, files = f"{label} rather than {other}", f"{out}-versus.png, {files}"
+        files = f"{out}-versus.png, {files}"
+    predictions = _top_classes(np.asarray(network.model(x, training=False))[0], network.classes)
     record = {
         "photo": str(photo),
         "height": picture.shape[0],
         "width": picture.shape[1],
+        "seen": list(frame.part),
         "predictions": predictions,
-        "target": int(e.targets[0]),
-        "target_name": short_name(int(e.targets[0]), network.classes),
-        "score": float(e.scores[0]),
-        **pair,
-        "lost": float(e.lost[0]),
-        "seen": [round(edge, 2) for edge in frame.part],
-        "pixels": row.points.tolist(),
-        "mass": [round(float(m), 7) for m in row.mass],
-        "boxes": row.boxes.tolist(),
+        **decision.record(),
     }
     Path(f"{out}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     click.echo(f"{photo}")
     for prediction in predictions:
         click.echo(f"  {prediction['probability']:7.2%}  {prediction['name']}")
-    click.echo(f"  {len(row.points)} important pixels for {label!r}, see {files}")
+    click.echo(f"  {len(decision.pixels)} important pixels for {decision.label!r}, see {files}")
 
 
 def _top_classes(output: np.ndarray, classes: tuple[str, ...]) -> list[dict]:

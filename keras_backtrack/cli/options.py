@@ -21,6 +21,18 @@ def walk_options(channels: int = 3, positions: int = 3) -> Callable[[Callable], 
     return lambda command: _with(command, _walk(channels, positions))
 
 
+def check_foil(target: int | None, foil: int, given: str) -> None:
+    """Raises ValueError where `--versus` is the target itself.
+
+    Args:
+        target: Number of the class to explain; None for the predicted one.
+        foil: Number of the class that `--versus` names.
+        given: What it was named.
+    """
+    if target == foil:
+        raise ValueError(f"The target and --versus are one class. Received: {given!r}.")
+
+
 def _with(command: Callable, options: Sequence[Callable]) -> Callable:
     for option in reversed(options):
         command = option(command)

@@ -6,7 +6,7 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from .options import network_options, walk_options
+from .options import check_foil, network_options, walk_options
 
 
 @click.command()
@@ -23,7 +23,8 @@ from .options import network_options, walk_options
 @click.option(
     "--versus",
     metavar="CLASS",
-    help="Class to tell the first target from: adds this class, and why the one and not the other.",
+    help="Foil, the class to contrast the first target with: adds this class, and why the one and "
+    "not the other.",
 )
 @walk_options()
 @click.option(
@@ -41,23 +42,7 @@ from .options import network_options, walk_options
     help="Pictures at most, of a folder or a Parquet file.",
 )
 @click.option("--title", help="Title of the page. [name of the photo, or of the folder or file]")
-def report(
-    photos,
-    name,
-    weights,
-    targets,
-    versus,
-    preprocess,
-    resize,
-    method,
-    top_n,
-    channels,
-    positions,
-    out,
-    most,
-    title,
-    allow_code,
-) -> None:
+def report(photos, targets, versus, out, most, title, **settings) -> None:
     """Write a page to explore what a network sees in photos.
 
     One HTML file that opens in any browser, without a network: each PHOTO with important pixels,
@@ -70,40 +55,36 @@ def report(
 
     try:
         if any(Path(photo).suffix == ".parquet" for photo in photos):
-            total, pictures = _read(photos, most)
+            total, entries = _read(photos, most)
         else:
-            paths = _photos_in(photos)
-            total = len(paths)
-            network, explainer, wanted = _network(
-                *(name, weights, preprocess, resize, allow_code, targets),
-                *(top_n, channels, positions, method, total == 1),
-            )
-            other = None if versus is None else network.class_index(versus)
-            if other is not None and other == (wanted or [None])[0]:
-                raise ValueError(f"The target and --versus are one class. Received: {versus!r}.")
-            pictures = _explained(paths[:most], network, explainer, wanted, other)
+            total, entries = _explain(_photos_in(photos), most, targets, versus, **settings)
         _check_writable(out)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
-    shown, failed = [], 0
-    # On a terminal only, and where there is something to wait for.
-    bar = {"total": min(total, most), "unit": " pictures", "disable": None if total > 1 else True}
-    for picture in tqdm(pictures, **bar):
-        if isinstance(picture, Exception):
-            failed += 1
-            click.echo(picture, err=True)
-        else:
-            shown.append(picture)
-    if shown:
-        title = title or _title(photos, shown)
-        out.write_text(page(shown, title), encoding="utf-8")
+    found, failed = _collect(entries, min(total, most))
+    if found:
+        out.write_text(page(found, title or _title(photos, found)), encoding="utf-8")
         size = out.stat().st_size / 1e6
-        click.echo(f"{len(shown)} of {total} pictures are in {out} ({size:.1f} MB).")
+        click.echo(f"{len(found)} of {total} pictures are in {out} ({size:.1f} MB).")
     if total > most:
         click.echo(f"The first {most} were taken: --most takes more.", err=True)
     if failed:
         click.echo(f"{failed} pictures could not be shown.", err=True)
         raise SystemExit(2)
+
+
+def _collect(entries, count: int):
+    """What a page shows of each picture, and how many others there are, of which it tells."""
+    found, failed = [], 0
+    # On a terminal only, and where there is something to wait for.
+    bar = {"total": count, "unit": " pictures", "disable": None if count > 1 else True}
+    for entry in tqdm(entries, **bar):
+        if isinstance(entry, Exception):
+            failed += 1
+            click.echo(entry, err=True)
+        else:
+            found.append(entry)
+    return found, failed
 
 
 def _check_writable(out: Path) -> None:
@@ -121,41 +102,62 @@ def _check_writable(out: Path) -> None:
         out.unlink()
 
 
-def _title(given, shown) -> str:
-    if len(shown) == 1:
-        return shown[0].listed["name"]
+def _title(given, entries) -> str:
+    if len(entries) == 1:
+        return entries[0].listed["name"]
     # A job's file has the same name as any other job's, its folder has not.
     path = Path(given[0]).resolve()
     own = path.parent if path.suffix == ".parquet" else path
-    return own.name if len(given) == 1 else f"{len(shown)} pictures"
-
-
-def _network(name, weights, preprocess, resize, allow_code, targets, *settings):
-    """The network, its explainer and the classes that are asked for."""
-    from ..explainer.explainer import BacktrackExplainer
-    from ..models.networks import load_network
-    from ..rules import read_model
-
-    network = load_network(name, weights, preprocess, resize, allow_code)
-    *numbers, method, is_alone = settings
-    layers = None
-    if is_alone and method != "viterbi":
-        # Every unit is a node: of one picture that is some hundred megabytes.
-        graph = read_model(network.model)
-        layers = [graph.names[number] for call in graph.calls for number in call.outputs]
-    explainer = BacktrackExplainer(network.model, *numbers, method=method, layers=layers)
-    return network, explainer, [network.class_index(target) for target in targets]
+    return own.name if len(given) == 1 else f"{len(entries)} pictures"
 
 
 def _read(files, most: int):
-    from ..jobs.gallery import count_rows, shown_in
+    """How many pictures a job's file is about, and what a page shows of each."""
+    from ..jobs.gallery import count_rows, entries_in
 
     if len(files) > 1:
         raise ValueError(
             f"A Parquet file makes a page by itself. Received: {', '.join(map(repr, files))}."
         )
     path = Path(files[0])
-    return count_rows(path), shown_in(path, most)
+    return count_rows(path), entries_in(path, most)
+
+
+def _explain(
+    paths,
+    most: int,
+    targets,
+    versus,
+    name,
+    weights,
+    preprocess,
+    resize,
+    allow_code,
+    method,
+    **limits,
+):
+    """How many photos there are, and what a page shows of each."""
+    from ..explainer.explainer import BacktrackExplainer
+    from ..models.networks import load_network
+
+    network = load_network(name, weights, preprocess, resize, allow_code)
+    layers = None
+    if len(paths) == 1 and method != "viterbi":
+        # Every unit is a node: of one picture that is some hundred megabytes.
+        layers = _all_layers(network.model)
+    explainer = BacktrackExplainer(network.model, method=method, layers=layers, **limits)
+    wanted = [network.class_index(target) for target in targets]
+    foil = None if versus is None else network.class_index(versus)
+    if wanted and foil is not None:
+        check_foil(wanted[0], foil, versus)
+    return len(paths), _entries(paths[:most], network, explainer, wanted, foil)
+
+
+def _all_layers(model) -> list[str]:
+    from ..rules import read_model
+
+    graph = read_model(model)
+    return [graph.names[number] for call in graph.calls for number in call.outputs]
 
 
 def _photos_in(given) -> list[Path]:
@@ -175,9 +177,9 @@ def _photos_in(given) -> list[Path]:
     return found
 
 
-def _explained(paths: list[Path], network, explainer, wanted: list[int], versus: int | None):
+def _entries(paths: list[Path], network, explainer, wanted: list[int], foil: int | None):
     """What a page shows of each photo, or what is wrong with it."""
-    from ..pictures.page import Picture, shown
+    from ..pictures.page import Picture, entry
     from ..pictures.photos import read_photo
 
     for path in paths:
@@ -186,15 +188,13 @@ def _explained(paths: list[Path], network, explainer, wanted: list[int], versus:
             frame = network.frame(photo.shape[:2], network.size)
             x = network.preprocess(frame.cut(photo)[None])
             es = [explainer.explain(x, np.array([wanted]) if wanted else None)]
-            if versus is not None:
+            if foil is not None:
                 one = int(es[0].targets[0])
-                if one == versus:
-                    name = network.classes[versus]
-                    raise ValueError(f"The target and --versus are one class. Received: {name!r}.")
-                if versus not in wanted:
-                    es.append(explainer.explain(x, versus))
-                es.append(explainer.explain(x, (one, versus)))
+                check_foil(one, foil, network.classes[foil])
+                if foil not in wanted:
+                    es.append(explainer.explain(x, foil))
+                es.append(explainer.explain(x, (one, foil)))
             # One by one: explanations are large, what a page shows of them is not.
-            yield shown(Picture(path.name, photo, frame, es, network.classes), len(paths))
+            yield entry(Picture(path.name, photo, frame, es, network.classes), len(paths))
         except (OSError, ValueError) as error:
             yield type(error)(f"{path}: {error}")

@@ -16,6 +16,7 @@ from ..graph.graph import in_dtype
 from ..graph.weights import Watch
 from ..pictures.class_names import check_labels
 from ..propagation.activations import Activations
+from ..propagation.best_paths.best_paths import BestPaths
 from ..propagation.best_paths.retracing import Tracks
 from ..propagation.limits import Limits
 from ..propagation.program import Program, Run
@@ -123,9 +124,10 @@ class BacktrackExplainer:
         if wanted is not None:
             wanted = [numbers[graph.resolve(name)] for name in wanted]
         self._rules = rules
-        self._tracks = Tracks(graph, rules, self._limits)
         contrast = self.method == "contrastive"
         self._program = Program(graph, rules, self._limits, contrast=contrast, wanted=wanted)
+        paths = self._program.paths
+        self._tracks = Tracks(graph, rules, paths if isinstance(paths, BestPaths) else None)
         self._is_checked = False
 
     def explain(

@@ -57,12 +57,7 @@ def explain_func(
         _LAST[:] = [(model, settings, BacktrackExplainer(model, **settings))]
     x = _channels_last(np.asarray(inputs), model.inputs[0].shape[-1])
     e = _LAST[0][2].explain(x, np.asarray(targets).astype(np.int64))
-    if kind == "attention":
-        return e.attention(sigma)
-    maps = np.zeros((len(e), *e.shape[:2]), np.float32)
-    for each, points, mass in zip(maps, e.pixels, e.mass, strict=True):
-        each[tuple(points.T)] = mass
-    return maps
+    return e.attention(sigma) if kind == "attention" else e.mass_map()
 
 
 def _channels_last(images: np.ndarray, channels: int) -> np.ndarray:

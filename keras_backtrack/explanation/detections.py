@@ -1,17 +1,15 @@
 """Objects in pictures: boxes with classes and scores (paper: section IV)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..pictures import heatmaps
 from ..pictures.class_names import check_labels, short_name
-
-if TYPE_CHECKING:
-    from .explanation import Explanation
+from .decisions import Decision
 
 
 class Detection(NamedTuple):
@@ -42,36 +40,51 @@ class Detections(list):
     """
 
     def __init__(
-        self, found: Sequence[Detection], explanation: "Explanation", labels: tuple[str, ...]
+        self,
+        found: Sequence[Detection],
+        labels: tuple[str, ...],
+        images: Sequence[int],
+        size: tuple[int, int],
+        pictures: Callable[[Any], list[np.ndarray]],
     ) -> None:
         super().__init__(sorted(found, key=lambda d: (d.image, -d.score, -d.mass)))
-        self._explanation = explanation
         self.labels = labels
+        self._images = images
+        self._size = size
+        self._pictures = pictures
 
     @classmethod
-    def of_boxes(
-        cls, e: "Explanation", boxes: Sequence[np.ndarray], labels: Sequence[str]
+    def of_decisions(
+        cls,
+        decisions: Sequence[Decision],
+        labels: Sequence[str],
+        size: tuple[int, int],
+        pictures: Callable[[Any], list[np.ndarray]],
     ) -> "Detections":
         """Makes objects of the boxes of each decision.
+
+        Args:
+            decisions: The decisions.
+            labels: Names of the classes.
+            size: Height and width of the network's input.
+            pictures: What each decision is drawn on, from what `plot` takes as `images`.
 
         Raises:
             TypeError: If the labels are no names.
             ValueError: If they are fewer than the explained classes, or masks were explained.
         """
-        labels = check_labels(labels)
-        if e.targets.min() < 0 or e.targets.max() >= len(labels):
+        labels, targets = check_labels(labels), sorted({d.target for d in decisions})
+        if targets[0] < 0 or targets[-1] >= len(labels):
             raise ValueError(
                 "`labels` must be the names of all classes, and classes be what was explained. "
-                f"Received: {len(labels)} names for targets {np.unique(e.targets)[:10].tolist()}."
+                f"Received: {len(labels)} names for targets {targets[:10]}."
             )
         found = [
-            Detection(int(image), int(target), short_name(int(target), labels), float(score), *rest)
-            for image, target, score, own, points, mass in zip(
-                e.image_index, e.targets, e.scores, boxes, e.pixels, e.mass, strict=True
-            )
-            for rest in _objects(own, points, mass)
+            Detection(d.image, d.target, short_name(d.target, labels), d.score, *rest)
+            for d in decisions
+            for rest in _objects(d.boxes, d.pixels, d.mass)
         ]
-        return cls(found, e, labels)
+        return cls(found, labels, [d.image for d in decisions], size, pictures)
 
     def plot(self, images: Any = None, columns: int = 4) -> Any:
         """Draws each image with its boxes, named.
@@ -85,15 +98,14 @@ class Detections(list):
         """
         from ..pictures import figures
 
-        e = self._explanation
-        pictures = dict(zip(e.image_index.tolist(), e.pictures(images), strict=True))
+        pictures = dict(zip(self._images, self._pictures(images), strict=True))
         named = [
-            (picture, [(d.box, d.target, f"{d.name} {d.score:.2g}") for d in self.of(image)])
+            (picture, [(d.box, d.target, f"{d.name} {d.score:.2g}") for d in self.in_image(image)])
             for image, picture in pictures.items()
         ]
         return figures.named_boxes(named, columns)
 
-    def of(self, image: int) -> "list[Detection]":
+    def in_image(self, image: int) -> "list[Detection]":
         """Those in one image."""
         return [detection for detection in self if detection.image == image]
 
@@ -113,8 +125,7 @@ class Detections(list):
         Raises:
             ValueError: If there are fewer names than images.
         """
-        numbers = np.unique(self._explanation.image_index).tolist()
-        height, width = self._explanation.shape[:2]
+        numbers, (height, width) = sorted(set(self._images)), self._size
         if names is not None and len(names) <= numbers[-1]:
             raise ValueError(
                 f"`names` must be the file names of all {numbers[-1] + 1} images. "

@@ -1,39 +1,57 @@
 """Explanations as files."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from .decisions import records
-
-if TYPE_CHECKING:
-    from .explanation import Explanation
+from .decisions import Decision
 
 _RAGGED = ("pixels", "mass", "boxes")
 
 
-def write(e: "Explanation", path: Path) -> None:
+def write(
+    path: Path,
+    decisions: Callable[[], Sequence[Decision]],
+    figure: Callable[[], Any],
+    page: Callable[[], str],
+) -> None:
     """Writes an explanation in the format that the path's end says.
+
+    Args:
+        path: The file.
+        decisions, figure, page: Make what is written; no other than the one that is needed is
+            called.
 
     Raises:
         ValueError: If it ends in something else than `Explanation.save` knows.
     """
     if path.suffix == ".json":
-        path.write_text(json.dumps(records(e), indent=1) + "\n", encoding="utf-8")
+        records = [decision.record() for decision in decisions()]
+        path.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     elif path.suffix == ".npz":
-        rows = records(e)
-        columns = {key: [row[key] for row in rows] for key in rows[0]}
-        counts = {f"{key}_count": [len(v) for v in columns[key]] for key in _RAGGED}
-        flat = {key: np.concatenate([np.asarray(v) for v in columns.pop(key)]) for key in _RAGGED}
-        np.savez_compressed(path, **columns, **flat, **counts)
+        np.savez_compressed(path, **_columns(decisions()))
     elif path.suffix in (".png", ".pdf", ".svg"):
-        e.plot().savefig(path, bbox_inches="tight")
+        figure().savefig(path, bbox_inches="tight")
     elif path.suffix == ".html":
-        path.write_text(e.to_html(), encoding="utf-8")
+        path.write_text(page(), encoding="utf-8")
     else:
         raise ValueError(
             "An explanation is saved as .json, .npz, .png, .pdf, .svg or .html. "
             f"Received: {str(path)!r}."
         )
+
+
+def _columns(decisions: Sequence[Decision]) -> dict[str, Any]:
+    """The fields as arrays, a row for each decision; lists of many lengths one behind another."""
+    columns = {}
+    for name in vars(decisions[0]):
+        values = [getattr(decision, name) for decision in decisions]
+        if name in _RAGGED:
+            columns[name] = np.concatenate(values)
+            columns[f"{name}_count"] = [len(value) for value in values]
+        elif values[0] is not None:  # Either all have a foil or none has.
+            columns[name] = values
+    return columns

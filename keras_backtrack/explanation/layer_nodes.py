@@ -22,7 +22,7 @@ class LayerNodes(Sequence):
 
     def __init__(self, held: "_Tensor", rows: np.ndarray) -> None:
         self.shape = held.shape
-        parts = [held.of(row) for row in rows]
+        parts = [held.nodes_of(row) for row in rows]
         self._coordinates = [
             np.stack(np.unravel_index(unit, self.shape), axis=1).astype(np.int32)
             for unit, _, _ in parts
@@ -50,7 +50,7 @@ class _Tensor:
         self._index, self._sign, self._mass = index[order], sign[order], mass[order]
         self._size = int(np.prod(shape))
 
-    def of(self, row: int) -> Held:
+    def nodes_of(self, row: int) -> Held:
         """The nodes of one explanation."""
         start, stop = np.searchsorted(self._index, [row * self._size, (row + 1) * self._size])
         unit = self._index[start:stop] - row * self._size
@@ -105,7 +105,7 @@ class HeldNodes:
         """The nodes of one explanation wherever they were brought back from, by tensor number."""
         numbers = {number for run in self._runs for number in run.nodes}
         names = {self.graph.names[number] for number in numbers}
-        return {self._numbers[name]: self.held(name).of(row) for name in sorted(names)}
+        return {self._numbers[name]: self.held(name).nodes_of(row) for name in sorted(names)}
 
     def resolve(self, layer: str) -> str:
         """Full name of a layer that may have been named by its last part."""
@@ -125,4 +125,7 @@ class HeldNodes:
             shape = sizes[self._numbers[name]]
             if len(shape) == 3 and shape[0] * shape[1] > 1:
                 return name
-        raise ValueError("`grid` needs a layer with a spatial output, and this model has none.")
+        raise ValueError(
+            "`grid` needs a layer with a spatial output. "
+            f"Received: a model without one, its layers {self.names[:10]}."
+        )

@@ -5,24 +5,22 @@ import numpy as np
 from ..pictures import heatmaps
 from ..pictures.figures import Row
 from ..pictures.photos import Frame
-from .explanation import Explanation
+from .decisions import Decision
 
 
-def photo_row(photo: np.ndarray, frame: Frame, e: Explanation, title: str) -> Row:
-    """The explanation of one decision, drawn on the photo that it is about.
+def photo_row(
+    photo: np.ndarray, frame: Frame, decision: Decision, attention: np.ndarray, method: str
+) -> Row:
+    """A decision, drawn on the photo that it is about.
 
     Args:
         photo: (H, W, 3) uint8.
         frame: The part of it that the network saw.
-        e: Of length 1.
-        title: Stands over the photo.
+        decision: Its pixels and boxes in the photo's coordinates.
+        attention: (h, w) float32 in [0, 1], of the network's input.
+        method: How paths were followed, which says where attention is salient.
     """
-    attention = frame.map(e.attention()[0])
-    return Row(
-        photo,
-        *frame.in_photo(e.pixels[0], e.mass[0]),
-        attention,
-        heatmaps.saliency(attention, heatmaps.THRESHOLDS[e.method]),
-        frame.boxes(e.boxes()[0]),
-        title,
-    )
+    on_photo = frame.map(attention)
+    region = heatmaps.saliency(on_photo, heatmaps.THRESHOLDS[method])
+    found = decision.pixels, decision.mass, on_photo, region, decision.boxes
+    return Row(photo, *found, decision.title)

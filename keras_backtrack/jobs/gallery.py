@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from ..explanation.decisions import Decision
 from ..pictures.heatmaps import SIGMAS, unique_points
 from ..pictures.page.cards import listed
 from ..pictures.page.encoding import pixels_of
-from ..pictures.page.html import LONGEST_OF_MANY, Shown
+from ..pictures.page.html import LONGEST_OF_MANY, PageEntry
 from ..pictures.photos import Frame, PhotoError, read_photo
 
-_COLUMNS = ("path", "height", "width", "target", "target_name", "score", "lost", "pixels", "mass")
-_SETTINGS = "settings"
-_SEEN = "seen"
+# What older files have as well.
+_COLUMNS = (
+    *("path", "height", "width", "target", "target_name", "score", "lost", "pixels", "mass"),
+    *("seen", "settings"),
+)
+_FOIL = ("versus", "versus_name", "logits")
 _SIZE = (224, 224)  # of the maps; the file does not say how large the network's input was
 
 
@@ -26,11 +29,10 @@ def count_rows(path: Path) -> int:
         ValueError: If the file is no Parquet file, or of another kind.
     """
     file = _open(path)
-    columns = [*_COLUMNS, _SEEN, _SETTINGS]
-    missing = [name for name in columns if name not in file.schema_arrow.names]
+    missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
     problem = f"it lacks the columns {missing}" if missing else ""
     if not missing and file.metadata.num_rows:
-        [row] = next(file.iter_batches(1, columns=columns)).to_pylist()
+        [row] = next(file.iter_batches(1, columns=_COLUMNS)).to_pylist()
         try:
             _found(row)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -43,18 +45,19 @@ def count_rows(path: Path) -> int:
     return file.metadata.num_rows
 
 
-def shown_in(path: Path, most: int) -> Iterator[Shown | PhotoError]:
+def entries_in(path: Path, most: int) -> Iterator[PageEntry | PhotoError]:
     """What a page shows of each explanation in a file, or what is wrong with its photo.
 
     Args:
         path: The file. Photos are looked for where it says, then beside it.
         most: How many explanations at most.
     """
-    left = most
-    for batch in _open(path).iter_batches(batch_size=64, columns=[*_COLUMNS, _SEEN, _SETTINGS]):
+    left, file = most, _open(path)
+    columns = [name for name in (*_COLUMNS, *_FOIL) if name in file.schema_arrow.names]
+    for batch in file.iter_batches(batch_size=64, columns=columns):
         for row in batch.slice(0, left).to_pylist():
             try:
-                yield _shown(row, path.parent)
+                yield _entry(row, path.parent)
             except PhotoError as error:
                 yield error
         left -= batch.num_rows
@@ -79,25 +82,18 @@ def _open(path: Path):
         ) from None
 
 
-def _found(row: dict) -> tuple[Frame, np.ndarray, np.ndarray, dict, str]:
-    """Where the network looked, its pixels and their mass, the decision, and the method."""
-    frame = Frame((row["height"], row["width"]), tuple(row[_SEEN]), _SIZE)
-    points = frame.in_network(np.reshape(row["pixels"], (-1, 2)).astype(float))
-    points, mass = unique_points(points, np.array(row["mass"], np.float32))
-    decision = {
-        "target": int(row["target"]),
-        "label": row["target_name"].split(", ")[0],
-        "score": float(row["score"]),
-        "logits": None,
-        "lost": float(row["lost"]),
-    }
-    method = json.loads(row[_SETTINGS])["method"]
+def _found(row: dict) -> tuple[Frame, Decision, str]:
+    """Where the network looked, the decision in its input's coordinates, and the method."""
+    frame = Frame((row["height"], row["width"]), tuple(row["seen"]), _SIZE)
+    decision = Decision.from_record(row)
+    pixels, mass = unique_points(frame.in_network(decision.pixels), decision.mass)
+    method = json.loads(row["settings"])["method"]
     if method not in SIGMAS:
         raise ValueError(f"no method of this version: {method!r}")
-    return frame, points, mass, decision, method
+    return frame, replace(decision, pixels=pixels, mass=mass), method
 
 
-def _shown(row: dict, folder: Path) -> Shown:
+def _entry(row: dict, folder: Path) -> PageEntry:
     file = Path(row["path"])
     photo = read_photo(file if file.is_file() else folder / file)
     if photo.shape[:2] != (row["height"], row["width"]):
@@ -105,8 +101,8 @@ def _shown(row: dict, folder: Path) -> Shown:
             f"The photo must be the one that was explained, {row['height']} × {row['width']}. "
             f"Received: {photo.shape[0]} × {photo.shape[1]} in {str(file)!r}."
         )
-    frame, points, mass, decision, method = _found(row)
-    return Shown(
+    frame, decision, method = _found(row)
+    return PageEntry(
         listed(file.name, photo, frame, method, [decision], LONGEST_OF_MANY),
-        {"decisions": [{"pixels": pixels_of(points, mass, _SIZE)}]},
+        {"decisions": [{"pixels": pixels_of(decision.pixels, decision.mass, _SIZE)}]},
     )

@@ -18,7 +18,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-_SHOWN = 3
+_EXAMPLES = 3  # of pictures in an error
 
 
 class Output(Results):
@@ -61,7 +61,7 @@ class Output(Results):
             return
         old, new = ({*map(os.fsdecode, names.split(b"\n"))} for names in (listed, self._listed))
         found = [
-            f"{len(names)} {what}, such as {', '.join(map(repr, sorted(names)[:_SHOWN]))}"
+            f"{len(names)} {what}, such as {', '.join(map(repr, sorted(names)[:_EXAMPLES]))}"
             for what, names in (("new", new - old), ("gone", old - new))
             if names
         ]

@@ -94,7 +94,8 @@ class Results:
             merged.append(self.folder / f"{table}.parquet")
             with replacing(merged[-1]) as new, pq.ParquetWriter(new, schema) as writer:
                 for path in self.files(table):
-                    writer.write_table(pq.read_table(path, partitioning=None))
+                    # Parts that an older version wrote lack the columns that are new.
+                    writer.write_table(pq.read_table(path, partitioning=None, schema=schema))
         return merged
 
 

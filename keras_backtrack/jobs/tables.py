@@ -2,27 +2,38 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ..explanation.explanation import Explanation
+from ..explanation.decisions import Decision
 from ..pictures.photos import Frame
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())  # The same on many rows.
+_TYPES = {
+    "target": pa.int64(),
+    "target_name": _TEXT,
+    "score": pa.float32(),
+    "versus": pa.int64(),
+    "versus_name": _TEXT,
+    "logits": pa.list_(pa.float32(), 2),
+    "lost": pa.float32(),
+    "input_mass": pa.list_(pa.float32()),
+    "pixels": pa.list_(pa.list_(pa.int32(), 2)),
+    "mass": pa.list_(pa.float32()),
+    "boxes": pa.list_(pa.list_(pa.int32(), 4)),
+}
+# Which row of a batch it is says nothing; the path does.
+_FIELDS = [field.name for field in fields(Decision) if field.name != "image"]
 
 EXPLANATIONS = pa.schema(
     [
         ("path", pa.string()),
         ("height", pa.int32()),
         ("width", pa.int32()),
-        ("target", pa.int64()),
-        ("target_name", _TEXT),
-        ("score", pa.float32()),
-        ("lost", pa.float32()),
-        ("pixels", pa.list_(pa.list_(pa.int32(), 2))),
-        ("mass", pa.list_(pa.float32())),
-        ("boxes", pa.list_(pa.list_(pa.int32(), 4))),
+        *((name, _TYPES[name]) for name in _FIELDS),
         ("seen", pa.list_(pa.float64(), 4)),
         ("settings", _TEXT),
         ("versions", _TEXT),
@@ -37,8 +48,7 @@ SCHEMAS = {"explanations": EXPLANATIONS, "errors": ERRORS}
 def explanations(
     paths: Sequence[str],
     frames: Sequence[Frame],
-    e: Explanation,
-    names: Sequence[str],
+    decisions: Sequence[Decision],
     settings: str,
     versions: str,
 ) -> pa.Table:
@@ -47,25 +57,15 @@ def explanations(
     Args:
         paths: The files.
         frames: The part of each that the network saw.
-        e: Its explanation: of each picture one decision.
-        names: Name of the class that each is about.
+        decisions: Of each picture one, in its own coordinates.
         settings, versions: Stand in every row.
     """
-    points = zip(frames, e.pixels, e.mass, strict=True)
-    pixels, mass = zip(*(frame.in_photo(p, m) for frame, p, m in points), strict=True)
-    boxes = [frame.boxes(found) for frame, found in zip(frames, e.boxes(), strict=True)]
     count = len(paths)
     columns = [
         pa.array([as_text(path) for path in paths], pa.string()),
         np.array([frame.photo[0] for frame in frames], np.int32),
         np.array([frame.photo[1] for frame in frames], np.int32),
-        e.targets,
-        pa.array(names, pa.string()).dictionary_encode(),
-        e.scores,
-        e.lost,
-        _lists(pixels, 2),
-        _lists(mass),
-        _lists(boxes, 4),
+        *(_column(name, [getattr(d, name) for d in decisions]) for name in _FIELDS),
         pa.FixedSizeListArray.from_arrays(np.array([f.part for f in frames]).ravel(), 4),
         _repeated(settings, count),
         _repeated(versions, count),
@@ -89,13 +89,16 @@ def as_text(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _lists(rows: Sequence[np.ndarray], width: int | None = None) -> pa.Array:
-    """Of each picture a list; of numbers, or of rows of `width` numbers."""
-    offsets = np.cumsum([0, *map(len, rows)]).astype(np.int32)
-    values = pa.array(np.concatenate(rows).ravel())
-    if width:
-        values = pa.FixedSizeListArray.from_arrays(values, width)
-    return pa.ListArray.from_arrays(offsets, values)
+def _column(name: str, values: Sequence[Any]) -> pa.Array:
+    """A field of some decisions."""
+    if not isinstance(values[0], np.ndarray):
+        return pa.array(values, _TYPES[name])
+    offsets = np.cumsum([0, *map(len, values)]).astype(np.int32)
+    joined = np.concatenate(values)
+    inner = pa.array(joined.ravel())
+    if joined.ndim == 2:
+        inner = pa.FixedSizeListArray.from_arrays(inner, joined.shape[1])
+    return pa.ListArray.from_arrays(offsets, inner)
 
 
 def _repeated(text: str, count: int) -> pa.Array:

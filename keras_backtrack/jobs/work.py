@@ -7,12 +7,13 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from ..explainer.explainer import BacktrackExplainer
+from ..explanation.decisions import Decision
 from ..explanation.explanation import Explanation
 from ..models.networks import load_network
-from ..pictures.class_names import short_name
 from ..pictures.photos import Frame, read_photo
 from ..runtime.host import usable_cpus
 from . import tables
@@ -89,7 +90,12 @@ class Worker:
         if not count:
             return []
         x = batch.x
-        explain = partial(self._explainer.explain, targets=self._target, batch_size=count)
+        explain = partial(
+            self._explainer.explain,
+            targets=self._target,
+            labels=self._network.classes,
+            batch_size=count,
+        )
         try:
             return [(slice(0, count), explain(x))]
         except ValueError:
@@ -108,11 +114,12 @@ class Worker:
         rows = [tables.EXPLANATIONS.empty_table()]
         for places, e in explained:
             paths, frames = batch.paths[places], batch.frames[places]
-            names = [short_name(int(target), self._network.classes) for target in e.targets]
-            rows.append(tables.explanations(paths, frames, e, names, *self._stamps))
+            decisions = e.decisions(frames=frames)
+            rows.append(tables.explanations(paths, frames, decisions, *self._stamps))
             if figures is not None:
-                for i, path in enumerate(paths):
-                    _draw(figures / figure_name(path), path, frames[i], e[i], names[i])
+                found = zip(paths, frames, decisions, e.attention(), strict=True)
+                for path, *drawn in found:
+                    _draw(figures / figure_name(path), path, *drawn, e.method)
         return pa.concat_tables(rows), tables.errors(batch.failed, *self._stamps)
 
 
@@ -121,10 +128,11 @@ def figure_name(path: str) -> str:
     return f"{Path(path).stem}-{sha256(os.fsencode(path)).hexdigest()[:8]}.png"
 
 
-def _draw(out: Path, path: str, frame: Frame, e: Explanation, name: str) -> None:
+def _draw(
+    out: Path, path: str, frame: Frame, decision: Decision, attention: np.ndarray, method: str
+) -> None:
     from ..explanation.on_photo import photo_row
     from ..pictures import figures
 
-    title = f"{name}  {e.scores[0]:.1%}"
-    row = photo_row(read_photo(path), frame, e, title)
+    row = photo_row(read_photo(path), frame, decision, attention, method)
     out.write_bytes(figures.png(figures.figure([row])))

@@ -1,13 +1,10 @@
-"""Names of classes."""
+"""Names of classes, and what decisions about them are called."""
 
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from ..explanation.explanation import Explanation
 
 
 def find_class(name: str, labels: Sequence[str]) -> int:
@@ -38,8 +35,43 @@ def _plain(name: str) -> str:
 
 
 def short_name(target: int, labels: Sequence[str] | None) -> str:
-    """The first of a class's names, or its number."""
-    return str(target) if labels is None else labels[target].split(", ")[0]
+    """What an explained unit is called.
+
+    Args:
+        target: The class, or -1 for a mask of units.
+        labels: Names of the classes, or None.
+
+    Returns:
+        The first of the class's names, such as "tabby"; without names "class 281".
+    """
+    if target < 0:
+        return "a mask of units"
+    return f"class {target}" if labels is None else labels[target].split(", ")[0]
+
+
+def label_of(target_name: str, versus_name: str | None) -> str:
+    """What a decision is called: its target, or its target rather than its foil."""
+    return target_name if versus_name is None else f"{target_name} rather than {versus_name}"
+
+
+def title_of(
+    target_name: str, versus_name: str | None, score: float, logits: Sequence[float] | None
+) -> str:
+    """What stands over a decision's figure.
+
+    Args:
+        target_name: What the explained unit is called.
+        versus_name: The same of the foil, the unit it is contrasted with; None where there is none.
+        score: The output at the target.
+        logits: Of target and foil, if there is one.
+
+    Returns:
+        "tabby  0.93", or "tabby rather than lynx" and on a second line "logits 7.1 and 4.2".
+    """
+    label = label_of(target_name, versus_name)
+    if versus_name is None:
+        return f"{label}  {score:.3g}"
+    return "{}\nlogits {:.3g} and {:.3g}".format(label, *logits)
 
 
 def numbered(targets: Any, labels: Sequence[str] | None) -> Any:
@@ -91,16 +123,3 @@ def check_labels(labels: Any, shape: tuple[int, ...] | None = None) -> tuple[str
             f"Received: {len(labels)} names for an output of shape {shape}."
         )
     return tuple(map(str, labels))
-
-
-def label_of(e: "Explanation", i: int, names: Sequence[str] | None) -> str:
-    """What a decision is called: its class's first name, or its number."""
-
-    def name(target: int) -> str:
-        return short_name(target, names) if names is not None else f"class {target}"
-
-    if e.targets[i] < 0:
-        return "a mask of units"
-    if e.versus[i] < 0:
-        return name(int(e.targets[i]))
-    return f"{name(int(e.targets[i]))} rather than {name(int(e.versus[i]))}"

@@ -10,8 +10,9 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from . import overlays
+
 _COLUMNS = ("image", "important pixels", "attention", "saliency", "boxes")
-_COLOUR = "#ff2d55"
 _WIDTH = 3.0  # of a column, in inches
 _LETTERS = 40  # of a title, in a column
 
@@ -151,15 +152,13 @@ def _draw(name: str, ax, row: Row) -> None:
     elif name == "important pixels":
         _draw_pixels(ax, row.image, row.points, row.mass)
     elif name == "attention":
-        ax.imshow(row.image)
-        ax.imshow(row.attention, cmap="jet", vmin=0, vmax=1, alpha=0.5)
+        ax.imshow(overlays.with_attention(row.image, row.attention))
     elif name == "saliency":
-        image = _as_float(row.image)
-        ax.imshow(np.where(row.region[..., None], image, 0.15 * image))
+        ax.imshow(overlays.with_region(row.image, row.region))
     else:
         ax.imshow(row.image)
         for box in row.boxes:
-            _draw_box(ax, box, _COLOUR)
+            _draw_box(ax, box, overlays.ACCENT)
 
 
 def _wrapped(title: str) -> str:
@@ -173,20 +172,10 @@ def _draw_box(ax, box: Sequence[int], colour: Any) -> None:
 
 
 def _draw_pixels(ax, image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> None:
-    # On a faded picture, so that points stand out whatever is under them.
-    ax.imshow(_faded(image))
+    ax.imshow(overlays.faded(image))
     share = mass / mass.max() if len(mass) else mass
     # A few pixels are drawn as points that one can see, thousands as the pixels they are.
     pixel = 2 * (72 * _WIDTH / image.shape[1]) ** 2
     size = pixel + 60 * share * min(1, 100 / max(len(share), 1))
-    ax.scatter(*points.T[::-1], s=size, c=_COLOUR, linewidths=0, alpha=np.sqrt(share))
+    ax.scatter(*points.T[::-1], s=size, c=overlays.ACCENT, linewidths=0, alpha=np.sqrt(share))
     ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
-
-
-def _as_float(image: np.ndarray) -> np.ndarray:
-    return image / np.float32(255) if image.dtype == np.uint8 else image
-
-
-def _faded(image: np.ndarray) -> np.ndarray:
-    grey = _as_float(image).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
-    return 0.55 + 0.45 * grey

@@ -1,5 +1,6 @@
 """From important pixels to attention, salient regions and boxes: pure array functions."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,22 @@ def unique_points(points: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.
     return points.astype(np.int32), total.astype(np.float32)
 
 
+def mass_map(points: np.ndarray, mass: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Mass in every cell of a map; of points that coincide the masses add up.
+
+    Args:
+        points: (P, axes) int, places in the map.
+        mass: (P,) float32.
+        shape: Sizes of the map, such as (height, width).
+
+    Returns:
+        Float32 array of that shape.
+    """
+    place = np.ravel_multi_index(tuple(points.T), tuple(shape))
+    total = np.bincount(place, weights=mass, minlength=math.prod(shape))
+    return total.reshape(shape).astype(np.float32)
+
+
 def attention(
     points: np.ndarray, mass: np.ndarray, height: int, width: int, sigma: float | None = None
 ) -> np.ndarray:
@@ -49,9 +66,7 @@ def attention(
         down, across = _around(points[:, 0], height, sigma), _around(points[:, 1], width, sigma)
         weighted = (mass[:, None] * down).astype(np.float32)
         return _scaled(np.einsum("pi,pj->ij", weighted, across))
-    density = np.zeros((height, width), np.float32)
-    np.add.at(density, tuple(points.T), mass)
-    return _smoothed(density, sigma)
+    return _smoothed(mass_map(points, mass, (height, width)), sigma)
 
 
 def attention_of_grid(grid: np.ndarray, height: int, width: int, sigma: float) -> np.ndarray:

@@ -2,8 +2,14 @@
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.colors import to_rgb
 
-_RED = np.float32([255, 45, 85])
+from .heatmaps import mass_map
+
+# The page draws the same on its own: `ACCENT`, `STOPS` and `ATTENTION` in page/web/stage.js.
+ACCENT = "#ff2d55"  # of important pixels and boxes
+_ACCENT = 255 * np.float32(to_rgb(ACCENT))
+_ATTENTION = colormaps["inferno"]
 
 
 def with_attention(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
@@ -17,8 +23,20 @@ def with_attention(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
         (H, W, 3) uint8.
     """
     weight = 0.8 * np.clip(1.15 * attention[..., None] ** 0.85, 0, 1)
-    colours = 255 * colormaps["inferno"](attention)[..., :3]
+    colours = 255 * _ATTENTION(attention)[..., :3]
     return _rounded((1 - weight) * _grey(image) + weight * colours)
+
+
+def faded(image: np.ndarray) -> np.ndarray:
+    """A pale picture in grey, so that points stand out whatever is under them.
+
+    Args:
+        image: As for `with_attention`.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    return _rounded(_faded(image).repeat(3, axis=-1))
 
 
 def with_pixels(image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> np.ndarray:
@@ -28,12 +46,27 @@ def with_pixels(image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> np.n
         image: As for `with_attention`.
         points: (P, 2) int rows (row, column).
         mass: (P,) float.
+
+    Returns:
+        (H, W, 3) uint8.
     """
-    grey = 0.55 * 255 + 0.45 * _grey(image)
-    strength = np.zeros((*image.shape[:2], 1), np.float32)
-    if len(points):
-        strength[tuple(points.T)] = np.sqrt(mass / mass.max())[:, None]
-    return _rounded(grey + strength * (_RED - grey))
+    grey, shares = _faded(image), mass_map(points, mass, image.shape[:2])
+    strength = np.sqrt(shares / (shares.max() or 1))[..., None]
+    return _rounded(grey + strength * (_ACCENT - grey))
+
+
+def with_region(image: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """A picture that is dark but for a region.
+
+    Args:
+        image: As for `with_attention`.
+        region: (H, W) bool.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    image = _as_255(image)
+    return _rounded(np.where(region[..., None], image, 0.15 * image))
 
 
 def with_boxes(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -42,15 +75,22 @@ def with_boxes(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     Args:
         image: As for `with_attention`.
         boxes: (B, 4) int rows (top, left, bottom, right), half open.
+
+    Returns:
+        (H, W, 3) uint8.
     """
     drawn = _as_255(image)
     line = max(1, round(max(image.shape[:2]) / 100))
     for top, left, bottom, right in boxes:
         inside = np.s_[top + line : bottom - line, left + line : right - line]
         kept = drawn[inside].copy()
-        drawn[top:bottom, left:right] = _RED
+        drawn[top:bottom, left:right] = _ACCENT
         drawn[inside] = kept
     return _rounded(drawn)
+
+
+def _faded(image: np.ndarray) -> np.ndarray:
+    return 0.55 * 255 + 0.45 * _grey(image)
 
 
 def _grey(image: np.ndarray) -> np.ndarray:

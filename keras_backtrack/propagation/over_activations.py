@@ -47,9 +47,11 @@ class OverActivations:
         return self._concrete.structured_outputs
 
     def __call__(self, tensors: dict[int, tf.Tensor], *rest: Any) -> Any:
+        read = set(self.reads)
         pairs = zip(self._numbers, self._unread, strict=True)
         # Called as it is: to find the trace for some arguments takes half a millisecond.
-        return self._concrete([tensors.get(number, unread) for number, unread in pairs], *rest)
+        values = [tensors[number] if number in read else unread for number, unread in pairs]
+        return self._concrete(values, *rest)
 
 
 def any_batch(spec: tf.TensorSpec) -> tf.TensorSpec:

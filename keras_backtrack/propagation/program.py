@@ -86,11 +86,11 @@ class Program:
         self._sizes = Sizes(graph)
         self._may_be_read = may_be_read(graph, reached(graph))
         self._brought = {*graph.inputs, *_last_maps(graph), *(wanted or ())}
-        self._paths: Paths
+        self.paths: Paths
         if limits is None:
-            self._paths = AllPaths(graph, rules, sorted(self._brought), contrast)
+            self.paths = AllPaths(graph, rules, sorted(self._brought), contrast)
         else:
-            self._paths = BestPaths(graph, rules, limits)
+            self.paths = BestPaths(graph, rules, limits)
             if wanted is None:
                 self._brought = set(graph.names)
         self._functions: list[Any] = []
@@ -100,7 +100,7 @@ class Program:
     @property
     def traces(self) -> int:
         """How often TensorFlow has traced any of the program's functions: 1, and for good."""
-        functions = [*self._functions, *self._paths.functions]
+        functions = [*self._functions, *self.paths.functions]
         functions += [start.function for start in self._starts.values()]
         return max(function.experimental_get_tracing_count() for function in functions)
 
@@ -116,7 +116,7 @@ class Program:
         """
         forward = self._forward(self._units_to_start(question))
         # Looked at while the network runs, which leaves Python alone.
-        constants = helpers().submit(self._paths.constants)
+        constants = helpers().submit(self.paths.constants)
         kept = forward([tf.convert_to_tensor(values) for values in inputs])
         return self._back(kept, image_index, question, constants.result())
 
@@ -126,7 +126,7 @@ class Program:
 
     def back(self, kept: Activations, image_index: np.ndarray, question: Question) -> Run:
         """As a call of the program, the network having run."""
-        return self._back(kept, image_index, question, self._paths.constants())
+        return self._back(kept, image_index, question, self.paths.constants())
 
     def _back(
         self,
@@ -143,7 +143,7 @@ class Program:
         batch = Batch(arrays, kept.tensors, sizes, len(output), image_index, constants)
         units = self._units_to_start(question)
         begun = self._start(batch, asked) if units else _at_output(self.graph, asked, rows)
-        walked = self._paths.back(batch, begun.nodes)
+        walked = self.paths.back(batch, begun.nodes)
         held = [(n, own) for part in (walked.nodes, begun.passed) for n, own in part.items()]
         nodes: dict[int, list[NodeArrays]] = {n: [] for n, _ in held if n in self._brought}
         for number, own in held:
@@ -216,9 +216,9 @@ class Program:
         if units is None:
             return self._may_be_read
         if not units:
-            return sorted({self.graph.output, *self._paths.reads((self.graph.output,))})
+            return sorted({self.graph.output, *self.paths.reads((self.graph.output,))})
         begin = self._started(units)
-        below = self._paths.reads(tuple(sorted(begin.structured_outputs.nodes)))
+        below = self.paths.reads(tuple(sorted(begin.structured_outputs.nodes)))
         return sorted({self.graph.output, *begin.reads, *below})
 
     def _replayed(self, numbers: Sequence[int], inputs: list[tf.Tensor]) -> Activations:

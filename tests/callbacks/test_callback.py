@@ -114,6 +114,10 @@ def test_files(tmp_path, plain_graphs):
     model = network()
     model.fit(data, epochs=4, validation_data=data, verbose=0, callbacks=[watch])
     assert watch.history["step"] == [0, 2, 4] and len(watch.records[0].pixels) == 7
+    record = watch.records[2]
+    assert record.targets.tolist() == [1] * 7 and record.scores.dtype == np.float32
+    assert {decision.target_name for decision in record.decisions} == {"stands"}
+    np.testing.assert_allclose([m.sum() for m in record.mass] + record.lost, 1, atol=1e-4)
     assert set(watch.history) == {"step", "lost mass", "moved", "mass on mask"}
     assert np.isnan(watch.history["moved"][0]) and 0 < watch.history["moved"][1] <= 1
     names = [f"epoch-{step:04d}.png" for step in (0, 2, 4)]

@@ -24,6 +24,7 @@ def test_explains_a_photo(model, photo, tmp_path):
     assert result.exit_code == 0, result.output
     record = json.loads((tmp_path / "out" / "photo.json").read_text())
     assert record["target"] == 3 and len(record["predictions"]) == 5
+    assert record["target_name"] == "3" and record["versus"] is None
     pixels = np.array(record["pixels"])
     assert (pixels >= 0).all() and (pixels < [60, 90]).all() and pixels[:, 1].max() > 32
     assert (tmp_path / "out" / "photo.png").read_bytes().startswith(b"\x89PNG")

@@ -80,6 +80,9 @@ def test_figures_and_files(explainer, rng, tmp_path):
     e.save(tmp_path / "e.json")
     (record, _) = json.loads((tmp_path / "e.json").read_text())
     assert record["versus"] == 2 and record["logits"] == e.logits[0].tolist()
+    assert (record["target_name"], record["versus_name"]) == ("tabby", "lynx")
+    e.save(tmp_path / "e.npz")
+    assert np.load(tmp_path / "e.npz")["versus"].tolist() == [2, 2]
     assert "versus 2" in repr(e)
     e = explainer.explain(x, (0, 1))
     weights = explainer.model.get_weights()

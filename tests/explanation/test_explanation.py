@@ -1,13 +1,18 @@
 """The views on a result."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from networks import layers
 
 from keras_backtrack import BacktrackExplainer
+from keras_backtrack.explanation.decisions import Decision
 from keras_backtrack.graph.compat import keras
+from keras_backtrack.pictures import heatmaps
+from keras_backtrack.pictures.class_names import short_name, title_of
+from keras_backtrack.pictures.photos import Frame
 
 
 @pytest.fixture(scope="module")
@@ -87,4 +92,57 @@ def test_figure_and_files(e, tmp_path):
     assert records[4]["pixels"] == e.pixels[4].tolist()
     arrays = np.load(tmp_path / "e.npz")
     assert arrays["pixels_count"].tolist() == [len(p) for p in e.pixels]
+    assert arrays["target_name"][1] == "class 1" and "versus" not in arrays
     np.testing.assert_array_equal(arrays["pixels"], np.concatenate(e.pixels))
+
+
+def test_mass_maps_hold_the_raw_mass(e):
+    whole = e.mass_map()
+    assert whole.shape == (6, 12, 10) and whole.dtype == np.float32
+    for i in range(6):
+        np.testing.assert_array_equal(np.argwhere(whole[i]), e.pixels[i])
+        np.testing.assert_array_equal(whole[i][whole[i] > 0], e.mass[i])
+    cells = e.mass_map(layer="pool")
+    assert cells.shape == (6, 6, 5)
+    np.testing.assert_array_equal(cells, e.grid("pool"))
+    nodes = e.nodes("pool")
+    for row, column in {tuple(at) for at in nodes[2][:, :2]}:
+        here = (nodes[2][:, :2] == (row, column)).all(axis=1)
+        assert cells[2, row, column] == pytest.approx(nodes.mass[2][here].sum(), abs=1e-6)
+    with pytest.raises(ValueError, match=r"height × width × channels.*Received.*shape \(4,\)"):
+        e.mass_map(layer=e.layers[-1])
+
+
+def test_a_mass_map_adds_up_what_coincides():
+    points, mass = np.array([[1, 2], [0, 0], [1, 2]]), np.float32([0.25, 0.5, 0.125])
+    assert heatmaps.mass_map(points, mass, (2, 3)).tolist() == [[0.5, 0, 0], [0, 0, 0.375]]
+    nothing = heatmaps.mass_map(np.zeros((0, 2), int), np.zeros(0, np.float32), (2, 3))
+    assert nothing.shape == (2, 3) and nothing.dtype == np.float32 and not nothing.any()
+
+
+def test_a_decision_as_a_record(e):
+    decision = e.decisions(["a, A", "b"])[3]
+    assert (decision.image, decision.target, decision.target_name) == (1, 1, "b")
+    assert decision.versus is decision.versus_name is decision.logits is None
+    assert decision.label == "b" and decision.title == f"b  {e.scores[3]:.3g}"
+    assert e.decisions()[0].title == e.titles[0] == f"class 0  {e.scores[0]:.3g}"
+    np.testing.assert_array_equal(decision.pixels, e.pixels[3])
+    np.testing.assert_array_equal(decision.boxes, e.boxes()[3])
+    assert decision.input_mass == pytest.approx([e.mass[3].sum()], abs=1e-6)
+    record = decision.record()
+    assert list(record) == [field.name for field in fields(Decision)]
+    again = Decision.from_record(json.loads(json.dumps(record)))
+    assert again.record() == record
+    # A photo twice as large, of which all was seen.
+    on_photo = e.decisions(frames=[Frame.squeeze((24, 20), (12, 10))] * 6)[3]
+    np.testing.assert_array_equal(on_photo.pixels, 2 * e.pixels[3] + 1)
+    np.testing.assert_array_equal(on_photo.boxes, 2 * e.boxes()[3])
+
+
+def test_titles():
+    assert title_of("tabby", None, 0.9312, None) == "tabby  0.931"
+    assert (
+        title_of("tabby", "lynx", 0.9, (7.125, -4)) == "tabby rather than lynx\nlogits 7.12 and -4"
+    )
+    assert short_name(1, ["ant", "bee, honey bee"]) == "bee" and short_name(1, None) == "class 1"
+    assert short_name(-1, ["ant"]) == "a mask of units"

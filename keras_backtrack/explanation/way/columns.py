@@ -1,6 +1,6 @@
 """The way down of some decisions about one picture, as plain columns."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -8,9 +8,6 @@ from .layers import Shown, shown_layers
 from .nodes import NOBODY, links, summary, table
 from .receptive_fields import receptive_fields
 from .retraced import Retraced
-
-if TYPE_CHECKING:
-    from ..explanation import Explanation
 
 _LEAST, _MOST = 10, 300  # nodes of a layer
 
@@ -36,35 +33,33 @@ class Way(NamedTuple):
     is_walk: bool
 
 
-def way_down(e: "Explanation", most_nodes: int) -> Way:
-    """Runs the network once more on the picture, and takes the steps again.
+def way_down(walk: Retraced, most_nodes: int) -> Way:
+    """The way down of decisions about one picture, with the steps taken again.
 
     Args:
-        e: Decisions, all about one picture.
+        walk: The picture's activations, and what the decisions held.
         most_nodes: About how many nodes each decision may have in all layers together.
     """
-    walk = Retraced(e)
     shown = shown_layers(walk.graph, walk.tracks.rules, walk.tensors)
-    kept = [n for n in shown.numbers if n in walk.nodes(0)]
     fields = receptive_fields(walk.graph, walk.tracks.rules, walk.tensors, walk.picture)
-    count = max(sum(n in walk.nodes(i) for i in range(len(e)) for n in kept), 1)
-    most = int(np.clip(most_nodes * len(e) // count, _LEAST, _MOST))
+    kept = [n for n in shown.numbers if n in walk.nodes[0]]
+    count = max(sum(n in nodes for nodes in walk.nodes for n in kept), 1)
+    most = int(np.clip(most_nodes * len(walk.nodes) // count, _LEAST, _MOST))
     activations = [
         np.asarray(walk.tensors[n], np.float32).reshape(-1) if walk.is_current else None
         for n in shown.numbers
     ]
+    shapes = [tuple(walk.tensors[n].shape[1:]) for n in shown.numbers]
     tables, summaries = [], []
-    for i in range(len(e)):
-        nodes = walk.nodes(i)
+    for nodes in walk.nodes:
         at = [nodes.get(n, NOBODY) for n in shown.numbers]
         found = {}
         if walk.is_current:
             found = links(walk.tracks.edges(walk.tensors, nodes), nodes, shown)
         tables.append(table(at, found, activations, most))
-        shapes = [tuple(walk.tensors[n].shape[1:]) for n in shown.numbers]
         summaries.append([summary(*pair) for pair in zip(at, shapes, strict=True)])
     layers = [{**_layer(walk, shown, n), "field": fields.get(n)} for n in shown.numbers]
-    return Way(layers, tables, summaries, walk.is_current, walk.tracks.limits is not None)
+    return Way(layers, tables, summaries, walk.is_current, walk.tracks.paths is not None)
 
 
 def _layer(walk: Retraced, shown: Shown, number: int) -> dict[str, Any]:

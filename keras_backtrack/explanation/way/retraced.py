@@ -1,7 +1,6 @@
 """One picture's decisions with what the walk did not keep: activations, and the steps it took."""
 
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,46 +9,40 @@ from ...graph.graph import Graph
 from ...propagation.best_paths.retracing import Tracks
 from ...propagation.nodes import Held
 
-if TYPE_CHECKING:
-    from ..explanation import Explanation
-
 
 class Retraced:
     """Runs the network once more on the image that decisions are about.
 
     Args:
-        explanation: The decisions, all about one image.
-
-    Attributes:
         graph: The model's calls.
         tracks: Takes the steps of a walk again.
+        inputs: The image's row of each of the model's inputs, batch axis first.
+        picture: Number of the input that pixels are about.
+        nodes: For each decision what M held at each tensor, by number.
+        targets: (N,) int64, the explained units; -1 for a mask of units.
+        scores: (N,) float32, what the network answered there.
+
+    Attributes:
+        graph, tracks, picture, nodes: As given.
         tensors: Activation of every tensor, by number.
+        is_current: Whether the network still answers as it did when it was explained.
     """
 
-    def __init__(self, explanation: "Explanation") -> None:
-        self._explanation, self._layers = explanation, explanation._layers
-        self.graph: Graph = self._layers.graph
-        self.tracks: Tracks = self._layers.tracks
-        image = int(explanation.image_index[0])
-        inputs = [values[image : image + 1] for values in explanation._kept_images()]
-        self.tensors: dict[int, tf.Tensor] = self.tracks.activations(inputs)
-        self._nodes = [self._layers.all_of(row) for row in explanation._rows]
-
-    def nodes(self, i: int) -> dict[int, Held]:
-        """What M held at each tensor for the i-th decision, by number."""
-        return self._nodes[i]
-
-    @property
-    def picture(self) -> int:
-        """Number of the input that pixels are about."""
-        return self.graph.inputs[self._explanation._shown]
-
-    @cached_property
-    def is_current(self) -> bool:
-        """Whether the network still answers as it did when it was explained."""
-        output = np.asarray(self.tensors[self.graph.output], np.float32).reshape(-1)
+    def __init__(
+        self,
+        graph: Graph,
+        tracks: Tracks,
+        inputs: Sequence[np.ndarray],
+        picture: int,
+        nodes: Sequence[dict[int, Held]],
+        targets: np.ndarray,
+        scores: np.ndarray,
+    ) -> None:
+        self.graph, self.tracks, self.picture, self.nodes = graph, tracks, picture, nodes
+        self.tensors: dict[int, tf.Tensor] = tracks.activations(inputs)
+        output = np.asarray(self.tensors[graph.output], np.float32).reshape(-1)
         now = [
-            output[target] if target >= 0 else output[nodes[self.graph.output].unit].mean()
-            for target, nodes in zip(self._explanation.targets, self._nodes, strict=True)
+            output[target] if target >= 0 else output[held[graph.output].unit].mean()
+            for target, held in zip(targets, nodes, strict=True)
         ]
-        return bool(np.allclose(now, self._explanation.scores, rtol=1e-3, atol=1e-5))
+        self.is_current = bool(np.allclose(now, scores, rtol=1e-3, atol=1e-5))

@@ -2,19 +2,51 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..class_names import label_of
 from ..heatmaps import SIGMAS, THRESHOLDS
 from ..photos import Frame
 from .encoding import jpeg, pack, pixels_of
 
 _NODE_BYTES = 75  # what a node takes in a page, about
+# Fields of a decision that are listed; its pixels come with the details.
+_LISTED = ("target", "target_name", "score", "versus", "versus_name", "logits", "lost")
 
-if TYPE_CHECKING:
-    from ...explanation.explanation import Explanation
+
+class Decision(Protocol):
+    """What a page shows of one decision; `explanation.decisions.Decision` says what they are."""
+
+    label: str
+    target: int
+    target_name: str
+    score: float
+    versus: int | None
+    versus_name: str | None
+    logits: tuple[float, float] | None
+    lost: float
+    pixels: np.ndarray
+    mass: np.ndarray
+
+
+class Explained(Protocol):
+    """What a page asks of an `Explanation`."""
+
+    method: str
+    shape: tuple[int, ...]
+    image_index: np.ndarray
+
+    def __getitem__(self, key: int | np.ndarray) -> "Explained": ...
+
+    def decisions(self, names: Sequence[str] | None) -> Sequence[Decision]: ...
+
+    def attention(self) -> np.ndarray: ...
+
+    def grid(self) -> np.ndarray: ...
+
+    def way_down(self, most_nodes: int) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -32,13 +64,18 @@ class Picture:
     name: str
     photo: np.ndarray
     frame: Frame
-    explanations: Sequence["Explanation"]
+    explanations: Sequence[Explained]
     names: Sequence[str] | None = None
+
+    @cached_property
+    def decisions(self) -> list[Sequence[Decision]]:
+        """Those of each of `explanations`."""
+        return [e.decisions(self.names) for e in self.explanations]
 
     @property
     def alt(self) -> str:
         """What is to be said of the photo where it is not seen."""
-        labels = [label_of(e, i, self.names) for e in self.explanations for i in range(len(e))]
+        labels = [decision.label for decisions in self.decisions for decision in decisions]
         return f"{self.name}: what made the network see {' and '.join(labels)}"
 
     def still(self, longest: int) -> str:
@@ -50,7 +87,7 @@ class Picture:
 
 
 def pictures_of(
-    e: "Explanation",
+    e: Explained,
     explained: np.ndarray,
     images: Any,
     names: Sequence[str] | None,
@@ -103,23 +140,18 @@ def overview(picture: Picture, longest: int) -> dict:
         picture: The picture.
         longest: Pixels of the longer side it is shown with at most.
     """
-    decisions = [
-        {
-            "target": int(e.targets[i]),
-            "label": label_of(e, i, picture.names),
-            "score": float(e.scores[i]),
-            "logits": e.logits[i].tolist() if e.versus[i] >= 0 else None,
-            "lost": float(e.lost[i]),
-        }
-        for e in picture.explanations
-        for i in range(len(e))
-    ]
+    decisions = [decision for decisions in picture.decisions for decision in decisions]
     method = picture.explanations[0].method
     return listed(picture.name, picture.photo, picture.frame, method, decisions, longest)
 
 
 def listed(
-    name: str, photo: np.ndarray, frame: Frame, method: str, decisions: list[dict], longest: int
+    name: str,
+    photo: np.ndarray,
+    frame: Frame,
+    method: str,
+    decisions: Sequence[Decision],
+    longest: int,
 ) -> dict:
     """A photo and where the network looked at it, beside what it decided."""
     height, width = frame.photo
@@ -134,7 +166,10 @@ def listed(
         # Where the sliders stand at first.
         "sigma": SIGMAS[method] * max(frame.network),
         "threshold": THRESHOLDS[method],
-        "decisions": decisions,
+        "decisions": [
+            {"label": decision.label, **{name: getattr(decision, name) for name in _LISTED}}
+            for decision in decisions
+        ],
     }
 
 
@@ -145,38 +180,39 @@ def details(picture: Picture, budget: int | None) -> dict:
         picture: The picture.
         budget: About how many bytes the nodes of all decisions may take; None for no nodes.
     """
-    decisions = [decision for e in picture.explanations for decision in _maps_of(e)]
-    if budget is None:
-        return {"decisions": decisions}
-    first, about = 0, {}
-    for e in picture.explanations:
-        way = e.way_down(budget // (len(decisions) * _NODE_BYTES))
-        for decision, nodes, summaries in zip(
-            decisions[first : first + len(e)], way.nodes, way.summaries, strict=True
-        ):
-            decision["nodes"] = {name: pack(values) for name, values in nodes.items()}
-            decision["layers"] = summaries
-        # All are of one network, so what is said of its layers is the same.
-        layers = [{**layer, "field": _packed_field(layer["field"])} for layer in way.layers]
-        about = {"layers": layers, "is_current": way.is_current, "is_walk": way.is_walk}
-        first += len(e)
-    return {"decisions": decisions, **about}
+    pairs = zip(picture.explanations, picture.decisions, strict=True)
+    maps = [_maps_of(e, decisions) for e, decisions in pairs]
+    about = {} if budget is None else _add_ways(picture.explanations, maps, budget)
+    return {"decisions": [own for some in maps for own in some], **about}
 
 
-def _packed_field(field: Sequence[np.ndarray] | None) -> list[str] | None:
-    return None if field is None else [pack(bounds) for bounds in field]
-
-
-def _maps_of(e: "Explanation") -> list[dict]:
+def _maps_of(e: Explained, decisions: Sequence[Decision]) -> list[dict[str, Any]]:
     """Pixels and grid of each decision."""
-    pairs = zip(e.pixels, e.mass, strict=True)
     found: list[dict[str, Any]] = [
-        {"pixels": pixels_of(points, mass, e.shape[:2])} for points, mass in pairs
+        {"pixels": pixels_of(decision.pixels, decision.mass, e.shape[:2])} for decision in decisions
     ]
     try:
         grids = e.grid()
     except ValueError:  # The network has no other maps than the picture.
         grids = []
-    for decision, grid in zip(found, grids, strict=False):
-        decision["grid"] = {"size": list(grid.shape), "mass": pack(grid)}
+    for maps, grid in zip(found, grids, strict=False):
+        maps["grid"] = {"size": list(grid.shape), "mass": pack(grid)}
     return found
+
+
+def _add_ways(explanations: Sequence[Explained], maps: Sequence[list[dict]], budget: int) -> dict:
+    """Adds the nodes of each decision to its maps; returns what is said of the layers."""
+    most, about = budget // (sum(map(len, maps)) * _NODE_BYTES), {}
+    for e, own in zip(explanations, maps, strict=True):
+        way = e.way_down(most)
+        for decision, nodes, summaries in zip(own, way.nodes, way.summaries, strict=True):
+            decision["nodes"] = {name: pack(values) for name, values in nodes.items()}
+            decision["layers"] = summaries
+        # All are of one network, so what is said of its layers is the same.
+        layers = [{**layer, "field": _packed_field(layer["field"])} for layer in way.layers]
+        about = {"layers": layers, "is_current": way.is_current, "is_walk": way.is_walk}
+    return about
+
+
+def _packed_field(field: Sequence[np.ndarray] | None) -> list[str] | None:
+    return None if field is None else [pack(bounds) for bounds in field]

@@ -3,13 +3,11 @@
 import base64
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-if TYPE_CHECKING:
-    pass
+from ..heatmaps import mass_map
 
 
 def jpeg(photo: np.ndarray, longest: int) -> str:
@@ -35,9 +33,7 @@ def pack(values: np.ndarray) -> str:
 
 def pixels_of(points: np.ndarray, mass: np.ndarray, size: Sequence[int]) -> dict:
     """Important pixels as places and masses, or as a map of all pixels, whichever is shorter."""
-    place = np.ravel_multi_index(tuple(points.T), tuple(size))
     if 2 * len(mass) < size[0] * size[1]:
+        place = np.ravel_multi_index(tuple(points.T), tuple(size))
         return {"place": pack(place), "mass": pack(mass)}
-    whole = np.zeros(size[0] * size[1], np.float32)
-    whole[place] = mass
-    return {"map": pack(whole)}
+    return {"map": pack(mass_map(points, mass, size))}

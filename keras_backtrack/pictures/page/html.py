@@ -19,14 +19,14 @@ LONGEST_OF_ONE, LONGEST_OF_MANY, LONGEST_IN_NOTEBOOK = 1000, 640, 400
 _SCRIPTS = ("arrays", "maps", "dom", "stage", "walk", "view", "gallery", "start")
 
 
-class Shown(NamedTuple):
+class PageEntry(NamedTuple):
     """What a page has of a picture: what is listed of it, and its arrays."""
 
     listed: dict
     details: dict
 
 
-def shown(picture: Picture, count: int) -> Shown:
+def entry(picture: Picture, count: int) -> PageEntry:
     """Takes out of an explanation what a page shows.
 
     Args:
@@ -34,16 +34,16 @@ def shown(picture: Picture, count: int) -> Shown:
         count: How many pictures there are on the page; the more, the less of each.
     """
     if count == 1:
-        return Shown(overview(picture, LONGEST_OF_ONE), details(picture, _NODES_OF_ONE))
+        return PageEntry(overview(picture, LONGEST_OF_ONE), details(picture, _NODES_OF_ONE))
     budget = min(_NODES_OF_ONE, max(_NODES_OF_ALL // count, _LEAST_NODES))
-    return Shown(overview(picture, LONGEST_OF_MANY), details(picture, budget))
+    return PageEntry(overview(picture, LONGEST_OF_MANY), details(picture, budget))
 
 
-def page(pictures: Sequence[Shown], title: str) -> str:
+def page(entries: Sequence[PageEntry], title: str) -> str:
     """A page that a browser opens without a network: one picture, or a gallery of several.
 
     Args:
-        pictures: What to show.
+        entries: What to show.
         title: Of the page.
 
     Returns:
@@ -54,7 +54,7 @@ def page(pictures: Sequence[Shown], title: str) -> str:
         title=html.escape(title),
         version=__version__,
         style=_read("page.css"),
-        data=_data(pictures, title),
+        data=_data(entries, title),
         script=_script(),
     )
 
@@ -65,20 +65,20 @@ def fragment(pictures: Sequence[Picture]) -> str:
     It needs no ids and no network. Where scripts do not run, the first photo is seen with its
     attention.
     """
-    listed = [Shown(overview(p, LONGEST_IN_NOTEBOOK), details(p, None)) for p in pictures]
+    entries = [PageEntry(overview(p, LONGEST_IN_NOTEBOOK), details(p, None)) for p in pictures]
     return _fill(
         _read("fragment.html"),
         still=pictures[0].still(LONGEST_IN_NOTEBOOK),
         alt=html.escape(pictures[0].alt),
         style=_read("page.css"),
-        data=_data(listed, ""),
+        data=_data(entries, ""),
         script=_script(),
     )
 
 
-def _data(pictures: Sequence[Shown], title: str) -> str:
-    listed = _block("listed", {"title": title, "pictures": [p.listed for p in pictures]})
-    return "\n".join([listed, *(_block("details", p.details) for p in pictures)])
+def _data(entries: Sequence[PageEntry], title: str) -> str:
+    listed = _block("listed", {"title": title, "pictures": [each.listed for each in entries]})
+    return "\n".join([listed, *(_block("details", each.details) for each in entries)])
 
 
 def _script() -> str:

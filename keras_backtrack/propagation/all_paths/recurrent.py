@@ -1,72 +1,106 @@
-"""The mass of all paths on its way back in time."""
+"""Recurrent layers: the mass of all paths goes back in time, through the cell at every step."""
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from ...graph.graph import Graph
 from ...rules.contributions import Loop
+from ...rules.indexing import dims, product
 from ...rules.traced_call import TracedCall
-from ..recurrent import place_units, units_of
+from ..backward import Taken
+from ..nodes import Walked
+from ..recurrent import states_in_time, tensors_at, time_of
 from .dense_mass import Maps, add, all_mass, full, rows_where
 
+# Takes a cell, its tensors at one step and maps at some of them; returns maps in place of nodes.
+AtStep = Callable[[Graph, dict[int, tf.Tensor], dict[int, Maps]], Walked]
 
-class MapsInTime:
-    """`Travels` for maps, whose tensors have a row for each explanation.
+
+def back_in_time(loop: Loop, call: TracedCall, maps: Maps, at_step: AtStep) -> Taken:
+    """Spreads maps at a recurrent layer's output back to its sequence and its first states.
 
     Args:
-        loop, call: The recurrent layer.
+        loop, call: The layer; its tensors have a row for each explanation.
         maps: The mass at its output.
+        at_step: Spreads through the cell at one step.
     """
+    states, steps = states_in_time(loop), tf.shape(loop.sequence)[1]
+    numbers, explanations = loop.cell.outputs, tf.shape(maps.high)[0]
+    # Of the cell's output at one step and of each state.
+    units = [_units(call.output), *map(_units, loop.states)]
+    sequence = None
+    if loop.position == 0 and loop.is_whole:
+        units[0] //= steps
+        sequence = [tf.reshape(mass, [tf.shape(mass)[0], steps, units[0]]) for mass in maps]
 
-    def __init__(self, loop: Loop, call: TracedCall, maps: Maps) -> None:
-        self._units = [tf.cast(units, tf.int32) for units in place_units(loop, call)]
-        self._read = tf.cast(units_of(loop.sequence), tf.int32)
-        self._steps = tf.shape(loop.sequence)[1]
-        self._explanations = tf.shape(maps.high)[0]
-        self.at_end = [self.nothing(place) for place in range(len(loop.cell.outputs))]
-        self._in_sequence: list[tf.Tensor] | None = None
-        if loop.position == 0 and loop.is_whole:
-            shape = [self._steps, self._units[0]]
-            self._in_sequence = [tf.reshape(m, [tf.shape(m)[0], *shape]) for m in maps]
-        else:
-            self.at_end[loop.position] = maps
+    def nothing(size: tf.Tensor) -> Maps:
+        return Maps(tf.zeros([explanations, size]), tf.zeros([0, size]))
 
-    def _zeros(self, units: tf.Tensor) -> Maps:
-        return Maps(tf.zeros([self._explanations, units]), tf.zeros([0, units]))
+    at_end = list(map(nothing, units))
+    if sequence is None:
+        at_end[loop.position] = maps
 
-    def nothing(self, place: int) -> Maps:
-        return self._zeros(self._units[place])
-
-    def of_step(self, step: tf.Tensor) -> Maps:
-        if self._in_sequence is None:
-            return self.nothing(0)
-        return Maps(*(mass[:, step] for mass in self._in_sequence))
-
-    def split(self, here: Maps, place: int, mask: tf.Tensor) -> tuple[Maps, Maps]:
-        parts = [[rows_where(mass, rows) for mass in here] for rows in (mask, ~mask)]
-        return Maps(*parts[0]), Maps(*parts[1])
-
-    def add(self, one: Maps, other: Maps) -> Maps:
-        return Maps(*map(add, one, other))
-
-    def total(self, here: Maps, place: int) -> tf.Tensor:
-        return all_mass(here)
-
-    def collector(self) -> list[tf.TensorArray]:
-        shape = [None, None]
-        return [tf.TensorArray(tf.float32, self._steps, element_shape=shape) for _ in range(2)]
-
-    def collect(
-        self, found: list[tf.TensorArray], read: Maps | None, step: tf.Tensor, time: tf.Tensor
-    ) -> list[tf.TensorArray]:
-        read = self._zeros(self._read // self._steps) if read is None else read
+    def body(step: tf.Tensor, arriving: list[Maps], lost: tf.Tensor, found: list) -> tuple:
+        step -= 1
+        mask = None if loop.mask is None else loop.mask[:, time_of(loop, step)]
+        passed = list(map(nothing, units))
+        if sequence is not None:
+            # What arrives at the output of this step.
+            own = Maps(*(mass[:, step] for mass in sequence))
+            if mask is not None and loop.skips_to_zero:
+                own, unseen = _split(own, mask)
+                lost += all_mass(unseen)
+            arriving = [_add(arriving[0], own), *arriving[1:]]
+        if mask is not None:
+            pairs = [_split(here, mask) for here in arriving]
+            arriving, passed = map(list, zip(*pairs, strict=True))
+        roots: dict[int, Maps] = {}
+        for number, here in zip(numbers, arriving, strict=True):
+            roots[number] = _add(roots[number], here) if number in roots else here
+        tensors = tensors_at(loop, states, step)
+        walked = at_step(loop.cell, tensors, roots)
+        read, *before = (
+            walked.nodes.get(number) or nothing(_units(tensors[number]))
+            for number in loop.cell.inputs
+        )
         read = Maps(read.high, full(read.low, read.high))
-        return [array.write(time, mass) for array, mass in zip(found, read, strict=True)]
+        time = time_of(loop, step)
+        found = [array.write(time, mass) for array, mass in zip(found, read, strict=True)]
+        before = list(map(_add, before, passed[1:]))
+        return step, [passed[0], *before], lost + walked.lost, found
 
-    def collected(self, found: list[tf.TensorArray]) -> Maps:
-        stacked = [tf.transpose(mass.stack(), [1, 0, 2]) for mass in found]
-        high, low = (tf.reshape(mass, [-1, self._read]) for mass in stacked)
-        # Whether anybody was asked why it is low is known for all steps only now.
-        return Maps(high, tf.cond(tf.reduce_any(low != 0), lambda: low, lambda: low[:0]))
+    some, scalar, row = (tf.TensorShape([None] * rank) for rank in (2, 0, 1))
+    found = [tf.TensorArray(tf.float32, steps, element_shape=[None, None]) for _ in maps]
+    _, first, lost, found = tf.while_loop(
+        lambda step, *_: step > 0,
+        body,
+        (steps, at_end, tf.zeros([explanations]), found),
+        (scalar, [Maps(some, some)] * len(units), row, [tf.TensorShape(None)] * 2),
+        parallel_iterations=1,
+    )
+    # There is nothing before the first output.
+    lost += all_mass(first[0])
+    before = first[1:]
+    if len(call.followed_inputs) == 1:
+        lost += sum(map(all_mass, before), tf.zeros([]))
+        before = []
+    stacked = [tf.transpose(mass.stack(), [1, 0, 2]) for mass in found]
+    high, low = (tf.reshape(mass, [-1, _units(loop.sequence)]) for mass in stacked)
+    # Whether anybody was asked why it is low is known for all steps only now.
+    low = tf.cond(tf.reduce_any(low != 0), lambda: low, lambda: low[:0])
+    return Taken(call.among_inputs([Maps(high, low), *before]), lost)
 
-    def shapes(self) -> list[Maps]:
-        some = tf.TensorShape([None, None])
-        return [Maps(some, some)] * len(self.at_end)
+
+def _units(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.cast(product(dims(tensor)), tf.int32)
+
+
+def _add(one: Maps, other: Maps) -> Maps:
+    return Maps(*map(add, one, other))
+
+
+def _split(maps: Maps, mask: tf.Tensor) -> tuple[Maps, Maps]:
+    """What is of rows for which the (E,) mask is true, and the rest."""
+    here, elsewhere = ([rows_where(mass, rows) for mass in maps] for rows in (mask, ~mask))
+    return Maps(*here), Maps(*elsewhere)

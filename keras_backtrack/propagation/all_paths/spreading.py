@@ -40,7 +40,6 @@ from ...rules.traced_call import TracedCall
 from ..backward import Place, Taken, places_back, walk_back
 from ..limits import NO_LIMITS
 from ..nodes import Nodes, Walked, merge
-from ..recurrent import back_in_time
 from ..sums import follow_sum
 from ..traced_once import call_shared
 from .dense_mass import (
@@ -59,7 +58,7 @@ from .dense_mass import (
     nothing,
     swap,
 )
-from .recurrent import MapsInTime
+from .recurrent import back_in_time
 
 
 def spread_back(
@@ -166,7 +165,7 @@ class Spread:
 
 
 def _loop(spread: Spread, kind: Loop, call: TracedCall, maps: Maps) -> Taken:
-    return back_in_time(kind, call, MapsInTime(kind, call, maps), spread.at_step)
+    return back_in_time(kind, call, maps, spread.at_step)
 
 
 def _product(spread: Spread, kind: Product, call: TracedCall, maps: Maps) -> Taken:

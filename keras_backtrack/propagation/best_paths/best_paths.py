@@ -28,7 +28,15 @@ class BestPaths:
 
     @cached_property
     def _schedule(self) -> Schedule:
-        return Schedule(self._graph, self._rules, self._limits)
+        return Schedule(self._graph, self._rules, self._limits, self._through_cell)
+
+    def _through_cell(self, cell: Graph) -> "BestPaths":
+        return BestPaths(cell, self._rules, self._limits)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps of a walk, that of the last call first."""
+        return self._schedule.steps
 
     @property
     def functions(self) -> list[Any]:
@@ -45,7 +53,7 @@ class BestPaths:
             return step.take(nodes, batch)
 
         begun = {number: ordered(nodes) for number, nodes in start.items()}
-        held, ended = walk_back(self._graph, self._schedule.steps, begun, take, _merged)
+        held, ended = walk_back(self._graph, self.steps, begun, take, _merged)
         return Held(held, sum(ended, np.zeros(len(batch.image_index))))
 
 

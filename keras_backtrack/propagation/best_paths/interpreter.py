@@ -1,12 +1,11 @@
 """Steps that TensorFlow takes: which contributions are followed, for all rules.
 
-The common ones are taken in machine code (`lowering.py`). This is for all others, for walks through
-the cells of recurrent layers, to take single steps again, and for questions that are not yet single
-nodes: differences of two units go the same way, both at once.
+The common ones are taken in machine code (`lowering.py`). This is for all others, and for questions
+that are not yet single nodes: differences of two units go the same way, both at once.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -16,7 +15,6 @@ from ...rules import Rules
 from ...rules.contributions import (
     Branches,
     Contributions,
-    Loop,
     Moves,
     Product,
     Same,
@@ -25,13 +23,11 @@ from ...rules.contributions import (
 )
 from ...rules.indexing import broadcast_back, dims, product, unravel, value_at
 from ...rules.traced_call import TracedCall
-from ..backward import Place, Taken, places_back, walk_back
+from ..backward import Taken
 from ..limits import Limits
-from ..nodes import Asked, Nodes, Walked, cut, merge
-from ..recurrent import back_in_time
+from ..nodes import Asked, cut
 from ..sums import follow_sum, per_explanation
 from ..traced_once import shared
-from .recurrent import NodesInTime
 
 # Takes the walk, a sum, what is asked of it and the units in one row of its output. Returns what is
 # asked of its input and the (E,) mass that ended.
@@ -81,28 +77,9 @@ class Interpreter:
         taken = row_of(_ROWS, contributions)(self, contributions, call, asked)
         return taken.into(call.followed)
 
-    def back(self, graph: Graph, roots: dict[int, Nodes]) -> Walked:
-        """Walks from nodes at some tensors to the graph's inputs."""
-
-        def take(place: Place, asked: Asked) -> Taken:
-            return self.step(graph, *place, asked)
-
-        start = {number: Asked.about(nodes) for number, nodes in roots.items()}
-        held, ended = walk_back(graph, places_back(graph.calls), start, take, _merged)
-        lost = sum(ended, tf.zeros_like(self.image_index, tf.float32))
-        return Walked({number: asked.nodes for number, asked in held.items()}, lost)
-
-    def at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> Walked:
-        """The same walk through a cell of a recurrent layer."""
-        return replace(self, tensors=tensors).back(cell, roots)
-
     def ended(self, mass: tf.Tensor, explanation: tf.Tensor) -> tf.Tensor:
         """The (M,) mass that ended, for each explanation."""
         return per_explanation(mass, explanation, self.image_index)
-
-
-def _merged(_: int, parts: list[Asked], is_settled: bool) -> Asked:
-    return parts[0] if is_settled else Asked.about(merge([part.nodes for part in parts]))
 
 
 def _same(walk: Interpreter, kind: Same, call: TracedCall, asked: Asked) -> Taken:
@@ -196,21 +173,12 @@ def _product(walk: Interpreter, kind: Product, call: TracedCall, asked: Asked) -
     return Taken(call.among_inputs([part for part, _ in steps]), sum(ended for _, ended in steps))
 
 
-def _loop(walk: Interpreter, kind: Loop, call: TracedCall, asked: Asked) -> Taken:
-    """Back in time."""
-    nodes = NodesInTime(kind, call, asked.nodes, walk.image_index)
-    taken = back_in_time(kind, call, nodes, walk.at_step)
-    parts = [None if part is None else Asked.about(part) for part in taken.parts]
-    return taken._replace(parts=parts)
-
-
 _ROWS: dict[type, Callable[[Interpreter, Any, TracedCall, Asked], Taken]] = {
     Same: _same,
     Moves: _moves,
     Branches: _branches,
     Sum: _sum,
     Product: _product,
-    Loop: _loop,
 }
 
 

@@ -1,5 +1,6 @@
 """Who passed mass to whom: the steps of a walk taken again, each node on its own."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -8,10 +9,11 @@ import tensorflow as tf
 
 from ...graph.graph import Graph, in_dtype
 from ...rules import Rules
-from ..backward import places_back
-from ..limits import Limits
-from ..nodes import Asked, Held, Nodes
-from .interpreter import Interpreter
+from ..activations import Arrays
+from ..kernels import NodeArrays
+from ..nodes import Held
+from ..paths import Batch
+from .best_paths import BestPaths
 
 
 class Edges(NamedTuple):
@@ -39,17 +41,17 @@ class Tracks:
 
     The walk merges nodes that coincide and forgets where they came from. A step is the same for
     each node alone, so it is taken here with each node as an explanation of its own: the number of
-    the explanation then says whose child a node is. Nothing is traced, and the walk pays nothing.
+    the explanation then says whose child a node is. The walk pays nothing for it.
 
     Args:
         graph: The model's calls.
         rules: Which rule serves which of them.
-        limits: How many contributions the walk followed; None where it followed all paths at once,
-            of which there are no single steps.
+        paths: The walk; None where all paths were followed at once, of which there are no single
+            steps.
     """
 
-    def __init__(self, graph: Graph, rules: Rules, limits: Limits | None) -> None:
-        self.rules, self.limits = rules, limits
+    def __init__(self, graph: Graph, rules: Rules, paths: BestPaths | None) -> None:
+        self.rules, self.paths = rules, paths
         self._graph = graph
 
     def activations(self, inputs: Sequence[np.ndarray]) -> dict[int, tf.Tensor]:
@@ -71,31 +73,26 @@ class Tracks:
             tensors: What `activations` returned for its image.
             held: The nodes it held, by tensor number.
         """
-        if self.limits is None:
+        if self.paths is None:
             return
-        for call, position in places_back(self._graph.calls):
-            above = call.outputs[position]
+        sizes = {number: tuple(tensor.shape[1:]) for number, tensor in tensors.items()}
+        run = Arrays(tensors), tensors, sizes, 1
+        constants = self.paths.constants()
+        for step in self.paths.steps:
+            above = step.call.outputs[step.position]
             if above not in held or not len(held[above].unit):
                 continue
-            parts = self._step(call, position, tensors, held[above])
-            for below, part in zip(call.inputs, parts, strict=True):
+            unit, sign, mass = held[above]
+            own, size = np.arange(len(unit)), math.prod(sizes[above])
+            nodes = NodeArrays(own * size + unit, sign.astype(np.float32), mass)
+            taken = step.take(nodes, Batch(*run, np.zeros_like(own), constants))
+            for below, part in zip(step.call.inputs, taken.parts, strict=True):
                 if part is not None:
-                    yield _edges(above, below, part, held, int(np.prod(tensors[below].shape)))
-
-    def _step(self, call, position, tensors, nodes: Held) -> list[Nodes | None]:
-        own = tf.range(len(nodes.unit), dtype=tf.int64)
-        size = int(np.prod(tensors[call.outputs[position]].shape))
-        index = own * size + tf.constant(nodes.unit, tf.int64)
-        sign = tf.constant(nodes.sign, tf.float32)
-        start = Nodes(index, sign, tf.constant(nodes.mass, tf.float32))
-        image = tf.zeros_like(own)
-        walk = Interpreter(tensors, image, self.limits, self.rules)
-        taken = walk.step(self._graph, call, position, Asked.about(start))
-        return [None if part is None else part.nodes for part in taken.parts]
+                    yield _edges(above, below, part, held, math.prod(sizes[below]))
 
 
-def _edges(above: int, below: int, part: Nodes, held: dict[int, Held], size: int) -> Edges:
-    index, sign, mass = (field.numpy() for field in part)
+def _edges(above: int, below: int, part: NodeArrays, held: dict[int, Held], size: int) -> Edges:
+    index, sign, mass = part
     parent, unit = np.divmod(index, size)
     nodes = held.get(below)
     child = np.full(len(unit), -1)

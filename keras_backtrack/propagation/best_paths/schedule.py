@@ -14,14 +14,16 @@ import tensorflow as tf
 from ...graph.graph import Call, Graph
 from ...graph.weights import Watch
 from ...rules import Rules, followed, reached
+from ...rules.contributions import Contributions, Loop
 from ..backward import Place, Taken, places_back
 from ..kernels import NodeArrays
 from ..limits import Limits
 from ..nodes import Asked, Nodes
 from ..over_activations import OverActivations, any_batch
-from ..paths import Batch
+from ..paths import Batch, Paths
 from .interpreter import Interpreter
 from .lowering import lowered
+from .recurrent import LoopStep, run_in_time
 
 
 class Step(NamedTuple):
@@ -46,24 +48,30 @@ class Schedule:
         graph: The calls.
         rules: Which rule serves which of them.
         limits: How many contributions are followed.
+        through_cell: Takes the graph of a recurrent layer's cell, returns the ways back through it.
     """
 
-    def __init__(self, graph: Graph, rules: Rules, limits: Limits) -> None:
+    def __init__(
+        self, graph: Graph, rules: Rules, limits: Limits, through_cell: Callable[[Graph], Paths]
+    ) -> None:
         self._rules = rules
         places = places_back(reached(graph))
-        native: list[Step | None] = []
+        found: list[Step | Contributions] = []
 
         def trace() -> list[tf.Tensor]:
             constants: list[tf.Tensor] = []
             for place in places:
-                native.append(_native_step(graph, place, rules, limits, constants))
+                found.append(_native_step(graph, place, rules, limits, constants))
             return constants
 
         self._constants = tf.function(trace, autograph=False).get_concrete_function()
-        self.steps = [
-            step or _traced_step(graph, place, rules, limits)
-            for step, place in zip(native, places, strict=True)
-        ]
+        self.steps: list[Step] = []
+        for step, place in zip(found, places, strict=True):
+            if isinstance(step, Loop):
+                step = _loop_step(graph, place, rules, step, through_cell(step.cell))
+            elif not isinstance(step, Step):
+                step = _traced_step(graph, place, rules, limits)
+            self.steps.append(step)
         self.reads = sorted({graph.output}.union(*(step.reads for step in self.steps)))
         # Steps by TensorFlow have packed weights, too, and the copies change with the model alone.
         packed = rules.packed_weights
@@ -96,8 +104,8 @@ def _variables_of(function: Any) -> list[tf.Variable]:
 
 def _native_step(
     graph: Graph, place: Place, rules: Rules, limits: Limits, constants: list[tf.Tensor]
-) -> Step | None:
-    """A step in machine code, where what the rule says is of a common kind.
+) -> Step | Contributions:
+    """A step in machine code where what the rule says is of a common kind, else what it says.
 
     Args:
         constants: To be added to: the tensors that the step reads besides activations.
@@ -106,9 +114,10 @@ def _native_step(
     numbers = dict.fromkeys([*call.inputs, call.outputs[position]])
     tensors = {n: _placeholder(graph.specs[n]) for n in numbers}
     traced = rules.trace(graph, call, position, tensors)
-    native = lowered(rules.ask(traced), traced, limits)
+    kind = rules.ask(traced)
+    native = lowered(kind, traced, limits)
     if native is None:
-        return None
+        return kind
     own = slice(len(constants), len(constants) + len(native.constants))
     constants.extend(native.constants)
 
@@ -144,3 +153,16 @@ def _traced_step(graph: Graph, place: Place, rules: Rules, limits: Limits) -> St
         return Taken([next(arrays) if follow else None for follow in follows], ended.numpy())
 
     return Step(*place, function.reads, take)
+
+
+def _loop_step(graph: Graph, place: Place, rules: Rules, loop: Loop, cell: Paths) -> Step:
+    """A step back in time."""
+    numbers = cell.reads(loop.cell.outputs)
+
+    def run(tensors: dict[int, tf.Tensor]) -> tuple:
+        return run_in_time(rules.ask(rules.trace(graph, *place, tensors)), numbers)
+
+    read = [*place.call.inputs, place.call.outputs[place.position]]
+    function = OverActivations(run, graph, read)
+    step = LoopStep(place.call, followed(graph, place.call), loop, cell, function)
+    return Step(*place, function.reads, step.take)

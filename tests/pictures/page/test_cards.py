@@ -9,9 +9,8 @@ from networks import layers
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.explanation.way.receptive_fields import receptive_fields
-from keras_backtrack.explanation.way.retraced import Retraced
 from keras_backtrack.graph.compat import keras
-from keras_backtrack.pictures.page import Picture, page, pictures_of, shown
+from keras_backtrack.pictures.page import Picture, entry, page, pictures_of
 from keras_backtrack.pictures.photos import Frame
 
 
@@ -55,7 +54,7 @@ def unpacked(value):
 
 def of_picture(e, **kwargs):
     explained = np.zeros((2, 24, 20, 3), np.uint8)
-    return shown(pictures_of(e, explained, None, None, None)[0], 1)
+    return entry(pictures_of(e, explained, None, None, None)[0], 1)
 
 
 def test_every_node_has_the_numbers_of_the_explanation(e, model):
@@ -89,10 +88,10 @@ def test_every_node_has_the_numbers_of_the_explanation(e, model):
 
 
 def test_steps_taken_again_bring_every_node_its_mass(e):
-    walk = Retraced(e[:2])
+    walk = e[:2]._retraced()
     assert walk.is_current
     for i in range(2):
-        nodes = walk.nodes(i)
+        nodes = walk.nodes[i]
         arrived = {number: np.zeros(len(held.unit)) for number, held in nodes.items()}
         for edges in walk.tracks.edges(walk.tensors, nodes):
             assert (edges.child >= 0).all()
@@ -130,7 +129,7 @@ def test_contributions_of_a_dense_unit_are_its_products(e, model):
 
 def test_receptive_fields_are_what_changes_a_cell(model, e):
     """Against the network itself: a cell changes with a row just where its field says it may."""
-    walk = Retraced(e[:1])
+    walk = e[:1]._retraced()
     fields = receptive_fields(walk.graph, walk.tracks.rules, walk.tensors, walk.picture)
     numbers = {name: number for number, name in walk.graph.names.items()}
     x = e._images[0][:1]
@@ -169,7 +168,7 @@ def test_light_nodes_are_left_out_but_for_the_way_up(e):
 def test_posterior_shows_what_it_kept(model):
     x = np.random.default_rng(0).random((1, 24, 20, 3), np.float32)
     e = BacktrackExplainer(model, method="posterior", layers=["pool"]).explain(x)
-    details = unpacked(shown(pictures_of(e, x, None, None, None)[0], 1).details)
+    details = unpacked(entry(pictures_of(e, x, None, None, None)[0], 1).details)
     assert not details["is_walk"]
     counts = {
         layer["nodes"]: about["nodes"]
@@ -196,9 +195,10 @@ def test_the_difference_of_two_classes(model):
     explainer = BacktrackExplainer(model, 8, 2, 3)
     es = [explainer.explain(x, [[1, 2]]), explainer.explain(x, (1, 2))]
     frame = Frame.squeeze((24, 20), (24, 20))
-    found = shown(Picture("x", x[0], frame, es, ["a", "b, bee", "c"]), 1)
+    found = entry(Picture("x", x[0], frame, es, ["a", "b, bee", "c"]), 1)
     labels = [decision["label"] for decision in found.listed["decisions"]]
     assert labels == ["b", "c", "b rather than c"]
+    assert [decision["versus"] for decision in found.listed["decisions"]] == [None, None, 2]
     logits = found.listed["decisions"][2]["logits"]
     np.testing.assert_allclose(logits, es[1].logits[0])
     table = unpacked(found.details)["decisions"][2]["nodes"]
@@ -223,7 +223,7 @@ def test_names_cannot_break_out(e, tmp_path):
     frame = Frame.squeeze((48, 40), (24, 20))
     evil = '</script><script>alert("x")</script>'
     picture = Picture(evil, np.zeros((48, 40, 3), np.uint8), frame, [e[:2]])
-    text = page([shown(picture, 1)], evil)
+    text = page([entry(picture, 1)], evil)
     assert evil not in text
     block = re.search('<script type="application/json" class="listed">(.*?)</script>', text, re.S)
     assert json.loads(block[1])["pictures"][0]["name"] == evil

@@ -216,7 +216,7 @@ def test_hovering_shows_the_numbers_of_the_library(page, e):
 
 def contributions(e, sign, row, column, channel, mass):
     """What a node of "second" passes on: 2 channels, in each 2 positions, by their W·A."""
-    kernel = np.asarray(e._explain.__self__.model.get_layer("second").kernel)[..., channel]
+    kernel = np.asarray(e._source.explain.__self__.model.get_layer("second").kernel)[..., channel]
     source = np.pad(activations(e, "pool"), ((1, 1), (1, 1), (0, 0)))
     products = sign * kernel * source[row : row + 3, column : column + 3]
     sums = products.sum(axis=(0, 1))
@@ -234,9 +234,7 @@ def contributions(e, sign, row, column, channel, mass):
 
 
 def activations(e, layer):
-    from keras_backtrack.explanation.way.retraced import Retraced
-
-    walk = Retraced(e[:1])
+    walk = e[:1]._retraced()
     numbers = {name: number for number, name in walk.graph.names.items()}
     return np.asarray(walk.tensors[numbers[layer]])[0]
 

@@ -1,4 +1,4 @@
-// Arrays as `pack` in pictures.py writes them: "f4:", "i4:" or "i1:" and little-endian base64.
+// Arrays as `pack` in encoding.py writes them: "f4:", "i4:" or "i1:" and little-endian base64.
 
 const KINDS = { f4: Float32Array, i4: Int32Array, i1: Int8Array };
 

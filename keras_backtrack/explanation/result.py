@@ -1,0 +1,271 @@
+"""The result in numbers: what was asked and answered, the pixels, and the nodes on the way."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+
+from ..graph.graph import Graph
+from ..pictures import heatmaps
+from ..propagation.best_paths.retracing import Tracks
+from ..propagation.program import Run
+from .decisions import Decisions
+from .layer_nodes import HeldNodes, LayerNodes
+from .source import Source
+
+Self = TypeVar("Self", bound="Result")  # Of `typing` from Python 3.11 on.
+
+
+class Result:
+    """What an `Explanation` is without what can be seen of it; its attributes are named there.
+
+    Args:
+        asked: What was asked and answered.
+        source: What the runs held, and the images.
+        rows: (N,) int64, which of the decisions of the source these are.
+        name: Of the input that pixels are about.
+    """
+
+    def __init__(self, asked: Decisions, source: Source, rows: np.ndarray, name: str) -> None:
+        self._asked = asked
+        self.targets, self.versus, self.scores, self.logits, self.lost, self.image_index = asked
+        self._source = source
+        self._layers, self._images = source.layers, source.images
+        self._rows = rows
+        self.labels = source.labels
+        self.method = source.method
+        self.input = name
+        self.shape = source.layers.shape_of(name)
+
+    @classmethod
+    def from_runs(
+        cls: type[Self],
+        runs: Sequence[Run],
+        graph: Graph,
+        tracks: Tracks,
+        images: Sequence[np.ndarray],
+        image_index: np.ndarray,
+        labels: tuple[str, ...] | None,
+        method: str,
+        explain: Callable[..., Self],
+    ) -> Self:
+        """Joins the runs of an input's batches.
+
+        Args:
+            runs: In the order of the input.
+            graph: The graph they ran.
+            tracks: Takes its steps again.
+            images: The whole of each input.
+            image_index: (N,) which row of it each decision is about.
+            labels: Names of the classes, or None.
+            method: The explainer's.
+            explain: Explains other decisions about these images.
+        """
+        joined = [np.concatenate([getattr(r, f) for r in runs]) for f in Decisions._fields[:-1]]
+        source = Source(HeldNodes(runs, graph, tracks), images, labels, method, explain)
+        rows = np.arange(len(image_index))
+        return cls(Decisions(*joined, image_index), source, rows, source.first_picture)
+
+    @classmethod
+    def joined(cls: type[Self], parts: Sequence[Self]) -> Self:
+        """One explanation of what several are about, in their order, without their pictures.
+
+        Args:
+            parts: Whole explanations, as `explain` returns them, by one explainer.
+
+        Raises:
+            ValueError: If there are none, or their inputs differ in size.
+        """
+        if len({part.shape for part in parts}) != 1:
+            raise ValueError(
+                "Explanations of inputs of one size can be joined; `stream` gives them one after "
+                f"another. Received: {sorted({part.shape for part in parts})}."
+            )
+        counts = np.cumsum([0, *(part.image_index[-1] + 1 for part in parts)])
+        moved = [
+            part._asked._replace(image_index=part.image_index + first)
+            for part, first in zip(parts, counts[:-1], strict=True)
+        ]
+        asked = Decisions(*map(np.concatenate, zip(*moved, strict=True)))
+        layers = HeldNodes.joined([part._layers for part in parts])
+        source = replace(parts[0]._source, layers=layers, images=None)
+        return cls(asked, source, np.arange(len(asked.targets)), parts[0].input)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self: Self, key: int | slice | np.ndarray) -> Self:
+        if isinstance(key, (int, np.integer)):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"There are {len(self)} explanations. Received: index {key}.")
+            key = [int(key)]
+        asked = Decisions(*(field[key] for field in self._asked))
+        return type(self)(asked, self._source, self._rows[key], self.input)
+
+    def of(self: Self, name: str) -> Self:
+        """The same explanation, its pixels and maps those of another of the model's inputs.
+
+        Args:
+            name: One of `inputs`.
+        """
+        if name not in self.inputs:
+            raise ValueError(f"The model's inputs are {self.inputs}. Received: {name!r}.")
+        return type(self)(self._asked, self._source, self._rows, name)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the model's inputs."""
+        return self._layers.inputs
+
+    @property
+    def input_mass(self) -> np.ndarray:
+        """How much of each decision ended in each of the model's inputs: (N, inputs) float32.
+
+        With `lost`, each row adds up to 1.
+        """
+        held = [self._layers.held(name) for name in self.inputs]
+        masses = [[each.nodes_of(row).mass.sum() for each in held] for row in self._rows]
+        return np.array(masses, np.float32).reshape(len(self), len(held))
+
+    def __iter__(self: Self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
+    @cached_property
+    def _points(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        return self._source.points(self.input, self._rows)
+
+    @property
+    def pixels(self) -> list[np.ndarray]:
+        """The important pixels: for each decision (P, 2) int32 rows (row, column), sorted.
+
+        Of a signal or of tokens (P, 1) positions, of a volume (P, 3), of a vector (P, 1) units.
+        """
+        return [points for points, _ in self._points]
+
+    @property
+    def mass(self) -> list[np.ndarray]:
+        """How much of each decision ended in each pixel: (P,) float32.
+
+        `mass[i].sum() + lost[i]` is 1, for a model with one input.
+        """
+        return [mass for _, mass in self._points]
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layer calls between input and output, in the order they run."""
+        return self._layers.names
+
+    def nodes(self, layer: str) -> LayerNodes:
+        """What the paper's memory vector M held at a layer's output.
+
+        Args:
+            layer: Name of the layer, with the names of the nested models it is in before it
+                (`"backbone/conv1"`) where it is not clear without. `layers` lists them.
+
+        Returns:
+            A `LayerNodes`: `nodes(layer)[i]` is (M, rank) int32 coordinates, row-major order,
+            with signs and masses beside them. A unit asked both ways has two rows.
+
+        Raises:
+            ValueError: If there is no such layer, or several.
+        """
+        return self._nodes_at(self._layers.resolve(layer))
+
+    def _nodes_at(self, name: str) -> LayerNodes:
+        return LayerNodes(self._layers.held(name), self._rows)
+
+    @property
+    def titles(self) -> list[str]:
+        """Each decision as figures are headed with it: the class and its score, or both classes
+        and their logits."""
+        return self._asked.titles(self.labels)
+
+    @cached_property
+    def sides(self: Self) -> tuple[Self, Self]:
+        """Of decisions between two classes, either class explained by itself.
+
+        This runs the model again.
+
+        Raises:
+            ValueError: If a decision is not between two classes, or the model has changed.
+        """
+        if (self.versus < 0).any():
+            raise ValueError(
+                "Only decisions between two classes can be compared: explain(x, targets=(a, b)). "
+                f"Received: targets {self.targets[self.versus < 0][:10].tolist()} alone."
+            )
+        x = [values[self.image_index] for values in self._source.kept_images()]
+        x, explain = x[0] if len(x) == 1 else x, self._source.explain
+        sides = [explain(x, units, labels=self.labels) for units in (self.targets, self.versus)]
+        if not np.allclose(sides[0].scores, self.scores, rtol=1e-2, atol=1e-3):
+            raise ValueError(
+                "The model has changed since it was explained: explain again and compare that. "
+                f"Received: scores of {sides[0].scores[:5]} now, {self.scores[:5]} then."
+            )
+        return sides[0].of(self.input), sides[1].of(self.input)
+
+    def mass_map(self, layer: str | None = None) -> np.ndarray:
+        """How much of each decision ended in each pixel, or went through each cell of a layer.
+
+        What `attention` is made of, neither smoothed nor scaled.
+
+        Args:
+            layer: Name of a layer with a spatial output, whose cells are taken instead of the
+                pixels of the input.
+
+        Returns:
+            (N, H, W) float32, for a layer of h × w cells (N, h, w); a map's sum is at most 1.
+
+        Raises:
+            ValueError: If the input is no picture, there is no such layer, or its output is none.
+        """
+        if layer is not None:
+            return self._mass_in_cells(self._layers.resolve(layer))
+        size = self._image_size()
+        return np.stack([heatmaps.mass_map(*points, size) for points in self._points])
+
+    def grid(self, layer: str | None = None) -> np.ndarray:
+        """Mass in each cell of a spatial layer, the image split evenly (paper: Fig. 2).
+
+        `argmax` of a map is the cell of the paper's top responsible node.
+
+        Args:
+            layer: Name of a layer with a spatial output. Default: the last one.
+
+        Returns:
+            (N, h, w) float32, as `mass_map` of that layer.
+        """
+        layers = self._layers
+        return self._mass_in_cells(
+            layers.last_spatial() if layer is None else layers.resolve(layer)
+        )
+
+    def _mass_in_cells(self, name: str) -> np.ndarray:
+        nodes = self._nodes_at(name)
+        if len(nodes.shape) != 3:
+            raise ValueError(
+                "Maps need a layer with an output of height × width × channels. "
+                f"Received: layer {name!r} with shape {nodes.shape}."
+            )
+        cells = zip(nodes, nodes.mass, strict=True)
+        return np.stack([heatmaps.mass_map(at[:, :2], m, nodes.shape[:2]) for at, m in cells])
+
+    def _image_size(self) -> tuple[int, int]:
+        if len(self.shape) != 3:
+            raise ValueError(
+                "Maps need an input of height × width × channels. "
+                f"Received: an input of shape {self.shape}."
+            )
+        return self.shape[:2]
+
+    def __repr__(self) -> str:
+        lines = [f"Explanation of {len(self)} decision{'s' * (len(self) != 1)}"]
+        for i, (points, _) in enumerate(self._points[:8]):
+            lines.append(
+                f"  image {self.image_index[i]}: target {self.targets[i]}"
+                f"{f' versus {self.versus[i]}' if self.versus[i] >= 0 else ''}, score "
+                f"{self.scores[i]:.4g}, {len(points)} pixels, lost mass {self.lost[i]:.3g}"
+            )
+        return "\n".join(lines + ["  …"] * (len(self) > 8))
