@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph.compat import as_tensor, is_variable, keras
-from .contributions import At, Groups, LinearSum, Members, Product, Sum
+from .contributions import At, Groups, LinearSum, Product, Sum, single_groups
 from .gates import factors
-from .indexing import flip_of, product, unravel, value_at
+from .indexing import product, unravel, value_at
 from .linear import DenseSum
 from .packed_weights import Layout
 from .registry import register_operation, register_rule
@@ -224,9 +224,7 @@ class ContractionSum(LinearSum):
         if bias is not None:
             value += bias[:, None]
 
-        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
-            chosen = tf.stack([parent, choice], axis=1)
-            flip = flip_of(tf.gather_nd(weight, chosen))
-            return Members(tf.gather_nd(unit, chosen), flip)
+        def unit_at(parent: tf.Tensor, choice: tf.Tensor) -> tf.Tensor:
+            return tf.gather_nd(unit, tf.stack([parent, choice], axis=1))
 
-        return Groups(value, members)
+        return single_groups(value, unit_at, weight)

@@ -180,6 +180,26 @@ class Groups(NamedTuple):
     members: Callable[[tf.Tensor, tf.Tensor], Members]
 
 
+def single_groups(
+    value: tf.Tensor, unit: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], weight: tf.Tensor | None
+) -> Groups:
+    """Groups of a single contribution each.
+
+    Args:
+        value: (M, G) float32, the contributions.
+        unit: From nodes and groups, two (L,) int64, to the (L,) int64 contributing units.
+        weight: (M, G) float32, whose signs are the flips; None where none is negative.
+    """
+
+    def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
+        if weight is None:
+            return Members(unit(parent, choice), tf.ones_like(parent, tf.float32))
+        chosen = tf.gather_nd(weight, tf.stack([parent, choice], axis=1))
+        return Members(unit(parent, choice), flip_of(chosen))
+
+    return Groups(value, members)
+
+
 @dataclass(frozen=True)
 class Sum(ABC):
     """Each unit of the output is y = sum of W·A over units of the input, plus a bias.
@@ -208,9 +228,9 @@ class Sum(ABC):
     bias: tf.Tensor | None
 
     @property
-    def width(self) -> tf.Tensor | None:
-        """How many groups there are, where that may be many; nodes then come in chunks."""
-        return None
+    def width(self) -> tf.Tensor:
+        """How many numbers a node takes, at least 1: nodes come in chunks, so that memory is bounded."""
+        return tf.size(self.source, tf.int64) // tf.shape(self.source, tf.int64)[0]
 
     @abstractmethod
     def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
@@ -245,6 +265,78 @@ class LinearSum(Sum):
     def of_images(self, image: tf.Tensor) -> "LinearSum":
         """The same with other rows: those of the (M,) int64 images."""
         return replace(self, source=tf.gather(self.source, image))
+
+    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
+        """As `Sum.groups`; a unit's weights are its gradient, which takes a sum for every node."""
+        rows = self.of_images(at.image)
+        weight = rows.unit_weights([at.unit], [tf.ones_like(at.sign)])
+        value = weight * rows.flat_source * at.sign[:, None]
+        return self.grouped(weight, value if bias is None else value + bias[:, None])
+
+    def combination(
+        self, at: Sequence[At], biases: Sequence[tf.Tensor] | None, in_groups: bool
+    ) -> Groups:
+        """The contributions to combinations of K units, Σ_k sign_k·W_k·A; flips are theirs alone.
+
+        Args:
+            at: K times M units of the output, each with the sign it counts with.
+            biases: K times (M,) float32 to add to each product of a unit, already signed, or None.
+            in_groups: Whether they come in the sum's groups; else each is a group of its own.
+        """
+        rows, units = self.of_images(at[0].image), [own.unit for own in at]
+        weight = rows.unit_weights(units, [own.sign for own in at])
+        value = weight * rows.flat_source
+        if biases is not None:
+            value += rows.unit_weights(units, biases, tf.ones_like(rows.weights))
+        return self.grouped(weight, value, in_groups)
+
+    def grouped(self, weight: tf.Tensor, value: tf.Tensor, in_groups: bool = True) -> Groups:
+        """Weights and contributions of all input units, (M, units) both, in groups."""
+        if self.member_limit is None or not in_groups:
+            return single_groups(value, lambda parent, choice: choice, weight)
+        channels = tf.shape(self.source, tf.int64)[-1]
+        shape = tf.stack([tf.shape(value, tf.int64)[0], -1, channels])
+        weight, value = (tf.reshape(part, shape) for part in (weight, value))
+
+        def members(parent: tf.Tensor, channel: tf.Tensor) -> Members:
+            place = tf.stack([parent, channel], axis=1)
+            by_channel = (tf.transpose(part, [0, 2, 1]) for part in (weight, value))
+            weights, values = (tf.gather_nd(part, place) for part in by_channel)
+            position = tf.range(tf.shape(values, tf.int64)[1])
+            unit = position * channels + channel[:, None]
+            return Members(unit, flip_of(weights), values)
+
+        return Groups(tf.reduce_sum(value, axis=1), members)
+
+    @property
+    def flat_source(self) -> tf.Tensor:
+        """What the layer read, (rows, units) float32."""
+        return tf.reshape(tf.cast(self.source, tf.float32), [tf.shape(self.source)[0], -1])
+
+    def unit_weights(
+        self,
+        units: Sequence[tf.Tensor],
+        factors: Sequence[tf.Tensor],
+        weights: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """What the inputs weigh in sums of a few units: (M, units of the input) float32.
+
+        Args:
+            units: K times (M,) int64, units of the output, for each row of this sum.
+            factors: K times (M,) float32, how often each is added.
+            weights: In place of the sum's own.
+        """
+        source = tf.cast(self.source, tf.float32)
+        row = tf.range(tf.shape(source, tf.int64)[0])
+        with tf.GradientTape() as tape:
+            tape.watch(source)
+            output = self.apply(source, self.weights if weights is None else weights)
+        places = tf.concat([tf.stack([row, unit], axis=1) for unit in units], 0)
+        size = tf.size(output, tf.int64) // tf.maximum(tf.size(row, tf.int64), 1)
+        shape = tf.stack([tf.size(row, tf.int64), size])
+        seed = tf.scatter_nd(places, tf.concat(factors, 0), shape)
+        found = tape.gradient(output, source, tf.reshape(seed, tf.shape(output)))
+        return tf.reshape(found, [tf.shape(source)[0], -1])
 
 
 @dataclass(frozen=True)

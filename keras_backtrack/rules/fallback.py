@@ -6,8 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph.errors import UnsupportedLayerError
-from .contributions import At, Groups, Members, Sum
-from .indexing import dims, flip_of, product
+from .contributions import At, Groups, Sum, single_groups
+from .indexing import dims, product
 from .traced_call import TracedCall
 
 
@@ -34,10 +34,6 @@ class GradientSum(Sum):
 
     call: Any
 
-    @property
-    def width(self) -> tf.Tensor:
-        return tf.shape(self.source, tf.int64)[1]
-
     def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         source = tf.gather(self.source, at.image)
         with tf.GradientTape() as tape:
@@ -52,11 +48,8 @@ class GradientSum(Sum):
                 f"Received: {self.call.call.describe()}."
             )
 
-        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
-            weight = tf.gather_nd(gradient, tf.stack([parent, choice], axis=1))
-            return Members(choice, flip_of(weight))
-
-        return Groups(at.sign[:, None] * (gradient * source), members)
+        value = at.sign[:, None] * (gradient * source)
+        return single_groups(value, lambda parent, choice: choice, gradient)
 
     def _inputs(self, source: tf.Tensor, image: tf.Tensor) -> list[tf.Tensor]:
         """The layer's inputs, a row for each node: those that are followed cut from `source`."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from ..graph.compat import as_tensor, as_tuple, depthwise_kernel, keras
-from .contributions import At, Groups, LinearSum, Members, Sum
-from .indexing import dims, flip_of, value_at
+from .contributions import LinearSum, Sum
+from .indexing import dims
 from .packed_weights import Layout
 from .registry import register_rule
 from .traced_call import TracedCall
@@ -84,26 +84,6 @@ class DenseSum(LinearSum):
         units = tf.matmul(rows, weights, transpose_b=True)
         return tf.reshape(units, tf.concat([tf.shape(source)[:-1], [-1]], 0))
 
-    @property
-    def width(self) -> tf.Tensor:
-        return tf.shape(self.weight_rows, tf.int64)[1]
-
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
-        units, features = tf.unstack(tf.shape(self.weight_rows, tf.int64))
-        source = tf.reshape(tf.cast(self.source, tf.float32), [-1, features])
-        position, unit = at.unit // units, at.unit % units
-        positions = tf.shape(source, tf.int64)[0] // tf.shape(self.source, tf.int64)[0]
-        row = at.image * positions + position
-        value = tf.gather(self.weight_rows, unit) * tf.gather(source, row) * at.sign[:, None]
-        value = value if bias is None else value + bias[:, None]
-
-        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
-            weight = tf.stack([tf.gather(unit, parent), choice], axis=1)
-            flip = flip_of(tf.gather_nd(self.weight_rows, weight))
-            return Members(tf.gather(position, parent) * features + choice, flip)
-
-        return Groups(value, members)
-
 
 @dataclass(frozen=True)
 class ConvolutionSum(LinearSum):
@@ -139,37 +119,6 @@ class ConvolutionSum(LinearSum):
         pairs = zip(tf.split(source, groups, -1), tf.split(kernel, groups, -1), strict=True)
         sums = [tf.nn.convolution(s, k, strides, padding.upper()) for s, k in pairs]
         return tf.concat(sums, axis=-1)
-
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
-        taps = self.windows.taps
-        weights, channels = tf.unstack(tf.shape(self.weight_rows, tf.int64))
-        filters = weights // taps
-        images, blocks = tf.shape(self.source, tf.int64)[0], tf.shape(self.source, tf.int64)[-1]
-        blocks //= channels
-        filter_ = at.unit % filters
-        row, inside = self.windows.rows(at.unit // filters)
-        row = row * tf.cast(blocks, tf.int32)
-        row += tf.cast(filter_ // (filters // blocks), tf.int32)[:, None]
-        source = tf.reshape(tf.cast(self.source, tf.float32), [-1, channels])
-        first = at.image * (tf.shape(source, tf.int64)[0] // images)
-        in_batch = row + tf.cast(first, tf.int32)[:, None]
-        filter_32 = tf.cast(filter_, tf.int32)
-        value = _window_sums(source, self.weight_rows, in_batch, inside, filter_32)
-        value *= at.sign[:, None]
-        if bias is not None:
-            value += (bias * tf.reduce_sum(tf.cast(inside, tf.float32), axis=1))[:, None]
-
-        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
-            unit = tf.cast(tf.gather(row, parent), tf.int64) * channels + choice[:, None]
-            weight_row = tf.gather(filter_, parent)[:, None] * taps + tf.range(taps, dtype=tf.int64)
-            weight = weight_row * channels + choice[:, None]
-            weight = tf.gather(tf.reshape(self.weight_rows, [-1]), weight)
-            chosen = None if bias is None else tf.gather(bias, parent)
-            at_parent = At(*(tf.gather(field, parent) for field in at))
-            value = _products(self.source, at_parent, unit, weight, chosen)
-            return Members(unit, flip_of(weight), tf.where(tf.gather(inside, parent), value, 0.0))
-
-        return Groups(value, members)
 
 
 @dataclass(frozen=True)
@@ -216,54 +165,6 @@ class DepthwiseSum(LinearSum):
             input=source, filter=weights, strides=[1, *strides, 1], padding=padding.upper()
         )
 
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
-        *_, channels, multiplier = tf.unstack(tf.shape(self.kernel, tf.int64))
-        filters = channels * multiplier
-        row, inside = self.windows.rows(at.unit // filters)
-        filter_ = at.unit % filters
-        unit = tf.cast(row, tf.int64) * channels + (filter_ // multiplier)[:, None]
-        tap = tf.range(self.windows.taps, dtype=tf.int64)
-        weight = tf.gather(tf.reshape(self.kernel, [-1]), tap * filters + filter_[:, None])
-        value = _products(self.source, at, unit, weight, bias)
-
-        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
-            place = tf.stack([parent, choice], axis=1)
-            return Members(tf.gather_nd(unit, place), flip_of(tf.gather_nd(weight, place)))
-
-        return Groups(tf.where(inside, value, 0.0), members)
-
-
-def _window_sums(
-    source: tf.Tensor,
-    weight_rows: tf.Tensor,
-    row: tf.Tensor,
-    inside: tf.Tensor,
-    filters: tf.Tensor,
-) -> tf.Tensor:
-    """Adds up, for each channel, the products W·A over the positions of a window.
-
-    Positions are added in row-major order in float32, whatever the batch or the machine, and one
-    by one: all products at once would fill the memory.
-
-    Args:
-        source: (rows, C), what the layer read.
-        weight_rows: (filters · P, C), its weights: P rows for each filter.
-        row: (M, P) int32, the rows of `source` in each window.
-        inside: (M, P) bool, false in the padding.
-        filters: (M,) int32, which filter.
-
-    Returns:
-        (M, C) float32.
-    """
-    taps = row.shape[1]
-    total = tf.zeros([], tf.float32)
-    for tap, (read, valid) in enumerate(
-        zip(tf.unstack(row, taps, 1), tf.unstack(inside, taps, 1), strict=True)
-    ):
-        products = tf.gather(source, read) * tf.gather(weight_rows, filters * taps + tap)
-        total += products * tf.cast(valid, tf.float32)[:, None]
-    return total
-
 
 def _bias(layer) -> tf.Tensor | None:
     return as_tensor(layer.bias) if layer.use_bias else None
@@ -292,9 +193,3 @@ def _slide(layer) -> Slide:
     strides, dilation = as_tuple(layer.strides), as_tuple(layer.dilation_rate)
     transposed = isinstance(layer, _TRANSPOSED)
     return Slide(size, strides, dilation, layer.padding, groups, transposed)
-
-
-def _products(source, at: At, unit, weight, bias) -> tf.Tensor:
-    """Contributions of a window's taps; unit, weight and result are (L, P)."""
-    value = value_at(source, at.image[:, None], unit) * weight * at.sign[:, None]
-    return value if bias is None else value + bias[:, None]

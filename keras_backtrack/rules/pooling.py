@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ..graph.compat import as_tuple, keras, operation_name
 from .contraction import ContractionSum, reduced_axes
-from .contributions import Arrival, At, Groups, LinearSum, Members, Moves, Sum, WindowMaximum
+from .contributions import Arrival, At, LinearSum, Moves, Sum, WindowMaximum
 from .indexing import dims, product, unravel, value_at
 from .registry import register_operation, register_rule
 from .traced_call import TracedCall
@@ -96,15 +96,6 @@ class MeanSum(LinearSum):
                 source, self.slide.size, self.slide.strides, self.slide.padding.upper()
             )
         return means * weights
-
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
-        value, unit, inside = _look(self.source, self.windows, at)
-
-        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
-            place = tf.stack([parent, choice], axis=1)
-            return Members(tf.gather_nd(unit, place), tf.ones_like(parent, tf.float32))
-
-        return Groups(tf.where(inside, value * at.sign[:, None], 0.0), members)
 
 
 def _max_back(call: TracedCall) -> Callable[[tf.Tensor], list[tf.Tensor]] | None:

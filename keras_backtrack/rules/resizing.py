@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ..graph.compat import keras
-from .contributions import Arrival, At, Groups, LinearSum, Members, Moves, Sum
+from .contributions import Arrival, At, Groups, LinearSum, Moves, Sum, single_groups
 from .indexing import dims, unravel, value_at
 from .registry import register_rule
 from .reshaping import moved
@@ -132,8 +132,8 @@ class ResizedSum(LinearSum):
     def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
         taps = _taps(self.source, self.along, at)
 
-        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
-            chosen = tf.stack([parent, choice], axis=1)
-            return Members(tf.gather_nd(taps.unit, chosen), tf.ones_like(parent, tf.float32))
+        def unit_at(parent: tf.Tensor, choice: tf.Tensor) -> tf.Tensor:
+            return tf.gather_nd(taps.unit, tf.stack([parent, choice], axis=1))
 
-        return Groups(at.sign[:, None] * (taps.value * taps.weight), members)
+        value = at.sign[:, None] * (taps.value * taps.weight)
+        return single_groups(value, unit_at, None)

@@ -7,8 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph.compat import as_tensor, is_variable
-from .contributions import At, Groups, LinearSum, Members
-from .indexing import flip_of
+from .contributions import LinearSum
 from .traced_call import TracedCall
 
 Apply = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -66,42 +65,3 @@ class FunctionSum(LinearSum):
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         return self.function(source, weights)
-
-    @property
-    def width(self) -> tf.Tensor:
-        return tf.size(self.source, tf.int64) // tf.shape(self.source, tf.int64)[0]
-
-    def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
-        rows = self.of_images(at.image)
-        weight = unit_weights(rows, rows.weights, [at.unit], [tf.ones_like(at.sign)])
-        value = weight * tf.reshape(rows.source, tf.shape(weight)) * at.sign[:, None]
-        value = value if bias is None else value + bias[:, None]
-
-        def members(parent: tf.Tensor, choice: tf.Tensor) -> Members:
-            flip = flip_of(tf.gather_nd(weight, tf.stack([parent, choice], axis=1)))
-            return Members(choice, flip)
-
-        return Groups(value, members)
-
-
-def unit_weights(
-    layer: LinearSum, weights: tf.Tensor, units: list[tf.Tensor], factors: list[tf.Tensor]
-) -> tf.Tensor:
-    """What the inputs weigh in sums of a few units: (M, units of the input) float32.
-
-    Args:
-        layer: The sum, with a row for each of M.
-        weights: Its weights, or others of their shape.
-        units: K times (M,) int64, units of its output.
-        factors: K times (M,) float32, how often each is added.
-    """
-    source = tf.cast(layer.source, tf.float32)
-    row = tf.range(tf.shape(source, tf.int64)[0])
-    with tf.GradientTape() as tape:
-        tape.watch(source)
-        output = layer.apply(source, weights)
-    places = [tf.stack([row, unit], axis=1) for unit in units]
-    shape = tf.stack([tf.size(row), tf.size(output) // tf.maximum(tf.size(row, tf.int32), 1)])
-    seed = tf.scatter_nd(tf.concat(places, 0), tf.concat(factors, 0), tf.cast(shape, tf.int64))
-    found = tape.gradient(output, source, tf.reshape(seed, tf.shape(output)))
-    return tf.reshape(found, [tf.shape(source)[0], -1])

@@ -12,19 +12,21 @@ the combination, (W_a - W_b)·A, and what they lead to are ordinary nodes. On th
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from ...graph.graph import Graph
 from ...rules import Rules
-from ...rules.contributions import Contributions, LinearSum, Loop, Product, Same, Sum
+from ...rules.contributions import At, Contributions, LinearSum, Loop, Product, Same, Sum
 from ...rules.indexing import dims, product, value_at
 from ..backward import Place, Taken, places_back, walk_back
-from ..best_paths.interpreter import Interpreter
+from ..best_paths.interpreter import Interpreter, ThroughSum
 from ..limits import Limits
 from ..nodes import Asked, Nodes, merge
-from .combination import sums_of, through_combination
+from ..shares import split_mass
+from ..sums import bias_of, follow_combination
 
 
 class Start(NamedTuple):
@@ -66,7 +68,7 @@ def start(
         contrast: Whether what speaks against the question is followed as well, with mass below 0.
             `lost` is then 0: what is lost is known only in the end.
     """
-    walk = Interpreter(tensors, image_index, limits, rules, through_combination(contrast))
+    walk = Interpreter(tensors, image_index, limits, rules, _through_sum(contrast))
     found: dict[int, list[Nodes]] = defaultdict(list)
     passed: dict[int, Nodes] = {}
     logits: list[tf.Tensor] = []
@@ -103,6 +105,54 @@ def start(
     return Start({n: merge(parts) for n, parts in found.items()}, passed, logits[0], lost)
 
 
+def _through_sum(contrast: bool) -> ThroughSum:
+    """The step of `Interpreter`s for questions."""
+
+    def through(
+        walk: Interpreter, layer: Sum, asked: Asked, size: int | tf.Tensor
+    ) -> tuple[Asked, tf.Tensor]:
+        at = asked.at(tf.cast(size, tf.int64), walk.image_index)
+        if isinstance(layer, LinearSum) and layer.is_channelwise:
+            part, ended = _to_places(walk.limits, layer, at, asked.mass)
+        else:
+            nodes, ended = follow_combination(walk.limits, layer, at, asked.mass, contrast)
+            part = Asked.about(nodes)
+        return part, walk.ended(ended, at[0].explanation)
+
+    return through
+
+
+def _to_places(
+    limits: Limits | None, layer: LinearSum, at: list[At], mass: tf.Tensor
+) -> tuple[Asked, tf.Tensor]:
+    """The places of a channelwise sum's input that count for the combination, as what is asked
+    there.
+
+    Args:
+        limits, layer, at, mass: As for `follow_combination`.
+
+    Returns:
+        What is asked at the input, and the (M,) mass that ended.
+    """
+    channels = tf.shape(layer.source, tf.int64)[-1]
+    rows = layer.of_images(at[0].image)
+    source = tf.cast(rows.source, tf.float32)
+    channel = [own.unit % channels for own in at]
+    weights, values = [], []
+    for own, own_channel in zip(at, channel, strict=True):
+        weight = rows.unit_weights([own.unit], [own.sign])
+        weight = tf.reshape(weight, [tf.shape(weight)[0], -1, tf.cast(channels, tf.int32)])
+        values.append(tf.reduce_sum(weight * tf.reshape(source, tf.shape(weight)), axis=2))
+        weights.append(tf.gather(weight, own_channel, axis=2, batch_dims=1))
+    limit = None if limits is None else getattr(limits, layer.group_limit)
+    parent, place, passed, ended = split_mass(mass, tf.add_n(values), limit)
+    chosen = tf.stack([parent, place], axis=1)
+    signs = [tf.sign(tf.gather_nd(weight, chosen)) for weight in weights]
+    first = tf.gather(at[0].explanation, parent) * layer.width + place * channels
+    index = [first + tf.gather(own, parent) for own in channel]
+    return Asked(index, signs, passed), ended
+
+
 def _ends(kind: Contributions) -> bool:
     """Whether single nodes are behind a step, and the question is answered."""
     is_channelwise = isinstance(kind, LinearSum) and kind.is_channelwise
@@ -121,9 +171,18 @@ def _values(
     """The (M, K) values of what is asked about, without the activation a layer may end in."""
     at = asked.at(_size(output), image_index)
     if isinstance(kind, LinearSum):
-        return sums_of(kind, at)
+        return _sums_of(kind, at)
     return tf.stack([value_at(output, own.image, own.unit) for own in at], axis=1)
 
 
 def _size(tensor: tf.Tensor) -> tf.Tensor:
     return tf.cast(product(dims(tensor)), tf.int64)
+
+
+def _sums_of(layer: LinearSum, at: Sequence[At]) -> tf.Tensor:
+    """The units' values, without the activation that a layer may end in: (M, K) float32."""
+    rows = layer.of_images(at[0].image)
+    sums = rows.apply(tf.cast(rows.source, tf.float32), rows.weights)
+    sums = tf.reshape(sums, [tf.size(at[0].image), -1])
+    found = [tf.gather(sums, own.unit, batch_dims=1) + bias_of(layer, own.unit) for own in at]
+    return tf.stack(found, axis=1)
