@@ -1,7 +1,7 @@
 """`Nodes`: the paper's memory vector M, and linear combinations of them that are asked about."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -91,12 +91,13 @@ class Walked(NamedTuple):
     """Where decisions lead back to.
 
     Attributes:
-        nodes: By tensor number, the nodes there; absent where there are none, or none are wanted.
-        lost: (E,) float32, mass of the paths of each explanation that ended on the way.
+        nodes: By tensor number, the nodes there (tensors, arrays, or the maps of all units); absent
+            where there are none, or none are wanted.
+        lost: (E,) mass of the paths of each explanation that ended on the way.
     """
 
-    nodes: dict[int, Nodes]
-    lost: tf.Tensor
+    nodes: dict[int, Any]
+    lost: Any
 
 
 class Held(NamedTuple):
@@ -122,13 +123,6 @@ def merge(parts: Sequence[Nodes]) -> Nodes:
     """
     fields = parts[0] if len(parts) == 1 else (tf.concat(f, 0) for f in zip(*parts, strict=True))
     return Nodes(*_merge(*fields))
-
-
-def held_by(*walks: dict[int, Nodes]) -> dict[int, Nodes]:
-    """What several walks held, by tensor number."""
-    numbers = {number: None for walk in walks for number in walk}
-    parts = {number: [walk[number] for walk in walks if number in walk] for number in numbers}
-    return {n: held[0] if len(held) == 1 else merge(held) for n, held in parts.items()}
 
 
 def cut(nodes: Nodes, sizes: Sequence[int | tf.Tensor]) -> list[Nodes]:

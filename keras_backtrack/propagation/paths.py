@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from .activations import Arrays
 from .kernels import NodeArrays
+from .nodes import Walked
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,6 @@ class Batch:
         return tf.constant(self.image_index, tf.int64)
 
 
-class Held(NamedTuple):
-    """Where decisions led back to: nodes by tensor number, and the (E,) mass that was lost."""
-
-    nodes: dict[int, NodeArrays]
-    lost: np.ndarray
-
-
 class Paths(Protocol):
     """A way back: which paths are followed."""
 
@@ -57,5 +51,5 @@ class Paths(Protocol):
     def constants(self) -> list[np.ndarray]:
         """What steps read besides activations, as the model's weights are now."""
 
-    def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Held:
+    def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Walked:
         """Goes back from nodes at some tensors to the inputs."""

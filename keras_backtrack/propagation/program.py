@@ -46,15 +46,6 @@ class Run(NamedTuple):
     activations: dict[int, np.ndarray]
 
 
-class Begun(NamedTuple):
-    """Where the way back begins: `Start` as NumPy arrays."""
-
-    nodes: dict[int, NodeArrays]
-    passed: dict[int, NodeArrays]
-    logits: np.ndarray
-    lost: np.ndarray
-
-
 class Program:
     """Runs the network once on a batch and takes each asked decision back to the input.
 
@@ -167,7 +158,7 @@ class Program:
         units = len(question.unit)
         return units if self._contrast or units > 1 else 0
 
-    def _start(self, batch: Batch, asked: Answered) -> Begun:
+    def _start(self, batch: Batch, asked: Answered) -> Start:
         """Takes what is asked back to single nodes."""
         self._rules.packed_weights.refresh()
         size = batch.arrays[self.graph.output][0].size
@@ -180,7 +171,7 @@ class Program:
             for held in (found.nodes, found.passed)
         )
         logits = found.logits.numpy() if len(index) == 2 else _no_logits(len(batch.image_index))
-        return Begun(dict(sorted(nodes.items())), passed, logits, found.lost.numpy())
+        return Start(dict(sorted(nodes.items())), passed, logits, found.lost.numpy())
 
     def _started(self, units: int) -> OverActivations:
         if units not in self._starts:
@@ -227,13 +218,13 @@ class Program:
         return Activations(kept, self._sizes.trace(tensors))
 
 
-def _at_output(graph: Graph, asked: Answered, output: np.ndarray) -> Begun:
+def _at_output(graph: Graph, asked: Answered, output: np.ndarray) -> Start:
     """Single units of the output, (N, units)."""
     index = asked.explanation * output.shape[1] + asked.unit[0]
     sign = np.full(len(index), asked.sign[0], np.float32)
     explanations = len(asked.targets)
     nodes = {graph.output: NodeArrays(index, sign, asked.mass)}
-    return Begun(nodes, {}, _no_logits(explanations), np.zeros(explanations))
+    return Start(nodes, {}, _no_logits(explanations), np.zeros(explanations))
 
 
 def _no_logits(explanations: int) -> np.ndarray:

@@ -149,7 +149,13 @@ def _in_chunks(
     count = tf.size(mass, tf.int64)
     rows = tf.maximum(_CHUNK // width, 1)
     chunks = tf.cast((count + rows - 1) // rows, tf.int32)
-    arrays = [_collected(chunks, tf.zeros([0], t)) for t in (tf.int64, *[tf.float32] * 3)]
+    # TensorFlow cannot join no parts, and there are no steps where all paths have ended.
+    arrays = [
+        tf.TensorArray(t, chunks + 1, infer_shape=False, element_shape=[None]).write(
+            chunks, tf.zeros([0], t)
+        )
+        for t in (tf.int64, tf.float32, tf.float32, tf.float32)
+    ]
 
     def body(chunk, arrays):
         start = tf.cast(chunk, tf.int64) * rows
@@ -163,15 +169,3 @@ def _in_chunks(
     )
     index, sign, mass, ended = (array.concat() for array in arrays)
     return Nodes(index, sign, mass), ended
-
-
-def _collected(count: tf.Tensor, empty: tf.Tensor) -> tf.TensorArray:
-    """An array for the rows that `count` steps write, to be joined with `concat`.
-
-    Args:
-        count: How many steps there are.
-        empty: The result without any rows: TensorFlow cannot join no parts, and there are no steps
-            where all paths have ended.
-    """
-    array = tf.TensorArray(empty.dtype, count + 1, infer_shape=False, element_shape=[None])
-    return array.write(count, empty)

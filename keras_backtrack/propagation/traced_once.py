@@ -39,7 +39,9 @@ def call_shared(function: Callable, settings: Any, data: Any, *tensors: tf.Tenso
             dataclasses of these.
         *tensors: More tensors.
     """
-    form, found = _form_and_tensors(data, tensors)
+    found: list[tf.Tensor] = []
+    form = _take_apart(data, found)
+    found += tensors
     # Into a function called with constants TensorFlow builds these in, and so optimises a copy for
     # every layer: most of the time before the first answer. It cannot see that this is zero.
     zero = tf.minimum(tf.size(tensors[0]), 0)
@@ -60,12 +62,6 @@ def _traced_form(function: Callable, settings: Any, form: Any, specs: tuple, ext
         return function(settings, _put_together(form, iter(found[:own])), *found[own:])
 
     return shared(*(([None] * rank, dtype) for rank, dtype in specs))(call)
-
-
-def _form_and_tensors(data: Any, more: tuple[tf.Tensor, ...]) -> tuple[Any, list[tf.Tensor]]:
-    found: list[tf.Tensor] = []
-    form = _take_apart(data, found)
-    return form, [*found, *more]
 
 
 def _take_apart(data: Any, found: list[tf.Tensor]) -> Any:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from ..graph.graph import Graph
 from .indexing import flip_of
-from .windows import Slide, Windows
+from .windows import Slide
 
 
 class At(NamedTuple):
@@ -97,11 +97,9 @@ class WindowMaximum(Moves):
     """As `Moves`, where each unit is the largest of its window, the first of equals.
 
     Attributes:
-        windows: What each output position reads.
         slide: How the windows slide; None where there is one that sees everything.
     """
 
-    windows: Windows | None = None
     slide: Slide | None = None
 
 
@@ -229,7 +227,7 @@ class Sum(ABC):
 
     @property
     def width(self) -> tf.Tensor:
-        """How many numbers a node takes, at least 1: nodes come in chunks, so that memory is bounded."""
+        """How many numbers a node takes, at least 1; nodes come in chunks, which bounds memory."""
         return tf.size(self.source, tf.int64) // tf.shape(self.source, tf.int64)[0]
 
     @abstractmethod
@@ -373,11 +371,11 @@ class Loop:
     cell: Graph
     sequence: tf.Tensor
     states: Sequence[tf.Tensor]
-    mask: tf.Tensor | None
-    is_reversed: bool
-    position: int
-    is_whole: bool
-    skips_to_zero: bool
+    mask: tf.Tensor | None = None
+    is_reversed: bool = False
+    position: int = 0
+    is_whole: bool = True
+    skips_to_zero: bool = False
 
 
 Contributions = Same | Moves | Branches | Sum | Product | Loop

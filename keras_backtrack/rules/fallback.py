@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ..graph.errors import UnsupportedLayerError
 from .contributions import At, Groups, Sum, single_groups
-from .indexing import dims, product
+from .indexing import dims, units_of
 from .traced_call import TracedCall
 
 
@@ -53,13 +53,11 @@ class GradientSum(Sum):
 
     def _inputs(self, source: tf.Tensor, image: tf.Tensor) -> list[tf.Tensor]:
         """The layer's inputs, a row for each node: those that are followed cut from `source`."""
-        inputs, first = [], tf.constant(0, tf.int64)
-        for tensor, follow in zip(self.call.inputs, self.call.followed, strict=True):
-            if not follow:
-                inputs.append(tf.gather(tensor, image))
-                continue
-            size = tf.cast(product(dims(tensor)), tf.int64)
-            part = tf.reshape(source[:, first : first + size], [-1, *dims(tensor)])
-            inputs.append(tf.cast(part, tensor.dtype))
-            first += size
-        return inputs
+        sizes = [tf.cast(units_of(tensor), tf.int32) for tensor in self.call.followed_inputs]
+        parts = self.call.among_inputs(tf.split(source, sizes, axis=1))
+        return [
+            tf.gather(tensor, image)
+            if part is None
+            else tf.cast(tf.reshape(part, [-1, *dims(tensor)]), tensor.dtype)
+            for tensor, part in zip(self.call.inputs, parts, strict=True)
+        ]

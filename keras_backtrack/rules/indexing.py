@@ -74,3 +74,14 @@ def value_at(tensor: tf.Tensor, image: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
     flat = tf.reshape(tensor, [-1])
     row = tf.minimum(image, tf.shape(tensor, tf.int64)[0] - 1)
     return tf.cast(tf.gather(flat, row * product(dims(tensor)) + unit), tf.float32)
+
+
+def units_of(tensor: tf.Tensor) -> tf.Tensor:
+    """Units in one row of a tensor: int64 scalar."""
+    return tf.cast(product(dims(tensor)), tf.int64)
+
+
+def largest(value: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
+    """Of (M, P) units the (M,) ones with the largest values, the first of equals."""
+    winner = tf.math.top_k(value, 1).indices
+    return tf.gather(unit, winner, batch_dims=1)[:, 0]

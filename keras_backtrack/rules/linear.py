@@ -8,10 +8,9 @@ import tensorflow as tf
 from ..graph.compat import as_tensor, as_tuple, depthwise_kernel, keras
 from .contributions import LinearSum, Sum
 from .indexing import dims
-from .packed_weights import Layout
 from .registry import register_rule
 from .traced_call import TracedCall
-from .windows import Slide, Windows
+from .windows import Slide
 
 layers = keras.layers
 
@@ -26,7 +25,8 @@ def dense(call: TracedCall) -> Sum:
 @register_rule(layers.Conv1D, layers.Conv2D, layers.Conv3D)
 def convolution(call: TracedCall) -> Sum:
     """Algorithm 2."""
-    return _over_windows(call, ConvolutionSum, _by_filter)
+    weight_rows = call.packed(call.layer.kernel, _by_filter)
+    return ConvolutionSum(call.input, _bias(call.layer), weight_rows, _slide(call.layer))
 
 
 _TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
@@ -35,13 +35,9 @@ _TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTran
 @register_rule(*_TRANSPOSED)
 def transposed_convolution(call: TracedCall) -> Sum:
     """Algorithm 2 with the windows of a convolution that goes the other way."""
-    return _over_windows(call, TransposedSum, _by_filter_transposed)
-
-
-def _over_windows(call: TracedCall, kind: type[Sum], layout: Layout) -> Sum:
-    weight_rows = call.packed(call.layer.kernel, layout)
-    slide = _slide(call.layer)
-    return kind(call.input, _bias(call.layer), weight_rows, _windows(call), slide)
+    weight_rows = call.packed(call.layer.kernel, _by_filter_transposed)
+    own = call.input, _bias(call.layer), weight_rows, _slide(call.layer)
+    return TransposedSum(*own, tuple(tf.convert_to_tensor(n) for n in dims(call.output)[:-1]))
 
 
 def _by_filter(kernel: tf.Tensor) -> tf.Tensor:
@@ -60,7 +56,7 @@ def _by_filter_transposed(kernel: tf.Tensor) -> tf.Tensor:
 def depthwise_convolution(call: TracedCall) -> Sum:
     """Each window has one channel, so there is none to choose: positions compete alone."""
     kernel = depthwise_kernel(call.layer)
-    return DepthwiseSum(call.input, _bias(call.layer), kernel, _windows(call), _slide(call.layer))
+    return DepthwiseSum(call.input, _bias(call.layer), kernel, _slide(call.layer))
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,6 @@ class ConvolutionSum(LinearSum):
     Attributes:
         weight_rows: (filters · P, C) float32, P positions for each filter; C is less than the
             input has where the convolution is grouped.
-        windows: What each output position reads.
         slide: How the windows slide.
     """
 
@@ -100,7 +95,6 @@ class ConvolutionSum(LinearSum):
     member_limit = "positions"
 
     weight_rows: tf.Tensor
-    windows: Windows
     slide: Slide
 
     @property
@@ -123,14 +117,20 @@ class ConvolutionSum(LinearSum):
 
 @dataclass(frozen=True)
 class TransposedSum(ConvolutionSum):
-    """As `ConvolutionSum`: only the windows differ."""
+    """As `ConvolutionSum`: only the windows differ.
+
+    Attributes:
+        output_dims: Sizes of the output's spatial axes, int scalars.
+    """
+
+    output_dims: tuple[tf.Tensor, ...]
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         size, strides, dilation, padding, *_ = self.slide
         by_filter = tf.reshape(weights, [-1, *size, tf.shape(weights)[1]])
         kernel = tf.transpose(by_filter, [*range(1, len(size) + 1), 0, len(size) + 1])
         kernel = _spread_taps(kernel, size, dilation)
-        spatial = tf.unstack(self.windows.output_dims, len(size))
+        spatial = [tf.cast(n, tf.int32) for n in self.output_dims]
         shape = tf.stack([tf.shape(source)[0], *spatial, tf.shape(by_filter)[0]])
         return tf.nn.conv_transpose(source, kernel, shape, strides, padding.upper())
 
@@ -141,14 +141,12 @@ class DepthwiseSum(LinearSum):
 
     Attributes:
         kernel: (*window, channels, multiplier) float32.
-        windows: What each output position reads.
         slide: How the windows slide.
     """
 
     group_limit = "positions"
 
     kernel: tf.Tensor
-    windows: Windows
     slide: Slide
 
     @property
@@ -168,11 +166,6 @@ class DepthwiseSum(LinearSum):
 
 def _bias(layer) -> tf.Tensor | None:
     return as_tensor(layer.bias) if layer.use_bias else None
-
-
-def _windows(call: TracedCall) -> Windows:
-    spatial = dims(call.input)[:-1], dims(call.output)[:-1]
-    return Windows.sliding(*spatial, _slide(call.layer)).as_tensors()
 
 
 def _spread_taps(weights: tf.Tensor, size: Sequence[int], dilation: Sequence[int]) -> tf.Tensor:

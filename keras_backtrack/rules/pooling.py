@@ -8,7 +8,7 @@ import tensorflow as tf
 from ..graph.compat import as_tuple, keras, operation_name
 from .contraction import ContractionSum, reduced_axes
 from .contributions import Arrival, At, LinearSum, Moves, Sum, WindowMaximum
-from .indexing import dims, product, unravel, value_at
+from .indexing import dims, largest, product, units_of, value_at
 from .registry import register_operation, register_rule
 from .traced_call import TracedCall
 from .windows import Slide, Windows
@@ -22,14 +22,14 @@ layers = keras.layers
 )
 def max_pooling(call: TracedCall) -> WindowMaximum:
     """Algorithm 3: what came through is the largest of the window; ties go to the first."""
-    windows = _windows(call)
+    slide, spatial = _slide(call.layer), (dims(call.input)[:-1], dims(call.output)[:-1])
+    windows = Windows.sliding(*spatial, slide).as_tensors()
 
     def to(at: At) -> list[Arrival]:
         value, unit, inside = _look(call.input, windows, at)
-        winner = tf.math.top_k(tf.where(inside, value, -float("inf")), 1).indices
-        return [Arrival(tf.gather(unit, winner, batch_dims=1)[:, 0])]
+        return [Arrival(largest(tf.where(inside, value, -float("inf")), unit))]
 
-    return WindowMaximum(to, _max_back(call), windows=windows, slide=_slide(call.layer))
+    return WindowMaximum(to, _max_back(call, slide), slide=slide)
 
 
 @register_rule(
@@ -42,7 +42,7 @@ def average_pooling(call: TracedCall) -> Sum:
         # A mask says which steps of a sequence count.
         mask = tf.cast(call.inputs[1], tf.float32)
         return ContractionSum(call.input, None, mask, "tc", "t", "c", True)
-    return MeanSum(call.input, None, _windows(call), _slide(call.layer))
+    return MeanSum(call.input, None, _slide(call.layer))
 
 
 @register_operation("max", "min")
@@ -50,21 +50,15 @@ def extreme_along_axes(call: TracedCall) -> Moves:
     """Along some axes, as a pooling window."""
     least = operation_name(call.layer) == "min"
     along, sizes = reduced_axes(call), dims(call.input)
-    inside = unravel(
-        tf.range(tf.cast(product([sizes[a] for a in along]), tf.int64)), [sizes[a] for a in along]
-    )
-    kept = [a for a in range(len(sizes)) if a not in along]
+    kept = [axis for axis in range(len(sizes)) if axis not in along]
+    places = tf.reshape(tf.range(units_of(call.input)), sizes)
+    window = product([sizes[axis] for axis in along])
+    windows = tf.reshape(tf.transpose(places, [*kept, *along]), [-1, window])
 
     def to(at: At) -> list[Arrival]:
-        place = dict(zip(along, (c[None] for c in inside), strict=True))
-        outside = unravel(at.unit, [sizes[a] for a in kept])
-        place.update(zip(kept, (c[:, None] for c in outside), strict=True))
-        unit = tf.zeros(tf.stack([tf.size(at.unit), tf.size(inside[0])]), tf.int64)
-        for a, size in enumerate(sizes):
-            unit = unit * size + place[a]
+        unit = tf.gather(windows, at.unit)
         value = value_at(call.input, at.image[:, None], unit)
-        winner = tf.math.top_k(-value if least else value, 1).indices
-        return [Arrival(tf.gather(unit, winner, batch_dims=1)[:, 0])]
+        return [Arrival(largest(-value if least else value, unit))]
 
     return Moves(to)
 
@@ -74,14 +68,12 @@ class MeanSum(LinearSum):
     """Every position in the window is a group of its own.
 
     Attributes:
-        windows: What each output position reads.
         slide: How the windows slide; None where there is one that sees everything.
     """
 
     group_limit = "top_n"
     is_channelwise = True
 
-    windows: Windows
     slide: Slide | None
 
     @property
@@ -98,9 +90,10 @@ class MeanSum(LinearSum):
         return means * weights
 
 
-def _max_back(call: TracedCall) -> Callable[[tf.Tensor], list[tf.Tensor]] | None:
+def _max_back(
+    call: TracedCall, slide: Slide | None
+) -> Callable[[tf.Tensor], list[tf.Tensor]] | None:
     """The gradient of max pooling lies where its choice does."""
-    slide = _slide(call.layer)
     if slide is None or len(slide.size) != 2:
         return None
 
@@ -125,12 +118,6 @@ def _slide(layer) -> Slide | None:
         return None
     size, strides = as_tuple(layer.pool_size), as_tuple(layer.strides)
     return Slide(size, strides, (1,) * len(size), layer.padding)
-
-
-def _windows(call: TracedCall) -> Windows:
-    """What each output position of a pooling layer reads."""
-    spatial = dims(call.input)[:-1], dims(call.output)[:-1]
-    return Windows.sliding(*spatial, _slide(call.layer)).as_tensors()
 
 
 def _look(source: tf.Tensor, windows: Windows, at: At) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -40,13 +40,4 @@ def recurrent(call: TracedCall) -> Loop:
 @register_rule(layers.TimeDistributed)
 def time_distributed(call: TracedCall) -> Loop:
     """A recurrent layer without states."""
-    return Loop(
-        cell=call.call.cell,
-        sequence=call.inputs[0],
-        states=[],
-        mask=None,
-        is_reversed=False,
-        position=0,
-        is_whole=True,
-        skips_to_zero=False,
-    )
+    return Loop(call.call.cell, call.inputs[0], states=[])

@@ -7,7 +7,7 @@ import tensorflow as tf
 from ..graph.compat import keras
 from ..graph.errors import UnsupportedLayerError
 from .contributions import Arrival, At, Moves, Relocation, Same, same_place
-from .indexing import dims, product
+from .indexing import dims, units_of
 from .registry import register_operation, register_rule
 from .traced_call import TracedCall
 
@@ -52,7 +52,7 @@ def center_crop(call: TracedCall) -> Moves:
 
 
 def _moved(call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor]) -> Moves:
-    sizes = [tf.cast(product(dims(tensor)), tf.int64) for tensor in call.inputs]
+    sizes = [units_of(tensor) for tensor in call.inputs]
     firsts, places = [tf.constant(0, tf.int64)], []
     for tensor, size in zip(call.inputs, sizes, strict=True):
         numbers = tf.range(firsts[-1] + 1, firsts[-1] + 1 + size, dtype=tf.int64)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ..graph.compat import keras
 from .contributions import Arrival, At, Groups, LinearSum, Moves, Sum, single_groups
-from .indexing import dims, unravel, value_at
+from .indexing import dims, largest, unravel, value_at
 from .registry import register_rule
 from .reshaping import moved
 from .traced_call import TracedCall
@@ -40,8 +40,7 @@ def adaptive_max_pooling(call: TracedCall) -> Moves:
     def to(at: At) -> list[Arrival]:
         taps = _taps(call.input, along, at)
         value = tf.where(taps.weight > 0, taps.value, -float("inf"))
-        winner = tf.math.top_k(value, 1).indices
-        return [Arrival(tf.gather(taps.unit, winner, batch_dims=1)[:, 0])]
+        return [Arrival(largest(value, taps.unit))]
 
     return Moves(to)
 

@@ -95,7 +95,8 @@ def _moves(kind: Moves, call: TracedCall, inputs: list[Field | None]) -> Field |
 
 def _windows(kind: Any, call: TracedCall, inputs: list[Field | None]) -> Field:
     field = _followed(call, inputs)
-    return Field(*map(_through, _slid(kind.windows), field))
+    windows = Windows.sliding(call.input.shape[1:3], call.output.shape[1:3], kind.slide)
+    return Field(*map(_through, _slid(windows), field))
 
 
 def _resized(kind: ResizedSum, call: TracedCall, inputs: list[Field | None]) -> Field:
@@ -128,15 +129,14 @@ def _followed(call: TracedCall, inputs: list[Field | None]) -> Field:
 
 
 def _slid(windows: Windows) -> list[np.ndarray]:
+    """For both axes, (output cells, 2): first and behind the last input cell, 0 and 0 for none."""
     found = []
-    sizes = (windows.input_dims, windows.output_dims, windows.strides)
-    for offsets, given, made, stride in zip(
-        windows.offsets, *(size.numpy() for size in sizes), strict=True
-    ):
+    sizes = windows.offsets, windows.input_dims, windows.output_dims, windows.strides
+    for offsets, given, made, stride in zip(*sizes, strict=True):
         out, inside = np.arange(made)[:, None, None], np.arange(given)[None, :, None]
         if windows.transposed:
             out, inside = inside, out
-        found.append(_bounds((out * stride + offsets.numpy() == inside).any(axis=2)))
+        found.append(_bounds((out * stride + offsets == inside).any(axis=2)))
     return found
 
 

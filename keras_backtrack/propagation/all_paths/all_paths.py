@@ -8,9 +8,9 @@ import tensorflow as tf
 from ...graph.graph import Graph
 from ...rules import Rules, reached
 from ..kernels import NodeArrays
-from ..nodes import Nodes
+from ..nodes import Nodes, Walked
 from ..over_activations import OverActivations, may_be_read
-from ..paths import Batch, Held
+from ..paths import Batch
 from .spreading import spread_back
 
 _NODES = Nodes(*(tf.TensorSpec([None], dtype) for dtype in (tf.int64, tf.float32, tf.float32)))
@@ -43,13 +43,13 @@ class AllPaths:
         self._rules.packed_weights.refresh()
         return []
 
-    def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Held:
+    def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Walked:
         spread = self._spread(tuple(start))
         tensors = _a_row_each(batch, spread.reads)
         roots = [Nodes(*map(tf.constant, nodes)) for nodes in start.values()]
         walked = spread(tensors, tf.constant(len(batch.image_index), tf.int64), roots)
         found = {n: NodeArrays(*(f.numpy() for f in held)) for n, held in walked.nodes.items()}
-        return Held(found, walked.lost.numpy())
+        return Walked(found, walked.lost.numpy())
 
     def _spread(self, start: tuple[int, ...]) -> OverActivations:
         if start not in self._spreads:

@@ -35,7 +35,7 @@ from ...rules.contributions import (
     Sum,
     row_of,
 )
-from ...rules.indexing import dims, product
+from ...rules.indexing import dims, product, units_of
 from ...rules.traced_call import TracedCall
 from ..backward import Place, Taken, places_back, walk_back
 from ..limits import NO_LIMITS
@@ -82,7 +82,7 @@ def spread_back(
         contrast: Whether what speaks against a decision has mass below 0, and places are compared
             at the first map that everything comes through.
     """
-    units = {n: tf.cast(product(dims(tensors[n])), tf.int64) for n in roots}
+    units = {n: units_of(tensors[n]) for n in roots}
     start = {n: as_maps(own, explanations, units[n]) for n, own in roots.items()}
     compared = _first_map(graph, roots, tensors) if contrast else None
     spread = Spread(tensors, rules, contrast, compared)

@@ -10,7 +10,8 @@ from ...rules import Rules
 from ..backward import Taken, walk_back
 from ..kernels import NodeArrays, merge, ordered
 from ..limits import Limits
-from ..paths import Batch, Held
+from ..nodes import Walked
+from ..paths import Batch
 from .schedule import Schedule, Step
 
 
@@ -48,13 +49,13 @@ class BestPaths:
     def constants(self) -> list[np.ndarray]:
         return self._schedule.constants()
 
-    def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Held:
+    def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Walked:
         def take(step: Step, nodes: NodeArrays) -> Taken:
             return step.take(nodes, batch)
 
         begun = {number: ordered(nodes) for number, nodes in start.items()}
         held, ended = walk_back(self._graph, self.steps, begun, take, _merged)
-        return Held(held, sum(ended, np.zeros(len(batch.image_index))))
+        return Walked(held, sum(ended, np.zeros(len(batch.image_index))))
 
 
 def _merged(_: int, parts: list[NodeArrays], is_settled: bool) -> NodeArrays:

@@ -21,7 +21,7 @@ from ...rules.contributions import (
     Sum,
     row_of,
 )
-from ...rules.indexing import broadcast_back, dims, product, unravel, value_at
+from ...rules.indexing import broadcast_back, dims, product, units_of, unravel, value_at
 from ...rules.traced_call import TracedCall
 from ..backward import Taken
 from ..limits import Limits
@@ -94,7 +94,7 @@ def _same(walk: Interpreter, kind: Same, call: TracedCall, asked: Asked) -> Take
 
 def _moves(walk: Interpreter, kind: Moves, call: TracedCall, asked: Asked) -> Taken:
     """Each unit goes to its own place; where they come to different tensors, each alone."""
-    size = _size(call.output)
+    size = units_of(call.output)
     at = asked.at(size, walk.image_index)
     arrivals = [kind.to(own) for own in at]
     there = _count(asked.sign)
@@ -112,7 +112,7 @@ def _moves(walk: Interpreter, kind: Moves, call: TracedCall, asked: Asked) -> Ta
             signs = [s * tf.cast(h, tf.float32) for s, h in zip(signs, here, strict=True)]
             # Places of units that are elsewhere need not exist here.
             places = [tf.where(h, p, tf.zeros_like(p)) for h, p in zip(here, places, strict=True)]
-        first = at[0].explanation * _size(tensor)
+        first = at[0].explanation * units_of(tensor)
         count = _count(signs)
         part = Asked([first + place for place in places], signs, asked.mass * count / there)
         if here[0] is None:
@@ -130,7 +130,7 @@ def _branches(walk: Interpreter, kind: Branches, call: TracedCall, asked: Asked)
     branch contributes what it adds to their combination.
     """
     weigh = kind.parts if walk.limits is not None or kind.shares is None else kind.shares
-    at = asked.at(_size(call.output), walk.image_index)
+    at = asked.at(units_of(call.output), walk.image_index)
     units, flips, parts = [], [], []
     for own in at:
         place = unravel(own.unit, dims(call.output))
@@ -148,7 +148,7 @@ def _branches(walk: Interpreter, kind: Branches, call: TracedCall, asked: Asked)
         portion = tf.one_hot(tf.math.top_k(total, 1).indices[:, 0], tf.shape(total)[1])
     found = []
     for branch, (tensor, follow) in enumerate(zip(call.inputs, call.followed, strict=True)):
-        first = at[0].explanation * _size(tensor)
+        first = at[0].explanation * units_of(tensor)
         index = [first + own[branch] for own in units]
         signs = [sign * own[branch] for sign, own in zip(asked.sign, flips, strict=True)]
         part = Asked(index, signs, asked.mass * portion[:, branch])
@@ -180,11 +180,6 @@ _ROWS: dict[type, Callable[[Interpreter, Any, TracedCall, Asked], Taken]] = {
     Sum: _sum,
     Product: _product,
 }
-
-
-def _size(tensor: tf.Tensor) -> tf.Tensor:
-    """Units in one row."""
-    return tf.cast(product(dims(tensor)), tf.int64)
 
 
 def _count(signs: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -29,7 +29,7 @@ from ...rules.traced_call import TracedCall
 from ...rules.windows import Slide, Windows
 from .. import kernels
 from ..backward import Taken
-from ..kernels import Geometry, NodeArrays, Places, locate
+from ..kernels import Geometry, NodeArrays
 from ..limits import Limits
 from ..paths import Batch
 
@@ -55,39 +55,14 @@ def lowered(kind: Contributions, call: TracedCall, limits: Limits) -> Native | N
     return row_of(_ROWS, kind)(kind, call, limits)
 
 
-def _lower_same(kind: Same, call: TracedCall, limits: Limits) -> Native:
-    flips = [] if kind.flips is None else [_if_any_turns(kind.flips)]
-    return Native(flips, [], partial(_same, call))
+def _same(kind: Same, call: TracedCall, limits: Limits) -> Native:
+    def take(nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
+        if constants and len(constants[0]):
+            flips = constants[0]
+            nodes = nodes._replace(sign=nodes.sign * flips[nodes.index % flips.size])
+        return Taken(call.among_inputs([nodes]), stays=True)
 
-
-def _lower_maximum(kind: WindowMaximum, call: TracedCall, limits: Limits) -> Native:
-    return Native([], [call.call.inputs[0]], partial(_maximum, call, kind.slide))
-
-
-def _lower_relocation(kind: Relocation, call: TracedCall, limits: Limits) -> Native | None:
-    if kind.came_from is None:
-        return None
-    return Native([tf.cast(kind.came_from, tf.int32)], [], partial(_relocated, call))
-
-
-def _lower_joined(kind: Joined, call: TracedCall, limits: Limits) -> Native | None:
-    if kind.widths is None:
-        return None
-    return Native([], [], partial(_joined, np.array(kind.widths)))
-
-
-def _lower_moves(kind: Moves, call: TracedCall, limits: Limits) -> Native | None:
-    return Native([], [], partial(_moved, call, kind)) if kind.takes_arrays else None
-
-
-def _lower_branches(kind: Branches, call: TracedCall, limits: Limits) -> Native | None:
-    if not kind.takes_arrays:
-        return None
-    return Native([], call.call.inputs, partial(_best_branch, call, kind))
-
-
-def _in_tensorflow(kind: Contributions, call: TracedCall, limits: Limits) -> None:
-    """There is no machine code for this kind."""
+    return Native([] if kind.flips is None else [_if_any_turns(kind.flips)], [], take)
 
 
 def _if_any_turns(flips: tf.Tensor) -> tf.Tensor:
@@ -95,40 +70,51 @@ def _if_any_turns(flips: tf.Tensor) -> tf.Tensor:
     return flips[: tf.where(tf.reduce_any(flips < 0), tf.size(flips), 0)]
 
 
-def _same(call: TracedCall, nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
-    flips = constants[0] if constants else ()
-    if len(flips):
-        nodes = nodes._replace(sign=nodes.sign * flips[nodes.index % flips.size])
-    return Taken(call.among_inputs([nodes]), stays=True)
+def _maximum(kind: WindowMaximum, call: TracedCall, limits: Limits) -> Native:
+    number, made = call.call.inputs[0], call.call.outputs[0]
+
+    def take(nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
+        source = batch.arrays[number]
+        geometry = _geometry(kind.slide, source.shape[1:-1], batch.sizes[made][:-1])
+        flat = source.reshape(len(source), -1, source.shape[-1])
+        index = kernels.window_maximum(nodes.index, batch.image_index, flat, geometry)
+        return Taken(call.among_inputs([nodes._replace(index=index)]))
+
+    return Native([], [number], take)
 
 
-def _maximum(
-    call: TracedCall, slide: Slide | None, nodes: NodeArrays, batch: Batch, constants: Constants
-) -> Taken:
-    source, made = batch.arrays[call.call.inputs[0]], call.call.outputs[0]
-    geometry = _geometry(slide, source.shape[1:-1], batch.sizes[made][:-1])
-    flat = source.reshape(len(source), -1, source.shape[-1])
-    index = kernels.window_maximum(nodes.index, batch.image_index, flat, geometry)
-    return Taken(call.among_inputs([nodes._replace(index=index)]))
+def _relocation(kind: Relocation, call: TracedCall, limits: Limits) -> Native | None:
+    if kind.came_from is None:
+        return None
+
+    def take(nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
+        unit = constants[0][_located(call, nodes, batch).unit].astype(np.int64)
+        arrivals: list[Arrival | None] = []
+        first = 0
+        for number in call.call.inputs:
+            size = math.prod(batch.sizes[number])
+            arrivals.append(Arrival(unit - first, here=(unit >= first) & (unit < first + size)))
+            first += size
+        return _arrived(call, nodes, arrivals, batch)
+
+    return Native([tf.cast(kind.came_from, tf.int32)], [], take)
 
 
-def _relocated(call: TracedCall, nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
-    at = _located(call, nodes, batch)
-    unit = constants[0][at.unit].astype(np.int64)
-    arrivals: list[Arrival | None] = []
-    first = 0
-    for number in call.call.inputs:
-        size = math.prod(batch.sizes[number])
-        arrivals.append(Arrival(unit - first, here=(unit >= first) & (unit < first + size)))
-        first += size
-    return _arrived(call, nodes, arrivals, batch)
+def _joined(kind: Joined, call: TracedCall, limits: Limits) -> Native | None:
+    if kind.widths is None:
+        return None
+    widths = np.array(kind.widths)
+    return Native([], [], lambda nodes, batch, constants: Taken(nodes.apart(widths)))
 
 
-def _moved(
-    call: TracedCall, moves: Moves, nodes: NodeArrays, batch: Batch, constants: Constants
-) -> Taken:
-    at = _located(call, nodes, batch)
-    return _arrived(call, nodes, moves.to(At(*at[:4])), batch)
+def _moves(kind: Moves, call: TracedCall, limits: Limits) -> Native | None:
+    if not kind.takes_arrays:
+        return None
+
+    def take(nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
+        return _arrived(call, nodes, kind.to(_located(call, nodes, batch)), batch)
+
+    return Native([], [], take)
 
 
 def _arrived(
@@ -136,7 +122,8 @@ def _arrived(
 ) -> Taken:
     """Each node where it arrives, and the mass of those that arrive nowhere."""
     size = _made(call, batch)
-    parts, somewhere = [], np.zeros(len(nodes.index), bool)
+    parts: list[NodeArrays | None] = []
+    somewhere = np.zeros(len(nodes.index), bool)
     for number, arrival in zip(call.call.inputs, arrivals, strict=True):
         if arrival is None:
             parts.append(None)
@@ -149,37 +136,38 @@ def _arrived(
     return Taken(parts, _per_explanation(nodes, size, lost, batch))
 
 
-def _best_branch(
-    call: TracedCall, branches: Branches, nodes: NodeArrays, batch: Batch, constants: Constants
-) -> Taken:
+def _branches(kind: Branches, call: TracedCall, limits: Limits) -> Native | None:
     """As Viterbi does at a join: the best branch takes it all, even if it contributes nothing."""
-    made = batch.sizes[call.call.outputs[call.position]]
-    indices, values = [], []
-    for number in call.call.inputs:
-        read, flat = batch.sizes[number], batch.arrays[number].reshape(-1)
-        index = nodes.index if read == made else kernels.unbroadcast(nodes.index, made, read)
-        indices.append(index)
-        values.append(kernels.values_at(index, batch.image_index, math.prod(read), flat))
-    parts = [np.asarray(part) for part in branches.parts(nodes.sign, values)]
-    best = np.argmax(np.stack(parts), axis=0) if len(parts) > 2 else parts[-1] > parts[0]
-    flips = branches.flips(values) if branches.flips else [1] * len(parts)
-    arriving = zip(call.followed, indices, flips, strict=True)
-    return Taken(
-        [
+    if not kind.takes_arrays:
+        return None
+
+    def take(nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
+        made = batch.sizes[call.call.outputs[call.position]]
+        indices, values = [], []
+        for number in call.call.inputs:
+            read, flat = batch.sizes[number], batch.arrays[number].reshape(-1)
+            index = nodes.index if read == made else kernels.unbroadcast(nodes.index, made, read)
+            indices.append(index)
+            values.append(kernels.values_at(index, batch.image_index, math.prod(read), flat))
+        parts = [np.asarray(part) for part in kind.parts(nodes.sign, values)]
+        best = np.argmax(np.stack(parts), axis=0) if len(parts) > 2 else parts[-1] > parts[0]
+        flips = kind.flips(values) if kind.flips else [1] * len(parts)
+        found = [
             NodeArrays(index, nodes.sign * flip, nodes.mass).where(best == branch)
-            if follow
-            else None
-            for branch, (follow, index, flip) in enumerate(arriving)
+            for branch, (index, flip) in enumerate(zip(indices, flips, strict=True))
         ]
-    )
+        return Taken(found)
+
+    return Native([], call.call.inputs, take)
 
 
-def _joined(widths: np.ndarray, nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
-    return Taken(nodes.apart(widths))
+def _in_tensorflow(kind: Contributions, call: TracedCall, limits: Limits) -> None:
+    """There is no machine code for this kind."""
 
 
-def _located(call: TracedCall, nodes: NodeArrays, batch: Batch) -> Places:
-    return locate(nodes, _made(call, batch), batch.image_index)
+def _located(call: TracedCall, nodes: NodeArrays, batch: Batch) -> At:
+    explanation, unit = np.divmod(nodes.index, _made(call, batch))
+    return At(explanation, batch.image_index[explanation], unit, nodes.sign)
 
 
 def _made(call: TracedCall, batch: Batch) -> int:
@@ -224,7 +212,7 @@ class _SumStep(NamedTuple):
 _Kernel = Callable[[_SumStep, Any, Limits], tuple[NodeArrays, np.ndarray]]
 
 
-def _lower_sum(
+def _sum(
     kernel: _Kernel,
     weights: Callable[[Any], tf.Tensor] | None,
     kind: Sum,
@@ -289,16 +277,16 @@ def _by_tap(layer: DepthwiseSum) -> tf.Tensor:
 
 
 _ROWS: dict[type, Callable[[Any, TracedCall, Limits], Native | None]] = {
-    Same: _lower_same,
-    WindowMaximum: _lower_maximum,
-    Relocation: _lower_relocation,
-    Joined: _lower_joined,
-    Moves: _lower_moves,
-    Branches: _lower_branches,
-    DenseSum: partial(_lower_sum, _dense, _weight_rows),
-    ConvolutionSum: partial(_lower_sum, _convolution, _weight_rows),
-    DepthwiseSum: partial(_lower_sum, partial(_along_windows, "positions"), _by_tap),
-    MeanSum: partial(_lower_sum, partial(_along_windows, "top_n"), None),
+    Same: _same,
+    WindowMaximum: _maximum,
+    Relocation: _relocation,
+    Joined: _joined,
+    Moves: _moves,
+    Branches: _branches,
+    DenseSum: partial(_sum, _dense, _weight_rows),
+    ConvolutionSum: partial(_sum, _convolution, _weight_rows),
+    DepthwiseSum: partial(_sum, partial(_along_windows, "positions"), _by_tap),
+    MeanSum: partial(_sum, partial(_along_windows, "top_n"), None),
     Sum: _in_tensorflow,
     Product: _in_tensorflow,
     Loop: _in_tensorflow,

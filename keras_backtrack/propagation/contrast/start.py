@@ -13,14 +13,14 @@ the combination, (W_a - W_b)·A, and what they lead to are ordinary nodes. On th
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from ...graph.graph import Graph
 from ...rules import Rules
 from ...rules.contributions import At, Contributions, LinearSum, Loop, Product, Same, Sum
-from ...rules.indexing import dims, product, value_at
+from ...rules.indexing import units_of, value_at
 from ..backward import Place, Taken, places_back, walk_back
 from ..best_paths.interpreter import Interpreter, ThroughSum
 from ..limits import Limits
@@ -30,7 +30,7 @@ from ..sums import bias_of, follow_combination
 
 
 class Start(NamedTuple):
-    """What a question leads to.
+    """Where the way back begins, as tensors or arrays.
 
     Attributes:
         nodes: By tensor number, the nodes to walk on from; with mass below 0 those that speak
@@ -41,10 +41,10 @@ class Start(NamedTuple):
         lost: (E,) float32, mass that ended.
     """
 
-    nodes: dict[int, Nodes]
-    passed: dict[int, Nodes]
-    logits: tf.Tensor
-    lost: tf.Tensor
+    nodes: dict[int, Any]
+    passed: dict[int, Any]
+    logits: Any
+    lost: Any
 
 
 def start(
@@ -79,7 +79,7 @@ def start(
         kind = rules.ask(traced)
         if not logits and not isinstance(kind, Same):
             logits.append(_values(kind, traced.output, asked, image_index))
-        singles = asked.singles(_size(traced.output))
+        singles = asked.singles(units_of(traced.output))
         if isinstance(kind, Loop):
             # Through a recurrent layer's steps each unit goes alone.
             found[number].append(singles)
@@ -97,7 +97,7 @@ def start(
     held, ended = walk_back(graph, places_back(graph.calls), {output: asked}, take, _joined)
     for number in graph.inputs:
         if number in held:
-            found[number].append(held[number].singles(_size(tensors[number])))
+            found[number].append(held[number].singles(units_of(tensors[number])))
     if not logits:
         logits.append(_values(None, tensors[output], asked, image_index))
     lost = tf.zeros_like(image_index, tf.float32)
@@ -169,14 +169,10 @@ def _values(
     kind: Contributions | None, output: tf.Tensor, asked: Asked, image_index: tf.Tensor
 ) -> tf.Tensor:
     """The (M, K) values of what is asked about, without the activation a layer may end in."""
-    at = asked.at(_size(output), image_index)
+    at = asked.at(units_of(output), image_index)
     if isinstance(kind, LinearSum):
         return _sums_of(kind, at)
     return tf.stack([value_at(output, own.image, own.unit) for own in at], axis=1)
-
-
-def _size(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.cast(product(dims(tensor)), tf.int64)
 
 
 def _sums_of(layer: LinearSum, at: Sequence[At]) -> tf.Tensor:

@@ -6,18 +6,16 @@ Everything here takes and returns NumPy arrays; nothing here knows layers or rul
 from .compiled import helpers
 from .dense import dense
 from .merging import merge, ordered
-from .nodes import NodeArrays, Places, locate, per_explanation, unbroadcast, values_at
+from .nodes import NodeArrays, per_explanation, unbroadcast, values_at
 from .windows import Geometry, along_windows, convolution, window_maximum
 
 __all__ = [
     "Geometry",
     "NodeArrays",
-    "Places",
     "along_windows",
     "convolution",
     "dense",
     "helpers",
-    "locate",
     "merge",
     "ordered",
     "per_explanation",

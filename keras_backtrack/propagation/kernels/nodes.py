@@ -160,31 +160,3 @@ def per_explanation(index, size, mass, explanations):
         if mass[m] != 0:
             total[index[m] // size] += mass[m]
     return total
-
-
-class Places(NamedTuple):
-    """Nodes with their places spelled out, all (M,).
-
-    Attributes:
-        explanation, image, unit: int64; which explanation, which row of the batch that is about,
-            and the row-major place in one row of the tensor.
-        sign, mass: float32.
-    """
-
-    explanation: np.ndarray
-    image: np.ndarray
-    unit: np.ndarray
-    sign: np.ndarray
-    mass: np.ndarray
-
-
-def locate(nodes: NodeArrays, size: int, image_index: np.ndarray) -> Places:
-    """Spells the places of nodes out.
-
-    Args:
-        nodes: Nodes.
-        size: Units in one row of their tensor.
-        image_index: (E,) int64, which row of the batch each explanation is about.
-    """
-    explanation, unit = np.divmod(nodes.index, size)
-    return Places(explanation, image_index[explanation], unit, nodes.sign, nodes.mass)

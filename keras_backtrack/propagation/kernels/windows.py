@@ -246,12 +246,8 @@ def along_windows(
     """The best positions in windows that have one channel: depthwise convolution, average pooling.
 
     Args:
-        nodes: M nodes at the output.
-        image_index: (E,) int64, which row of the batch each explanation is about.
-        source: (N, inputs, channels) float32, what the layer read.
+        nodes, image_index, source, bias, geometry: As for `convolution`.
         weights: (taps, filters) float32, filters in the order of channels; None for equal ones.
-        bias: (filters,) float32 that counts with every product, or None.
-        geometry: The windows.
         limit: How many positions are chosen; None for all.
 
     Returns:
@@ -317,9 +313,7 @@ def window_maximum(
 
     Args:
         index: (M,) int64, of the nodes.
-        image_index: (E,) int64, which row of the batch each explanation is about.
-        source: (N, inputs, channels) float32, what the layer read.
-        geometry: The windows.
+        image_index, source, geometry: As for `convolution`.
 
     Returns:
         (M,) int64, the nodes' index at the input.

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from .plain_call import Child, Place, PlainCall, asks, best_of, shares_of, weights_of
+from .plain_call import Child, Place, PlainCall, best_children, weights_of
 
 Operand = tuple[str, np.ndarray]
 
@@ -118,8 +118,5 @@ def _products(
         places.append(tuple(at[c] for c in letters))
         weights.append(kernel[tuple(at[c] for c in kernel_letters)])
         values.append(np.float32(sign) * (source[places[-1]] * np.float32(weights[-1])) + bias)
-    best = best_of(values, call.paths.top_n)
-    return [
-        Child(tuple(map(int, places[i])), asks(sign, weights[i]), share, branch)
-        for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
-    ]
+    places = [tuple(map(int, own)) for own in places]
+    return best_children(places, values, weights, sign, call.paths.top_n, branch)

@@ -1,6 +1,6 @@
 """What the plain loops are made of: nodes, one step, and choosing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -99,3 +99,20 @@ def shares_of(values: list[float]) -> list[float]:
 def asks(sign: int, weight: float) -> int:
     """What a child is asked: the same through a positive weight, the opposite through another."""
     return -sign if weight < 0 else sign
+
+
+def best_children(
+    places: list[Place],
+    values: Sequence[float],
+    weights: Sequence[float],
+    sign: int,
+    limit: int | None,
+    branch: int = 0,
+) -> list[Child]:
+    """The largest contributions above 0, with their shares."""
+    best = best_of(values, limit)
+    shares = shares_of([values[i] for i in best])
+    return [
+        Child(places[i], asks(sign, weights[i]), share, branch)
+        for i, share in zip(best, shares, strict=True)
+    ]

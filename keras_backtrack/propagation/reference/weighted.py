@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ...graph.compat import as_tuple
 from .moving import moved
-from .plain_call import Child, Place, PlainCall, asks, best_of, shares_of, weights_of
+from .plain_call import Child, Place, PlainCall, asks, best_children, best_of, shares_of, weights_of
 
 
 def bias_of(call: PlainCall, unit: int, sign: int) -> np.float32:
@@ -21,11 +21,8 @@ def dense(call: PlainCall, place: Place, sign: int) -> list[Child]:
     weights = weights_of(call.layer, "kernel")[:, place[-1]]
     products = np.float32(sign) * (weights * call.inputs[0][place[:-1]])
     products = products + bias_of(call, place[-1], sign)
-    chosen = best_of(products, call.paths.top_n)
-    return [
-        Child((*place[:-1], j), asks(sign, weights[j]), share)
-        for j, share in zip(chosen, shares_of([products[j] for j in chosen]), strict=True)
-    ]
+    places = [(*place[:-1], j) for j in range(len(weights))]
+    return best_children(places, products, weights, sign, call.paths.top_n)
 
 
 def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple[Place, Place]]:
@@ -126,11 +123,8 @@ def depthwise_convolution(call: PlainCall, place: Place, sign: int) -> list[Chil
         np.float32(sign) * (source[position][channel] * weight) + bias
         for (_, position), weight in zip(taps, weights, strict=True)
     ]
-    best = best_of(values, call.paths.positions)
-    return [
-        Child((*taps[i][1], channel), asks(sign, weights[i]), share)
-        for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
-    ]
+    places = [(*position, channel) for _, position in taps]
+    return best_children(places, values, weights, sign, call.paths.positions)
 
 
 def pool(layer, source, output, place) -> list[Place]:
@@ -142,14 +136,17 @@ def pool(layer, source, output, place) -> list[Place]:
     return [position for _, position in field]
 
 
+def _largest(source: np.ndarray, places: list[Place], sign: int) -> list[Child]:
+    """The largest, the first of equals."""
+    values = [source[place] for place in places]
+    return [Child(places[int(np.argmax(values))], sign, 1.0)]
+
+
 def max_pooling(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Algorithm 3."""
     (source,) = call.inputs
-    winner, largest = None, -np.inf
-    for position in pool(call.layer, source, call.output, place):
-        if winner is None or source[position][place[-1]] > largest:
-            winner, largest = position, source[position][place[-1]]
-    return [Child((*winner, place[-1]), sign, 1.0)]
+    positions = pool(call.layer, source, call.output, place)
+    return _largest(source, [(*position, place[-1]) for position in positions], sign)
 
 
 def adaptive_max_pooling(call: PlainCall, place: Place, sign: int) -> list[Child]:
@@ -157,9 +154,7 @@ def adaptive_max_pooling(call: PlainCall, place: Place, sign: int) -> list[Child
     (source,) = call.inputs
     sizes = zip(place[:-1], source.shape, call.output.shape, strict=False)
     ranges = [range(o * n // m, -(-(o + 1) * n // m)) for o, n, m in sizes]
-    values = [source[position][place[-1]] for position in product(*ranges)]
-    winner = list(product(*ranges))[int(np.argmax(values))]
-    return [Child((*winner, place[-1]), sign, 1.0)]
+    return _largest(source, list(product(*ranges, [place[-1]])), sign)
 
 
 def average_pooling(call: PlainCall, place: Place, sign: int) -> list[Child]:
@@ -168,11 +163,8 @@ def average_pooling(call: PlainCall, place: Place, sign: int) -> list[Child]:
     positions = pool(call.layer, source, call.output, place)
     positions = [p for p in positions if not mask or mask[0][p]]
     values = [np.float32(sign) * source[position][place[-1]] for position in positions]
-    best = best_of(values, call.paths.top_n)
-    return [
-        Child((*positions[i], place[-1]), sign, share)
-        for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
-    ]
+    places = [(*position, place[-1]) for position in positions]
+    return best_children(places, values, [1.0] * len(values), sign, call.paths.top_n)
 
 
 def transposed_convolution(call: PlainCall, place: Place, sign: int) -> list[Child]:
@@ -206,12 +198,7 @@ def extreme_along_axes(call: PlainCall, place: Place, sign: int) -> list[Child]:
     sizes = [n for i, n in enumerate(source.shape) if i not in axes]
     kept = iter(np.unravel_index(np.ravel_multi_index(place, call.output.shape), sizes))
     ranges = [range(n) if i in axes else [int(next(kept))] for i, n in enumerate(source.shape)]
-    best = None
-    for where in product(*ranges):
-        value = -source[where] if call.call.kind == "min" else source[where]
-        if best is None or value > best[0]:
-            best = value, where
-    return [Child(best[1], sign, 1.0)]
+    return _largest(-source if call.call.kind == "min" else source, list(product(*ranges)), sign)
 
 
 def resized(call: PlainCall, place: Place, sign: int) -> list[Child]:
@@ -231,8 +218,5 @@ def resized(call: PlainCall, place: Place, sign: int) -> list[Child]:
         np.float32(sign) * (source[position][place[-1]] * weight)
         for position, weight in zip(positions, weights, strict=True)
     ]
-    best = best_of(values, call.paths.top_n)
-    return [
-        Child((*positions[i], place[-1]), sign, share)
-        for i, share in zip(best, shares_of([values[i] for i in best]), strict=True)
-    ]
+    places = [(*position, place[-1]) for position in positions]
+    return best_children(places, values, [1.0] * len(values), sign, call.paths.top_n)
