@@ -42,7 +42,7 @@ class Asked(NamedTuple):
         mass: (M,) float32 above 0.
     """
 
-    index: Sequence[tf.Tensor]
+    index: Sequence[tf.Tensor]  # type: ignore[assignment]  # No one asks for an item.
     sign: Sequence[tf.Tensor]
     mass: tf.Tensor
 

@@ -20,7 +20,6 @@ class OverActivations:
         *more: Specs of its other arguments.
 
     Attributes:
-        function: As traced.
         reads: Numbers of the tensors that it reads.
     """
 
@@ -34,8 +33,8 @@ class OverActivations:
             return function(dict(zip(self._numbers, values, strict=True)), *rest)
 
         # AutoGraph would rewrite every function the trace goes through, which takes seconds.
-        self.function = tf.function(call, input_signature=[specs, *more], autograph=False)
-        self._concrete = self.function.get_concrete_function()
+        traced = tf.function(call, input_signature=[specs, *more], autograph=False)
+        self._concrete = traced.get_concrete_function()
         given = self._concrete.graph.inputs[: len(self._numbers)]
         pairs = zip(self._numbers, given, strict=True)
         self.reads = [number for number, tensor in pairs if tensor.consumers()]

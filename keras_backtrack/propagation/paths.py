@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from .activations import Arrays
 from .kernels import NodeArrays
 from .nodes import Walked
 
@@ -25,7 +24,7 @@ class Batch:
         constants: What steps read besides, as from `Paths.constants`.
     """
 
-    arrays: Arrays
+    arrays: dict[int, np.ndarray]
     tensors: dict[int, tf.Tensor]
     sizes: dict[int, tuple[int, ...]]
     images: int
@@ -40,10 +39,6 @@ class Batch:
 
 class Paths(Protocol):
     """A way back: which paths are followed."""
-
-    @property
-    def functions(self) -> list[Any]:
-        """TensorFlow's functions that have been traced."""
 
     def reads(self, start: tuple[int, ...]) -> list[int]:
         """Numbers of the tensors whose activations are read, from nodes at some tensors on."""

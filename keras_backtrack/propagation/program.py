@@ -84,16 +84,13 @@ class Program:
             self.paths = BestPaths(graph, rules, limits)
             if wanted is None:
                 self._brought = set(graph.names)
-        self._functions: list[Any] = []
         self._forwards: dict[int | None, Any] = {}
         self._starts: dict[int, OverActivations] = {}
 
     @property
     def traces(self) -> int:
-        """How often TensorFlow has traced any of the program's functions: 1, and for good."""
-        functions = [*self._functions, *self.paths.functions]
-        functions += [start.function for start in self._starts.values()]
-        return max(function.experimental_get_tracing_count() for function in functions)
+        """How often TensorFlow has traced the network: once for each kind of question asked."""
+        return len(self._forwards)
 
     def __call__(
         self, inputs: Sequence[tf.Tensor], image_index: np.ndarray, question: Question
@@ -196,7 +193,6 @@ class Program:
             replayed = partial(self._replayed, self._kept(units))
             # AutoGraph would rewrite every function the trace goes through, which takes seconds.
             function = tf.function(replayed, [specs], autograph=False)
-            self._functions.append(function)
             # Called as it is: to find the trace for some inputs takes half a millisecond.
             self._forwards[units] = function.get_concrete_function()
         return self._forwards[units]

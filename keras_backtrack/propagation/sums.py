@@ -113,7 +113,7 @@ def _chosen(
     parent, share, ended = chosen.parent, chosen.mass, chosen.ended
     inside = groups.members(parent, chosen.choice)
     unit, flip = inside.unit, inside.flip
-    if inside.value is not None:
+    if inside.value is not None and layer.member_limit is not None:
         members = split_mass(share, inside.value, getattr(limits, layer.member_limit))
         ended += tf.math.unsorted_segment_sum(members.ended, parent, tf.size(mass))
         parent, share = tf.gather(parent, members.parent), members.mass

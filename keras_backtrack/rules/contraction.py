@@ -150,7 +150,7 @@ class ContractionSum(LinearSum):
     """Every input unit along the summed axes is a group of its own.
 
     Attributes:
-        kernel: float32, what the input is multiplied with.
+        weights: float32, what the input is multiplied with.
         letters: One for each axis of the input, the batch axis left out.
         kernel_letters: Of the kernel.
         output_letters: Of the output, the batch axis left out; those of the input that are not
@@ -160,24 +160,19 @@ class ContractionSum(LinearSum):
 
     group_limit = "top_n"
 
-    kernel: tf.Tensor
     letters: str
     kernel_letters: str
     output_letters: str
     is_batched: bool
 
     @property
-    def weights(self) -> tf.Tensor:
-        return self.kernel
-
-    @property
     def is_channelwise(self) -> bool:
         channel = self.letters[-1:]
         return self.output_letters.endswith(channel) and channel not in self.kernel_letters
 
-    def of_images(self, image: tf.Tensor) -> Sum:
-        kernel = tf.gather(self.kernel, image) if self.is_batched else self.kernel
-        return replace(self, source=tf.gather(self.source, image), kernel=kernel)
+    def of_images(self, image: tf.Tensor) -> LinearSum:
+        kernel = tf.gather(self.weights, image) if self.is_batched else self.weights
+        return replace(self, source=tf.gather(self.source, image), weights=kernel)
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         if not self.kernel_letters:
@@ -188,7 +183,7 @@ class ContractionSum(LinearSum):
 
     @property
     def _sizes(self) -> dict[str, tf.Tensor]:
-        kernel = tf.unstack(tf.shape(self.kernel, tf.int64), self.kernel.shape.rank)
+        kernel = tf.unstack(tf.shape(self.weights, tf.int64), self.weights.shape.rank)
         sizes = dict(zip(self.kernel_letters, kernel[self.is_batched :], strict=True))
         source = tf.unstack(tf.shape(self.source, tf.int64), self.source.shape.rank)[1:]
         return {**sizes, **dict(zip(self.letters, source, strict=True))}
@@ -217,9 +212,9 @@ class ContractionSum(LinearSum):
 
         unit, other = unit_of(self.letters), unit_of(self.kernel_letters)
         if self.is_batched:
-            weight = value_at(self.kernel, at.image[:, None], other)
+            weight = value_at(self.weights, at.image[:, None], other)
         else:
-            weight = tf.gather(tf.reshape(self.kernel, [-1]), other)
+            weight = tf.gather(tf.reshape(self.weights, [-1]), other)
         value = at.sign[:, None] * (value_at(self.source, at.image[:, None], unit) * weight)
         if bias is not None:
             value += bias[:, None]

@@ -63,7 +63,7 @@ class Moves:
             walk a TensorFlow function.
     """
 
-    to: Callable[[At], Sequence[Arrival]]
+    to: Callable[[At], Sequence[Arrival | None]]
     back: Callable[[tf.Tensor], Sequence[tf.Tensor]] | None = None
     takes_arrays: bool = False
 
@@ -247,14 +247,14 @@ class LinearSum(Sum):
     Attributes:
         is_channelwise: Whether each channel, the last axis, is added up alone, all with one weight
             at a place.
+        weights: The weights W, float32, in any order.
     """
 
-    is_channelwise = False
-
     @property
-    @abstractmethod
-    def weights(self) -> tf.Tensor:
-        """The weights W, in any order."""
+    def is_channelwise(self) -> bool:
+        return False
+
+    weights: tf.Tensor
 
     @abstractmethod
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -40,8 +40,8 @@ def batch_normalization(call: TracedCall) -> Same:
         return same_place()
     axis = call.layer.axis
     axis = axis[0] if isinstance(axis, (list, tuple)) else axis
-    after = call.output.shape[axis:][1:] if axis != -1 else []
-    return same_place(tf.repeat(as_tensor(call.layer.gamma), after.num_elements() if after else 1))
+    copies = 1 if axis == -1 else call.output.shape[axis:][1:].num_elements() or 1
+    return same_place(tf.repeat(as_tensor(call.layer.gamma), copies))
 
 
 _STATISTICAL = tuple(

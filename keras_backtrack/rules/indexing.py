@@ -1,12 +1,12 @@
 """Places of units: row-major arithmetic on tensors whose sizes may vary."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-Dim = int | tf.Tensor
+Dim: TypeAlias = int | tf.Tensor
 
 
 def dims(tensor: tf.Tensor) -> list[Dim]:

@@ -64,16 +64,10 @@ class DenseSum(LinearSum):
     """Every input unit is a group of its own.
 
     Attributes:
-        weight_rows: (units, features) float32.
+        weights: (units, features) float32.
     """
 
     group_limit = "top_n"
-
-    weight_rows: tf.Tensor
-
-    @property
-    def weights(self) -> tf.Tensor:
-        return self.weight_rows
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         rows = tf.reshape(source, [-1, tf.shape(weights)[1]])
@@ -86,7 +80,7 @@ class ConvolutionSum(LinearSum):
     """The channels are the groups, the positions in the window their members.
 
     Attributes:
-        weight_rows: (filters · P, C) float32, P positions for each filter; C is less than the
+        weights: (filters · P, C) float32, P positions for each filter; C is less than the
             input has where the convolution is grouped.
         slide: How the windows slide.
     """
@@ -94,12 +88,7 @@ class ConvolutionSum(LinearSum):
     group_limit = "channels"
     member_limit = "positions"
 
-    weight_rows: tf.Tensor
     slide: Slide
-
-    @property
-    def weights(self) -> tf.Tensor:
-        return self.weight_rows
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         size, strides, dilation, padding, groups, _ = self.slide
@@ -140,18 +129,13 @@ class DepthwiseSum(LinearSum):
     """Every position in the window is a group of its own.
 
     Attributes:
-        kernel: (*window, channels, multiplier) float32.
+        weights: (*window, channels, multiplier) float32.
         slide: How the windows slide.
     """
 
     group_limit = "positions"
 
-    kernel: tf.Tensor
     slide: Slide
-
-    @property
-    def weights(self) -> tf.Tensor:
-        return self.kernel
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         size, strides, dilation, padding, *_ = self.slide

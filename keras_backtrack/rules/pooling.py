@@ -42,7 +42,7 @@ def average_pooling(call: TracedCall) -> Sum:
         # A mask says which steps of a sequence count.
         mask = tf.cast(call.inputs[1], tf.float32)
         return ContractionSum(call.input, None, mask, "tc", "t", "c", True)
-    return MeanSum(call.input, None, _slide(call.layer))
+    return MeanSum(call.input, None, tf.ones([]), _slide(call.layer))
 
 
 @register_operation("max", "min")
@@ -75,10 +75,6 @@ class MeanSum(LinearSum):
     is_channelwise = True
 
     slide: Slide | None
-
-    @property
-    def weights(self) -> tf.Tensor:
-        return tf.ones([])
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         if self.slide is None:

@@ -14,7 +14,7 @@ layers = keras.layers
 @register_rule(layers.RNN, layers.SimpleRNN, layers.LSTM, layers.GRU, *CONVOLUTIONAL)
 def recurrent(call: TracedCall) -> Loop:
     """Whatever the cell is made of is followed at every step; its gates are constants."""
-    layer, cell = call.layer, call.call.cell
+    layer, cell = call.layer, call.cell
     shapes = [cell.specs[number] for number in cell.inputs[1:]]
     dtype = cell.specs[cell.inputs[0]].dtype
     sequence, *states = call.inputs
@@ -40,4 +40,4 @@ def recurrent(call: TracedCall) -> Loop:
 @register_rule(layers.TimeDistributed)
 def time_distributed(call: TracedCall) -> Loop:
     """A recurrent layer without states."""
-    return Loop(call.call.cell, call.inputs[0], states=[])
+    return Loop(call.cell, call.inputs[0], states=[])

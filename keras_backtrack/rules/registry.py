@@ -1,7 +1,7 @@
 """Which rule serves which layer, and which inputs it follows."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
@@ -11,6 +11,7 @@ from .contributions import Contributions
 from .traced_call import TracedCall
 
 Rule = Callable[[TracedCall], Contributions]
+Own = TypeVar("Own", bound=Rule)
 # Places among a call's inputs, or what finds them for one call of a graph.
 Follows = Sequence[int] | Callable[[Graph, Call], Sequence[int]]
 
@@ -26,7 +27,7 @@ _RULES: dict[type, Entry] = {}
 _OPERATIONS: dict[str, Entry] = {}
 
 
-def register_rule(*layer_types: type, follows: Follows | None = None) -> Callable[[Rule], Rule]:
+def register_rule(*layer_types: type, follows: Follows | None = None) -> Callable[[Own], Own]:
     """Decorator that makes a function the rule of some layer classes and their subclasses.
 
     The rule of the nearest base class serves a layer, as long as the layer's class inherits that
@@ -62,14 +63,14 @@ def register_rule(*layer_types: type, follows: Follows | None = None) -> Callabl
             f"Received: {layer_types!r}."
         )
 
-    def register(rule: Rule) -> Rule:
+    def register(rule: Own) -> Own:
         _RULES.update(dict.fromkeys(layer_types, Entry(rule, follows)))
         return rule
 
     return register
 
 
-def register_operation(*names: str, follows: Follows | None = None) -> Callable[[Rule], Rule]:
+def register_operation(*names: str, follows: Follows | None = None) -> Callable[[Own], Own]:
     """Decorator that makes a function the rule of bare operations.
 
     Args:
@@ -89,7 +90,7 @@ def register_operation(*names: str, follows: Follows | None = None) -> Callable[
             f"Received: {names!r}."
         )
 
-    def register(rule: Rule) -> Rule:
+    def register(rule: Own) -> Own:
         _OPERATIONS.update(dict.fromkeys(names, Entry(rule, follows)))
         return rule
 
@@ -109,7 +110,7 @@ def entry_of(layer: Any) -> tuple[Entry | None, str]:
         return entry, "" if entry else f"no rule for the operation {operation!r}"
     for cls in type(layer).__mro__:
         if cls in _RULES:
-            if type(layer).call is not cls.call:
+            if type(layer).call is not getattr(cls, "call", None):
                 return None, f"overrides `call` of {cls.__name__}"
             return _RULES[cls], ""
     return None, "no rule for this class"

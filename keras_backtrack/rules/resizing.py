@@ -30,7 +30,7 @@ def resized(call: TracedCall) -> Sum | Moves:
     """Each unit is a mean over a few positions of its channel, spread like a Dense layer's."""
     if getattr(call.layer, "interpolation", "") == "nearest":
         return moved(call)
-    return ResizedSum(call.input, None, _along(call))
+    return ResizedSum(call.input, None, tf.ones([]), _along(call))
 
 
 def adaptive_max_pooling(call: TracedCall) -> Moves:
@@ -111,10 +111,6 @@ class ResizedSum(LinearSum):
     is_channelwise = True
 
     along: tuple[tf.Tensor, ...]
-
-    @property
-    def weights(self) -> tf.Tensor:
-        return tf.ones([])
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         for axis, rows in enumerate(self.along, 1):

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph import compat
-from ..graph.graph import Call
+from ..graph.graph import Call, Graph
 from .packed_weights import Layout, PackedWeights
 
 
@@ -35,6 +35,12 @@ class TracedCall:
     def layer(self) -> Any:
         """The Keras layer."""
         return self.call.layer
+
+    @property
+    def cell(self) -> Graph:
+        """What a recurrent layer does at each time step; `Rules` ask for no others."""
+        assert self.call.cell is not None
+        return self.call.cell
 
     @property
     def input(self) -> tf.Tensor:

@@ -50,18 +50,12 @@ class FunctionSum(LinearSum):
     """Every input unit is a group of its own.
 
     Attributes:
-        kernel: float32, what the function takes as weights.
         function: The sums without bias, for an input and weights.
     """
 
     group_limit = "top_n"
 
-    kernel: tf.Tensor
     function: Apply
-
-    @property
-    def weights(self) -> tf.Tensor:
-        return self.kernel
 
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         return self.function(source, weights)

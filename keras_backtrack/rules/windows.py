@@ -87,8 +87,8 @@ class Windows:
     def as_tensors(self) -> "Windows":
         """The same in int32 tensors, so that functions traced once serve windows of all sizes."""
         offsets = tuple(map(_int32, self.offsets))
-        dims = map(_int32, (self.input_dims, self.output_dims, self.strides))
-        return Windows(self.taps, offsets, *dims, self.transposed)
+        read, made = _int32(self.input_dims), _int32(self.output_dims)
+        return Windows(self.taps, offsets, read, made, _int32(self.strides), self.transposed)
 
     def rows(self, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The positions each window reads. Needs the windows as tensors.

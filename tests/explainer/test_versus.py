@@ -58,7 +58,7 @@ def test_a_pair_for_each_image(explainer, rng):
     # A list of two is a class for each of two images, as it always was.
     e = explainer.explain(x[:2], [0, 1])
     assert e.targets.tolist() == [0, 1] and e.versus.tolist() == [-1, -1]
-    assert explainer._program.traces == 1
+    assert explainer._program.traces == 2  # For one unit, and for two.
 
 
 def test_figures_and_files(explainer, rng, tmp_path):

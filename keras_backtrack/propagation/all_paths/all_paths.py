@@ -32,10 +32,6 @@ class AllPaths:
         self._numbers = may_be_read(graph, reached(graph))
         self._spreads: dict[tuple[int, ...], OverActivations] = {}
 
-    @property
-    def functions(self) -> list:
-        return [spread.function for spread in self._spreads.values()]
-
     def reads(self, start: tuple[int, ...]) -> list[int]:
         return self._spread(start).reads
 

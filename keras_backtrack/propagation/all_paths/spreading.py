@@ -204,10 +204,11 @@ def _same(spread: Spread, same: Same, call: TracedCall, maps: Maps) -> Taken:
 
 
 def _moves(spread: Spread, moves: Moves, call: TracedCall, maps: Maps) -> Taken:
-    if moves.back is not None:
+    linear = moves.back
+    if linear is not None:
 
         def back(mass: tf.Tensor) -> list[tf.Tensor]:
-            found = moves.back(tf.reshape(mass, [-1, *dims(call.output)]))
+            found = linear(tf.reshape(mass, [-1, *dims(call.output)]))
             return [_flat(part, tensor) for part, tensor in zip(found, call.inputs, strict=True)]
 
         empty = [nothing(tensor) for tensor in call.inputs]
@@ -220,19 +221,19 @@ def _moves(spread: Spread, moves: Moves, call: TracedCall, maps: Maps) -> Taken:
     unit = tf.tile(tf.range(size), [explanations])
     at = At(explanation, explanation, unit, tf.ones_like(unit, tf.float32))
     arrivals = moves.to(at)
+    found = [arrival for arrival in arrivals if arrival is not None]
     high, low = maps
-    if any(arrival is not None and arrival.flip is not None for arrival in arrivals):
+    if any(arrival.flip is not None for arrival in found):
         low = full(low, high)
-    parts = [
+    arrived: list[Maps | None] = [
         None if arrival is None else _scatter(arrival, explanation, tensor, high, low)
         for arrival, tensor in zip(arrivals, call.inputs, strict=True)
     ]
-    arrivals = [arrival for arrival in arrivals if arrival is not None]
-    if any(arrival.here is None for arrival in arrivals):
-        return Taken(parts)
-    nowhere = ~tf.reduce_any([arrival.here for arrival in arrivals], axis=0)
+    if any(arrival.here is None for arrival in found):
+        return Taken(arrived)
+    nowhere = ~tf.reduce_any([arrival.here for arrival in found], axis=0)
     nowhere = tf.reshape(nowhere, [-1, size])
-    return Taken(parts, ended_where(high, nowhere) + ended_where(low, nowhere))
+    return Taken(arrived, ended_where(high, nowhere) + ended_where(low, nowhere))
 
 
 def _scatter(
@@ -277,6 +278,7 @@ def _branches(spread: Spread, branches: Branches, call: TracedCall, maps: Maps) 
         found = [part * portion for part in parts]
         return found, left_behind(mass, found)
 
+    highs: Sequence[tf.Tensor]
     highs, ended = split(maps.high, 1.0)
     if branches.flips is None:
         empty = [maps.low[:0]] * len(values)

@@ -1,7 +1,6 @@
 """The walk along the best paths, in machine code."""
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -38,10 +37,6 @@ class BestPaths:
     def steps(self) -> list[Step]:
         """The steps of a walk, that of the last call first."""
         return self._schedule.steps
-
-    @property
-    def functions(self) -> list[Any]:
-        return []
 
     def reads(self, start: tuple[int, ...]) -> list[int]:
         return self._schedule.reads

@@ -24,7 +24,7 @@ from ...rules.contributions import (
 from ...rules.indexing import broadcast_back, dims, product, units_of, unravel, value_at
 from ...rules.traced_call import TracedCall
 from ..backward import Taken
-from ..limits import Limits
+from ..limits import NO_LIMITS, Limits
 from ..nodes import Asked, cut
 from ..sums import follow_sum, per_explanation
 from ..traced_once import shared
@@ -39,7 +39,7 @@ def through_sum(
 ) -> tuple[Asked, tf.Tensor]:
     """The best contributions of single nodes."""
     size = tf.cast(size, tf.int64)
-    nodes, ended = follow_sum(walk.limits, layer, asked.nodes, size, walk.image_index)
+    nodes, ended = follow_sum(walk.limits or NO_LIMITS, layer, asked.nodes, size, walk.image_index)
     return Asked.about(nodes), ended
 
 
@@ -98,7 +98,8 @@ def _moves(walk: Interpreter, kind: Moves, call: TracedCall, asked: Asked) -> Ta
     at = asked.at(size, walk.image_index)
     arrivals = [kind.to(own) for own in at]
     there = _count(asked.sign)
-    parts, arrived = [], tf.zeros_like(asked.mass)
+    parts: list[Asked | None] = []
+    arrived = tf.zeros_like(asked.mass)
     for tensor, *units in zip(call.inputs, *arrivals, strict=True):
         if units[0] is None:
             parts.append(None)

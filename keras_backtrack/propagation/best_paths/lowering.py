@@ -268,12 +268,8 @@ def _along_windows(
     return kernels.along_windows(nodes, image_index, step.flat, *rest)
 
 
-def _weight_rows(layer: DenseSum | ConvolutionSum) -> tf.Tensor:
-    return layer.weight_rows
-
-
 def _by_tap(layer: DepthwiseSum) -> tf.Tensor:
-    return tf.reshape(layer.kernel, [-1, layer.kernel.shape[-2] * layer.kernel.shape[-1]])
+    return tf.reshape(layer.weights, [-1, layer.weights.shape[-2] * layer.weights.shape[-1]])
 
 
 _ROWS: dict[type, Callable[[Any, TracedCall, Limits], Native | None]] = {
@@ -283,8 +279,8 @@ _ROWS: dict[type, Callable[[Any, TracedCall, Limits], Native | None]] = {
     Joined: _joined,
     Moves: _moves,
     Branches: _branches,
-    DenseSum: partial(_sum, _dense, _weight_rows),
-    ConvolutionSum: partial(_sum, _convolution, _weight_rows),
+    DenseSum: partial(_sum, _dense, lambda layer: layer.weights),
+    ConvolutionSum: partial(_sum, _convolution, lambda layer: layer.weights),
     DepthwiseSum: partial(_sum, partial(_along_windows, "positions"), _by_tap),
     MeanSum: partial(_sum, partial(_along_windows, "top_n"), None),
     Sum: _in_tensorflow,
@@ -298,7 +294,7 @@ def _geometry(slide: Slide | None, read: tuple[int, ...], made: tuple[int, ...])
     """The windows of a layer, from its input's and its output's spatial sizes."""
     windows = Windows.sliding(read, made, slide)
     taps = np.stack(np.meshgrid(*windows.offsets, indexing="ij"), -1)
-    dims = windows.input_dims, windows.output_dims, windows.strides
-    sizes = (np.array(n, np.int64) for n in dims)
     offsets = np.ascontiguousarray(taps.reshape(-1, len(read)), np.int64)
-    return Geometry(*sizes, offsets, windows.transposed)
+    dims = windows.input_dims, windows.output_dims, windows.strides
+    inputs, outputs, strides = (np.array(n, np.int64) for n in dims)
+    return Geometry(inputs, outputs, strides, offsets, windows.transposed)

@@ -160,7 +160,9 @@ def _loop_step(graph: Graph, place: Place, rules: Rules, loop: Loop, cell: Paths
     numbers = cell.reads(loop.cell.outputs)
 
     def run(tensors: dict[int, tf.Tensor]) -> tuple:
-        return run_in_time(rules.ask(rules.trace(graph, *place, tensors)), numbers)
+        kind = rules.ask(rules.trace(graph, *place, tensors))
+        assert isinstance(kind, Loop)
+        return run_in_time(kind, numbers)
 
     read = [*place.call.inputs, place.call.outputs[place.position]]
     function = OverActivations(run, graph, read)

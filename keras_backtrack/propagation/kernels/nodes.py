@@ -17,7 +17,7 @@ class NodeArrays(NamedTuple):
         mass: (M,) float32.
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # No one asks a tuple of nodes for an item.
     sign: np.ndarray
     mass: np.ndarray
 

@@ -16,8 +16,7 @@ import tensorflow as tf
 
 from ...graph.compat import keras
 from ...rules import read_model
-from .combination import Combination
-from .plain_call import READ, Memory, Paths
+from .plain_call import READ, Combination, Key, Memory, Paths
 from .walk import walk
 
 __all__ = ["ALL_PATHS", "CONTRASTIVE", "Memory", "Paths", "Reference", "backtrack"]
@@ -68,13 +67,12 @@ def backtrack(
     paths = paths or Paths()
     units = target if isinstance(target, tuple) else (target,)
     shape, signs = activations[graph.output].shape, (1, -1)[: len(units)]
-    terms = [
-        (tuple(map(int, np.unravel_index(u, shape))), s) for u, s in zip(units, signs, strict=True)
-    ]
-    root = terms[0]
-    if paths.against or len(terms) > 1:
-        # What is asked alone is told from nothing.
-        root = Combination(terms if len(terms) > 1 else [root, (root[0], 0)])
+    places = [tuple(map(int, np.unravel_index(unit, shape))) for unit in units]
+    one, *others = zip(places, signs, strict=True)
+    root: Key = one
+    if paths.against or others:
+        # What is asked alone is contrasted with nothing.
+        root = Combination(one, others[0] if others else (one[0], 0))
     memory, lost = walk(graph, activations, {graph.output: {root: 1.0}}, paths)
     if paths.against:
         memory = {n: {node: m for node, m in held.items() if m > 0} for n, held in memory.items()}

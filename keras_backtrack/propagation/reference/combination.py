@@ -7,20 +7,21 @@ import numpy as np
 
 from ...graph.errors import UnsupportedLayerError
 from . import joining, weighted
-from .plain_call import Child, Place, PlainCall, asks, best_of, shares_of, weights_of
+from .plain_call import (
+    Combination,
+    Lead,
+    Place,
+    PlainCall,
+    Unit,
+    asks,
+    best_of,
+    shares_of,
+    weights_of,
+)
 
-Term = tuple[Place, int]
 
-
-class Combination(tuple[Term, Term]):
-    """Two units with what each counts with: +1, -1, or 0 where it is not there."""
-
-
-def children(rule: Callable, step: PlainCall, pair: Combination) -> list[Child]:
-    """Where a combination leads: to combinations of the inputs' units, or to single nodes.
-
-    A child's place is a combination where its sign is None.
-    """
+def leads(rule: Callable, step: PlainCall, pair: Combination) -> list[Lead]:
+    """Where a combination leads: to combinations of the inputs' units, or to single nodes."""
     if rule in _WEIGHTS:
         return _difference(step, _WEIGHTS[rule], pair)
     if rule is weighted.average_pooling:
@@ -28,10 +29,6 @@ def children(rule: Callable, step: PlainCall, pair: Combination) -> list[Child]:
     if rule in (joining.add, joining.subtract):
         return _branches(step, pair, rule is joining.subtract)
     return _moved(step, rule, pair)
-
-
-def _asked(terms: tuple[Term, Term], share: float, branch: int = 0) -> Child:
-    return Child(Combination(terms), None, share, branch)
 
 
 def _dense(step: PlainCall, place: Place) -> dict[Place, np.float32]:
@@ -58,9 +55,10 @@ def _mean(step: PlainCall, place: Place) -> dict[Place, np.float32]:
 _WEIGHTS = {weighted.dense: _dense, weighted.convolution: _convolution}
 
 
-def _difference(step: PlainCall, weights: Callable, pair: Combination) -> list[Child]:
+def _difference(step: PlainCall, weights: Callable, pair: Combination) -> list[Lead]:
     """(W_a - W_b)·A over the inputs of either."""
-    total, bias = defaultdict(np.float32), defaultdict(np.float32)
+    total: dict[Place, np.float32] = defaultdict(np.float32)
+    bias: dict[Place, np.float32] = defaultdict(np.float32)
     for place, sign in pair:
         own = weighted.bias_of(step, place[-1], sign)
         for source, weight in weights(step, place).items() if sign else ():
@@ -71,7 +69,7 @@ def _difference(step: PlainCall, weights: Callable, pair: Combination) -> list[C
     if step.paths.against:
         sides = [sum(max(s * v, 0.0) for v in values.values()) for s in (1, -1)]
         return [
-            Child(p, asks(1 if value > 0 else -1, total[p]), float(value) / max(sides))
+            Lead((p, asks(1 if value > 0 else -1, float(total[p]))), float(value) / max(sides))
             for p, value in values.items()
             if value
         ]
@@ -79,18 +77,19 @@ def _difference(step: PlainCall, weights: Callable, pair: Combination) -> list[C
     if weights is _dense or step.paths.all_paths:
         shares = _best(values, None if step.paths.all_paths else step.paths.top_n)
     else:
-        sums = defaultdict(np.float32)
+        sums: dict[int, np.float32] = defaultdict(np.float32)
         for place in places:
             sums[place[-1]] += values[place]
         for channel, portion in _best(sums, step.paths.channels).items():
             inside = {p: values[p] for p in places if p[-1] == channel}
             shares.update((p, portion * s) for p, s in _best(inside, step.paths.positions).items())
-    return [Child(place, asks(1, total[place]), share) for place, share in shares.items()]
+    return [Lead((place, asks(1, float(total[place]))), share) for place, share in shares.items()]
 
 
-def _by_place(step: PlainCall, pair: Combination) -> list[Child]:
+def _by_place(step: PlainCall, pair: Combination) -> list[Lead]:
     """The places where the first exceeds the second."""
-    weights, values = [], defaultdict(np.float32)
+    weights = []
+    values: dict[Place, np.float32] = defaultdict(np.float32)
     for place, sign in pair:
         own = {p[:-1]: w for p, w in _mean(step, place).items()} if sign else {}
         weights.append(own)
@@ -100,12 +99,12 @@ def _by_place(step: PlainCall, pair: Combination) -> list[Child]:
     found = []
     for position, share in _best({p: values[p] for p in sorted(values)}, limit).items():
         pairs = zip(pair, weights, strict=True)
-        terms = [((*position, place[-1]), s if position in own else 0) for (place, s), own in pairs]
-        found.append(_asked(terms, share))
+        one, other = (((*position, p[-1]), s if position in own else 0) for (p, s), own in pairs)
+        found.append(Lead(Combination(one, other), share))
     return found
 
 
-def _branches(step: PlainCall, pair: Combination, is_difference: bool) -> list[Child]:
+def _branches(step: PlainCall, pair: Combination, is_difference: bool) -> list[Lead]:
     """What each branch adds to the difference."""
     scale = [1, -1] if is_difference else [1] * len(step.inputs)
     units = [joining.aligned(step.inputs, place) for place, _ in pair]
@@ -123,12 +122,12 @@ def _branches(step: PlainCall, pair: Combination, is_difference: bool) -> list[C
     found = []
     for branch, share in shares.items():
         signs = [scale[branch] * sign for _, sign in pair]
-        terms = [(own[branch], sign) for own, sign in zip(units, signs, strict=True)]
-        found.append(_asked(terms, share, branch))
+        one, other = ((own[branch], sign) for own, sign in zip(units, signs, strict=True))
+        found.append(Lead(Combination(one, other), share, branch))
     return found
 
 
-def _moved(step: PlainCall, rule: Callable, pair: Combination) -> list[Child]:
+def _moved(step: PlainCall, rule: Callable, pair: Combination) -> list[Lead]:
     """Each unit to its own place."""
     found = [rule(step, place, sign) if sign else [] for place, sign in pair]
     if any(len(own) > 1 for own in found):
@@ -137,15 +136,15 @@ def _moved(step: PlainCall, rule: Callable, pair: Combination) -> list[Child]:
             f"Received: {step.call.describe()}."
         )
     count = sum(sign != 0 for _, sign in pair)
-    by_branch: dict[int, dict[int, Term]] = defaultdict(dict)
+    by_branch: dict[int, dict[int, Unit]] = defaultdict(dict)
     for which, own in enumerate(found):
         for child in own:
             by_branch[child.branch][which] = (child.place, child.sign)
     children = []
     for branch, units in by_branch.items():
         nobody = (next(iter(units.values()))[0], 0)
-        terms = [units.get(which, nobody) for which in range(2)]
-        children.append(_asked(terms, len(units) / count, branch))
+        both = Combination(units.get(0, nobody), units.get(1, nobody))
+        children.append(Lead(both, len(units) / count, branch))
     return children
 
 

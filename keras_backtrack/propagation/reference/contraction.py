@@ -22,7 +22,8 @@ def einsum_dense(call: PlainCall, place: Place, sign: int) -> list[Child]:
 def einsum(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """What the equation says."""
     texts = [*call.call.args, *call.arguments.values()]
-    return _of_two(call, *_letters(next(t for t in texts if "->" in str(t))), place, sign)
+    first, second, output = _letters(next(t for t in texts if "->" in str(t)))
+    return _of_two(call, first, second, output, place, sign)
 
 
 def matmul(call: PlainCall, place: Place, sign: int) -> list[Child]:
@@ -61,10 +62,10 @@ def reduced(call: PlainCall, place: Place, sign: int) -> list[Child]:
     letters = "abcdef"[: source.ndim]
     kept = "".join(c for i, c in enumerate(letters) if i not in axes)
     sizes = [n for i, n in enumerate(source.shape) if i not in axes]
-    if sizes:
-        place = np.unravel_index(np.ravel_multi_index(place, call.output.shape), sizes)
+    unit = np.ravel_multi_index(place, call.output.shape) if sizes else 0
+    place = tuple(map(int, np.unravel_index(unit, sizes))) if sizes else ()
     ones = "", np.ones((), np.float32)
-    return _products(call, 0, (letters, source), ones, kept, tuple(place)[: len(sizes)], sign)
+    return _products(call, 0, (letters, source), ones, kept, place, sign)
 
 
 def _letters(equation: str) -> list[str]:

@@ -104,9 +104,9 @@ def where(call: PlainCall, place: Place, sign: int) -> list[Child]:
 def concatenate(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The branch that holds the place."""
     axis = call.layer.axis - 1 if call.layer.axis > 0 else call.layer.axis + call.output.ndim
-    place = list(place)
+    where = list(place)
     for number, branch in enumerate(call.inputs):
-        if place[axis] < branch.shape[axis]:
-            return [Child(tuple(place), sign, 1.0, number)]
-        place[axis] -= branch.shape[axis]
+        if where[axis] < branch.shape[axis]:
+            return [Child(tuple(where), sign, 1.0, number)]
+        where[axis] -= branch.shape[axis]
     raise AssertionError("a place outside of all branches")

@@ -10,7 +10,18 @@ from ...graph.compat import arguments
 from ...graph.graph import Call, Graph
 
 Place = tuple[int, ...]
-Memory = dict[tuple[Place, int], float]
+Unit = tuple[Place, int]
+
+
+class Combination(NamedTuple):
+    """Two units with what each counts with: +1, -1, or 0 where it is not there."""
+
+    one: Unit
+    other: Unit
+
+
+Key = Unit | Combination
+Memory = dict[Unit, float]
 
 
 class Paths(NamedTuple):
@@ -31,11 +42,19 @@ class Paths(NamedTuple):
 class Child(NamedTuple):
     """One followed contribution: where it is, what it asks, and its share of the mass.
 
-    `branch` is the input it is in. `sign` is None where the place is a `Combination`.
+    `branch` is the input it is in.
     """
 
     place: Place
-    sign: int | None
+    sign: int
+    share: float
+    branch: int = 0
+
+
+class Lead(NamedTuple):
+    """As `Child`, for nodes and combinations alike."""
+
+    key: Key
     share: float
     branch: int = 0
 
@@ -70,6 +89,11 @@ class PlainCall:
         return self.call.layer
 
     @property
+    def cell(self) -> Graph:
+        assert self.call.cell is not None
+        return self.call.cell
+
+    @property
     def arguments(self) -> dict[str, Any]:
         return arguments(self.call.layer, self.call.args, self.call.kwargs)
 
@@ -92,7 +116,7 @@ def best_of(values: Iterable[float], limit: int | None) -> list[int]:
 
 
 def shares_of(values: list[float]) -> list[float]:
-    total = float(np.sum(np.float64(values)))
+    total = float(np.sum(np.array(values, np.float64)))
     return [float(value) / total for value in values]
 
 
@@ -103,13 +127,14 @@ def asks(sign: int, weight: float) -> int:
 
 def best_children(
     places: list[Place],
-    values: Sequence[float],
-    weights: Sequence[float],
+    values: Iterable[float],
+    weights: Sequence[float] | np.ndarray,
     sign: int,
     limit: int | None,
     branch: int = 0,
 ) -> list[Child]:
     """The largest contributions above 0, with their shares."""
+    values = list(values)
     best = best_of(values, limit)
     shares = shares_of([values[i] for i in best])
     return [

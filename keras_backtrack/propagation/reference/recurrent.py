@@ -17,7 +17,7 @@ def recurrent(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """
     if "activations" not in call.notes:
         call.notes["activations"] = _forward(call)
-    cell, layer = call.call.cell, call.layer
+    cell, layer = call.cell, call.layer
     steps, mask = len(call.inputs[0]), _mask(call)
     backwards = getattr(layer, "go_backwards", False)
     is_whole = isinstance(layer, keras.layers.TimeDistributed) or layer.return_sequences
@@ -63,7 +63,7 @@ def _mask(call: PlainCall) -> np.ndarray:
 
 def _forward(call: PlainCall) -> list[dict[int, np.ndarray]]:
     """The cell's activations at every step."""
-    cell, steps, mask = call.call.cell, len(call.inputs[0]), _mask(call)
+    cell, steps, mask = call.cell, len(call.inputs[0]), _mask(call)
     given = [value for value in call.inputs[1:] if value.dtype != bool]
     states = given or [np.zeros(cell.specs[n].shape[1:], np.float32) for n in cell.inputs[1:]]
     if isinstance(call.layer, keras.layers.TimeDistributed):

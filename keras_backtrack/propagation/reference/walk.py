@@ -1,8 +1,8 @@
 """The way back over the list of calls, and which rule serves which of them."""
 
 from collections import defaultdict
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,9 +10,8 @@ from ...graph.compat import keras, operation_name
 from ...graph.errors import UnsupportedLayerError
 from ...graph.graph import Call, Graph
 from . import combination, contraction, joining, moving, recurrent, weighted
-from .combination import Combination
 from .followed import followed
-from .plain_call import Child, Memory, Paths, Place, PlainCall
+from .plain_call import Combination, Key, Lead, Memory, Paths, Place, PlainCall
 
 
 class Walked(NamedTuple):
@@ -25,7 +24,7 @@ class Walked(NamedTuple):
 def walk(
     graph: Graph,
     activations: dict[int, np.ndarray],
-    roots: dict[int, Memory],
+    roots: Mapping[int, Mapping[Any, float]],
     paths: Paths,
 ) -> Walked:
     """Takes what is asked at some tensors back to the graph's inputs.
@@ -36,7 +35,7 @@ def walk(
         roots: Where to start, by tensor number: nodes, or combinations of two.
         paths: Which paths are followed.
     """
-    memory: dict[int, Memory] = defaultdict(lambda: defaultdict(float))
+    memory: dict[int, dict[Any, float]] = defaultdict(lambda: defaultdict(float))
     memory.update((number, defaultdict(float, nodes)) for number, nodes in roots.items())
     lost, open_, compare = 0.0, set(roots), paths.against
 
@@ -63,42 +62,43 @@ def walk(
             open_ |= {call.inputs[i] for i in follow}
             step = PlainCall(call, position, inputs, activations[number], follow, paths, inside)
             for key, mass in asked.items():
-                children = _children(rule, step, key)
-                shared = sum(child.share for child in children)
+                leads = _leads(rule, step, key)
+                shared = sum(lead.share for lead in leads)
                 if abs(shared - 1) > 1e-6 and not paths.against:
                     lost += mass * (1 - shared)
-                for child in children:
-                    node = child.place if child.sign is None else (child.place, child.sign)
-                    memory[call.inputs[child.branch]][node] += mass * child.share
+                for lead in leads:
+                    memory[call.inputs[lead.branch]][lead.key] += mass * lead.share
     return Walked({number: _singles(nodes) for number, nodes in memory.items()}, lost)
 
 
-def _children(rule: Callable, step: PlainCall, key: object) -> list[Child]:
+def _leads(rule: Callable, step: PlainCall, key: Key) -> list[Lead]:
     if isinstance(key, Combination):
-        return combination.children(rule, step, key)
-    return rule(step, *key)
+        return combination.leads(rule, step, key)
+    return [Lead((c.place, c.sign), c.share, c.branch) for c in rule(step, *key)]
 
 
-def _singles(memory: Memory) -> Memory:
+def _singles(memory: Mapping[Key, float]) -> Memory:
     """Each unit of a combination by itself, with an equal part of the mass."""
     nodes: Memory = defaultdict(float)
     for key, mass in memory.items():
-        there = [unit for unit in key if unit[1]] if isinstance(key, Combination) else [key]
+        units = [key.one, key.other] if isinstance(key, Combination) else [key]
+        there = [unit for unit in units if unit[1]]
         for unit in there:
             nodes[unit] += mass / len(there)
     return nodes
 
 
-def _above_average(memory: Memory, places: Place) -> Memory:
+def _above_average(nodes: Memory, places: Place) -> Memory:
     """The balance at each place, less the mean; it goes on through what is above 0 there."""
-    balance, favours = defaultdict(float), defaultdict(float)
-    for (place, _), mass in memory.items():
+    balance: dict[Place, float] = defaultdict(float)
+    favours: dict[Place, float] = defaultdict(float)
+    for (place, _), mass in nodes.items():
         balance[place[:-1]] += mass
         favours[place[:-1]] += max(mass, 0.0)
     mean = sum(balance.values()) / np.prod(places)
     return {
         (place, sign): mass * (balance[place[:-1]] - mean) / favours[place[:-1]]
-        for (place, sign), mass in memory.items()
+        for (place, sign), mass in nodes.items()
         if mass > 0
     }
 
