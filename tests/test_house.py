@@ -70,19 +70,28 @@ def package_of(file: PurePath) -> str:
     return file.parts[1] if len(file.parts) > 2 else ""
 
 
+# A file that puts together what is in folders inside of its own stands above them.
+_ROOMS_OF_THEIR_OWN = {PurePath("keras_backtrack/propagation/program.py")}
+
+
+def room_of(file: PurePath) -> PurePath:
+    """The folder a file is in, or the file itself where it is a room of its own."""
+    return file if file in _ROOMS_OF_THEIR_OWN else file.parent
+
+
 def rooms() -> dict[PurePath, set[PurePath]]:
     """For each folder the other ones that its files import from.
 
     A face may show what is in the folders inside its own: what stands there does not need it.
     """
-    found = {file.parent: set() for file in _FILES}
+    found: dict[PurePath, set[PurePath]] = {}
     for file, imports in _IMPORTS.items():
         is_face = file.name == "__init__.py"
-        found[file.parent] |= {
-            other.parent
+        found.setdefault(room_of(file), set()).update(
+            room_of(other)
             for other in imports
-            if other.parent != file.parent and not (is_face and file.parent in other.parents)
-        }
+            if room_of(other) != room_of(file) and not (is_face and file.parent in other.parents)
+        )
     return found
 
 

@@ -21,6 +21,7 @@ class OverActivations:
 
     Attributes:
         reads: Numbers of the tensors that it reads.
+        structured_outputs: What it returns, with specs in place of tensors.
     """
 
     def __init__(
@@ -35,15 +36,11 @@ class OverActivations:
         # AutoGraph would rewrite every function the trace goes through, which takes seconds.
         traced = tf.function(call, input_signature=[specs, *more], autograph=False)
         self._concrete = traced.get_concrete_function()
+        self.structured_outputs = self._concrete.structured_outputs
         given = self._concrete.graph.inputs[: len(self._numbers)]
         pairs = zip(self._numbers, given, strict=True)
         self.reads = [number for number, tensor in pairs if tensor.consumers()]
         self._unread = [tf.zeros([size or 0 for size in spec.shape], spec.dtype) for spec in specs]
-
-    @property
-    def structured_outputs(self) -> Any:
-        """What it returns, with specs in place of tensors."""
-        return self._concrete.structured_outputs
 
     def __call__(self, tensors: dict[int, tf.Tensor], *rest: Any) -> Any:
         read = set(self.reads)

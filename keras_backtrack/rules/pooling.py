@@ -23,7 +23,7 @@ layers = keras.layers
 def max_pooling(call: TracedCall) -> WindowMaximum:
     """Algorithm 3: what came through is the largest of the window; ties go to the first."""
     slide, spatial = _slide(call.layer), (dims(call.input)[:-1], dims(call.output)[:-1])
-    windows = Windows.sliding(*spatial, slide).as_tensors()
+    windows = Windows.sliding(*spatial, slide)
 
     def to(at: At) -> list[Arrival]:
         value, unit, inside = _look(call.input, windows, at)

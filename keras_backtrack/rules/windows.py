@@ -84,14 +84,8 @@ class Windows:
         taps = int(np.prod(slide.size))
         return cls(taps, tuple(offsets), input_dims, output_dims, slide.strides, slide.transposed)
 
-    def as_tensors(self) -> "Windows":
-        """The same in int32 tensors, so that functions traced once serve windows of all sizes."""
-        offsets = tuple(map(_int32, self.offsets))
-        read, made = _int32(self.input_dims), _int32(self.output_dims)
-        return Windows(self.taps, offsets, read, made, _int32(self.strides), self.transposed)
-
     def rows(self, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The positions each window reads. Needs the windows as tensors.
+        """The positions each window reads.
 
         Args:
             position: (M,) int64, row-major place of the window among the outputs.
@@ -104,24 +98,18 @@ class Windows:
         position = tf.cast(position, tf.int32)
         place = tf.zeros([count, 1], tf.int32)
         inside = tf.ones([count, 1], tf.bool)
-        coordinates = unravel(position, tf.unstack(self.output_dims, len(self.offsets)))
+        coordinates = unravel(position, [tf.cast(n, tf.int32) for n in self.output_dims])
         for axis, offsets in enumerate(self.offsets):
-            extent = self.input_dims[axis]
+            extent, stride = tf.cast(self.input_dims[axis], tf.int32), self.strides[axis]
+            offsets = tf.cast(offsets, tf.int32)
             if self.transposed:
                 along = coordinates[axis][:, None] - offsets
-                starts = along % self.strides[axis] == 0
-                along = tf.where(starts, along // self.strides[axis], -1)
+                along = tf.where(along % stride == 0, along // stride, -1)
             else:
-                along = (coordinates[axis] * self.strides[axis])[:, None] + offsets
+                along = (coordinates[axis] * stride)[:, None] + offsets
             valid = (along >= 0) & (along < extent)
             along = tf.clip_by_value(along, 0, extent - 1)
             place = tf.reshape(place[:, :, None] * extent + along[:, None, :], [count, -1])
             inside = tf.reshape(inside[:, :, None] & valid[:, None, :], [count, -1])
         shape = [None, self.taps]
         return tf.ensure_shape(place, shape), tf.ensure_shape(inside, shape)
-
-
-def _int32(values: Any) -> tf.Tensor:
-    if isinstance(values, (list, tuple)) and any(tf.is_tensor(v) for v in values):
-        return tf.stack([tf.cast(v, tf.int32) for v in values])
-    return tf.cast(values, tf.int32)

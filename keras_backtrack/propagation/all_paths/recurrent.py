@@ -37,7 +37,7 @@ def back_in_time(loop: Loop, call: TracedCall, maps: Maps, at_step: AtStep) -> T
     def nothing(size: tf.Tensor) -> Maps:
         return Maps(tf.zeros([explanations, size]), tf.zeros([0, size]))
 
-    at_end = list(map(nothing, units))
+    at_end = [nothing(size) for size in units]
     if sequence is None:
         at_end[loop.position] = maps
 
@@ -64,32 +64,34 @@ def back_in_time(loop: Loop, call: TracedCall, maps: Maps, at_step: AtStep) -> T
             walked.nodes.get(number) or nothing(_units(tensors[number]))
             for number in loop.cell.inputs
         )
-        read = Maps(read.high, full(read.low, read.high))
-        time = time_of(loop, step)
-        found = [array.write(time, mass) for array, mass in zip(found, read, strict=True)]
-        before = list(map(_add, before, passed[1:]))
-        return step, [passed[0], *before], lost + walked.lost, found
+        pairs = zip(found, (read.high, full(read.low, read.high)), strict=True)
+        found = [array.write(time_of(loop, step), mass) for array, mass in pairs]
+        arriving = [passed[0], *map(_add, before, passed[1:])]
+        return step, arriving, lost + walked.lost, found
 
-    some, scalar, row = (tf.TensorShape([None] * rank) for rank in (2, 0, 1))
-    found = [tf.TensorArray(tf.float32, steps, element_shape=[None, None]) for _ in maps]
+    some = tf.TensorShape([None, None])
+    found = [tf.TensorArray(tf.float32, steps, element_shape=some) for _ in maps]
     _, first, lost, found = tf.while_loop(
         lambda step, *_: step > 0,
         body,
         (steps, at_end, tf.zeros([explanations]), found),
-        (scalar, [Maps(some, some)] * len(units), row, [tf.TensorShape(None)] * 2),
+        (tf.TensorShape([]), [Maps(some, some)] * len(units), some[:1], [tf.TensorShape(None)] * 2),
         parallel_iterations=1,
     )
     # There is nothing before the first output.
     lost += all_mass(first[0])
-    before = first[1:]
     if len(call.followed_inputs) == 1:
-        lost += sum(map(all_mass, before), tf.zeros([]))
-        before = []
+        lost += sum(map(all_mass, first[1:]), tf.zeros([]))
+        first = []
+    return Taken(call.among_inputs([_of_all_steps(found), *first[1:]]), lost)
+
+
+def _of_all_steps(found: list[tf.TensorArray]) -> Maps:
+    """What arrived at each time step of the sequence, as maps of the whole."""
     stacked = [tf.transpose(mass.stack(), [1, 0, 2]) for mass in found]
-    high, low = (tf.reshape(mass, [-1, _units(loop.sequence)]) for mass in stacked)
+    high, low = (tf.reshape(m, [tf.shape(m)[0], tf.reduce_prod(tf.shape(m)[1:])]) for m in stacked)
     # Whether anybody was asked why it is low is known for all steps only now.
-    low = tf.cond(tf.reduce_any(low != 0), lambda: low, lambda: low[:0])
-    return Taken(call.among_inputs([Maps(high, low), *before]), lost)
+    return Maps(high, tf.cond(tf.reduce_any(low != 0), lambda: low, lambda: low[:0]))
 
 
 def _units(tensor: tf.Tensor) -> tf.Tensor:

@@ -179,37 +179,9 @@ def _per_explanation(nodes: NodeArrays, size: int, mass: np.ndarray, batch: Batc
     return kernels.per_explanation(nodes.index, size, mass, len(batch.image_index))
 
 
-class _SumStep(NamedTuple):
-    """What a kernel for a weighted sum is given.
-
-    Attributes:
-        nodes: Nodes at the output.
-        image_index: (E,) int64.
-        source: What the layer read, float32, batch axis first.
-        weights: In the kernel's order; None where all are equal.
-        bias: (output channels,) float32 that counts with every product, or None.
-        made: Sizes of the output after the batch axis.
-    """
-
-    nodes: NodeArrays
-    image_index: np.ndarray
-    source: np.ndarray
-    weights: Any
-    bias: np.ndarray | None
-    made: tuple[int, ...]
-
-    @property
-    def flat(self) -> np.ndarray:
-        """The source with its spatial axes as one."""
-        return self.source.reshape(len(self.source), -1, self.source.shape[-1])
-
-    def geometry(self, slide: Slide | None) -> Geometry:
-        """The windows of the layer."""
-        return _geometry(slide, self.source.shape[1:-1], self.made[:-1])
-
-
-# Takes the sum and the limits; returns the nodes at the input and the (M,) mass that ended.
-_Kernel = Callable[[_SumStep, Any, Limits], tuple[NodeArrays, np.ndarray]]
+# Takes the sum, limits, nodes, image indices, what the layer read, its weights, its bias and the
+# sizes of its output; returns the nodes at the input and the (M,) mass that ended.
+_Kernel = Callable[..., tuple[NodeArrays, np.ndarray]]
 
 
 def _sum(
@@ -230,9 +202,9 @@ def _sum(
     def take(nodes: NodeArrays, batch: Batch, arrays: Constants) -> Taken:
         weighs = None if weights is None else arrays[0]
         bias = arrays[-1] if is_biased else None
-        run = batch.image_index, batch.arrays[number], weighs, bias, batch.sizes[made]
-        part, ended = kernel(_SumStep(nodes, *run), kind, limits)
-        lost = _per_explanation(nodes, math.prod(batch.sizes[made]), ended, batch)
+        sizes, run = batch.sizes[made], (batch.image_index, batch.arrays[number])
+        part, ended = kernel(kind, limits, nodes, *run, weighs, bias, sizes)
+        lost = _per_explanation(nodes, math.prod(sizes), ended, batch)
         return Taken(call.among_inputs([part]), lost)
 
     return Native(constants, [number], take)
@@ -245,27 +217,24 @@ def _origin(tensor: tf.Tensor) -> tf.Tensor:
     return tensor
 
 
-def _dense(step: _SumStep, layer: DenseSum, limits: Limits) -> tuple[NodeArrays, np.ndarray]:
-    nodes, image_index, source, weights, bias, _ = step
+def _dense(layer, limits, nodes, image_index, source, weights, bias, made):
     rows = source.reshape(-1, weights.shape[1])
     positions = len(rows) // len(source)
     return kernels.dense(nodes, image_index, rows, weights, bias, positions, limits.top_n)
 
 
-def _convolution(
-    step: _SumStep, layer: ConvolutionSum, limits: Limits
-) -> tuple[NodeArrays, np.ndarray]:
-    nodes, image_index, _, weights, bias, _ = step
-    rest = weights, bias, step.geometry(layer.slide), limits.channels, limits.positions
-    return kernels.convolution(nodes, image_index, step.flat, *rest)
+def _convolution(layer, limits, nodes, image_index, source, weights, bias, made):
+    flat = source.reshape(len(source), -1, source.shape[-1])
+    geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
+    counts = limits.channels, limits.positions
+    return kernels.convolution(nodes, image_index, flat, weights, bias, geometry, *counts)
 
 
-def _along_windows(
-    limit: str, step: _SumStep, layer: DepthwiseSum | MeanSum, limits: Limits
-) -> tuple[NodeArrays, np.ndarray]:
-    nodes, image_index, _, weights, bias, _ = step
-    rest = weights, bias, step.geometry(layer.slide), getattr(limits, limit)
-    return kernels.along_windows(nodes, image_index, step.flat, *rest)
+def _along_windows(limit, layer, limits, nodes, image_index, source, weights, bias, made):
+    flat = source.reshape(len(source), -1, source.shape[-1])
+    geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
+    count = getattr(limits, limit)
+    return kernels.along_windows(nodes, image_index, flat, weights, bias, geometry, count)
 
 
 def _by_tap(layer: DepthwiseSum) -> tf.Tensor:

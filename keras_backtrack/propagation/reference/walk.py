@@ -126,10 +126,7 @@ _LAYERS: list[tuple[Callable, tuple[str, ...]]] = [
     (moving.center_crop, ("CenterCrop",)),
     (moving.permute, ("Permute",)),
     (moving.repeat_vector, ("RepeatVector",)),
-    (
-        weighted.resized,
-        ("Resizing", "UpSampling2D", *_any_rank("AdaptiveAveragePooling")),
-    ),
+    (weighted.resized, ("Resizing", "UpSampling2D", *_any_rank("AdaptiveAveragePooling"))),
     (moving.up_sampling, _any_rank("UpSampling")),
     (moving.embedding, ("Embedding",)),
     (moving.normalization, ("GroupNormalization", "LayerNormalization")),
