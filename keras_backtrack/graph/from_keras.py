@@ -147,7 +147,7 @@ class _Reader:
         self,
         name: str,
         layer: Any,
-        arguments: tuple,
+        arguments: tuple[tuple, dict],
         read: list[int],
         made: list,
         cell: Graph | None = None,
@@ -168,7 +168,7 @@ class _Reader:
             return known[id(mask)]
         if number not in self._masks:
             name = f"{self._names[number]}/mask"
-            arguments = (TensorRef(number),), {}
+            arguments: tuple[tuple, dict] = (TensorRef(number),), {}
             made = tf.TensorSpec(symbolic.shape[:2], tf.bool)
             (self._masks[number],) = self._add(name, compat.Mask(), arguments, [number], [made])
         return self._masks[number]

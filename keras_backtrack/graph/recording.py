@@ -50,7 +50,8 @@ def opened(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = False) -
     Raises:
         Exception: Whatever `call` raises where it does something that cannot be recorded.
     """
-    fresh, masks = [], {}
+    fresh: list[Any] = []
+    masks: dict[int, Any] = {}
 
     def renewed(value: Any) -> Any:
         if not is_symbolic(value):

@@ -1,6 +1,6 @@
 """Whether a model's weights have changed since they were read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ class Watch:
     def __init__(self, variables: Sequence[Any]) -> None:
         # One call reads them all in a tenth of the time that single reads take.
         read = tf.function(lambda: [raw_tensor(v) for v in variables], autograph=False)
+        self._read: Callable[[], list[tf.Tensor]]
         self._read = read.get_concrete_function() if variables else list
         self.renew()
 

@@ -64,12 +64,14 @@ def averaged(values: np.ndarray, average: str | None, pooled: float | None = Non
         average: `"images"`, `"pooled"` or None.
         pooled: The value over all pixels, of metrics that have one.
     """
-    kinds = ("images", "pooled", None) if pooled is not None else ("images", None)
-    if average not in kinds:
-        raise ValueError(f"`average` must be one of {kinds}. Received: {average!r}.")
     if average is None:
         return values
-    return float(values.mean() if average == "images" else pooled)
+    if average == "images":
+        return float(values.mean())
+    if average == "pooled" and pooled is not None:
+        return pooled
+    kinds = ("images", "pooled", None) if pooled is not None else ("images", None)
+    raise ValueError(f"`average` must be one of {kinds}. Received: {average!r}.")
 
 
 def _pictures(name: str, values: Any) -> np.ndarray:

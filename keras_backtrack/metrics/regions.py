@@ -6,6 +6,7 @@ together, None for the (N,) values. 0/0 counts as 0, as in scikit-learn: the pre
 without pixels, the recall of an empty mask.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,9 @@ class _Counts:
         )
 
 
-def _score(formula, regions: Any, masks: Any, average: str | None) -> Any:
+def _score(
+    formula: Callable[[_Counts], np.ndarray], regions: Any, masks: Any, average: str | None
+) -> Any:
     regions, masks = as_regions("regions", regions), as_regions("masks", masks)
     check_alike("regions", regions, "masks", masks)
     counts = _Counts(

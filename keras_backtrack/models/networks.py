@@ -18,9 +18,9 @@ from .efficientnet import efficientnet_lite0
 __all__ = ["Network", "class_names", "efficientnet_lite0", "load_network", "network_names"]
 
 _BUILT_IN = "efficientnet-lite0"
-_CAFFE_MEAN = np.float32([103.939, 116.779, 123.68])
-_TORCH_MEAN = np.float32([0.485, 0.456, 0.406])
-_TORCH_STD = np.float32([0.229, 0.224, 0.225])
+_CAFFE_MEAN = np.array([103.939, 116.779, 123.68], np.float32)
+_TORCH_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_TORCH_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 Preprocess = Callable[[np.ndarray], np.ndarray]
 

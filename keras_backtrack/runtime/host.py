@@ -57,7 +57,7 @@ def read_cpu(cpu_info: str | None = None, numa_nodes: int | None = None) -> Cpu:
         A `Cpu`; outside of Linux one without flags.
     """
     here = cpu_info is None
-    if here:
+    if cpu_info is None:
         cpu_info = _CPU_INFO.read_text() if _CPU_INFO.exists() else ""
     blocks = [_fields(block) for block in cpu_info.split("\n\n")]
     processors = [block for block in blocks if "processor" in block]
