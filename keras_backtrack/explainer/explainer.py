@@ -120,9 +120,9 @@ class BacktrackExplainer:
         rules.check(graph)
         self._watch = Watch(graph.derived_from)
         numbers = {name: number for number, name in graph.names.items()}
-        wanted = self._layers
-        if wanted is not None:
-            wanted = [numbers[graph.resolve(name)] for name in wanted]
+        wanted = None
+        if self._layers is not None:
+            wanted = [numbers[graph.resolve(name)] for name in self._layers]
         self._rules = rules
         contrast = self.method == "contrastive"
         self._program = Program(graph, rules, self._limits, contrast=contrast, wanted=wanted)
@@ -313,7 +313,7 @@ class BacktrackExplainer:
             x, targets, labels, progress: As for `explain`, `x` checked.
         """
         shape = self._shape_of_output(x)
-        labels = check_labels(labels, shape)
+        labels = None if labels is None else check_labels(labels, shape)
         asked = check_targets(targets, len(x[0]), shape, labels)
         runs = []
         with tqdm(total=len(x[0]), unit=" images", disable=not progress) as bar:

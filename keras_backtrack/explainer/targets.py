@@ -83,7 +83,7 @@ def _pairs(targets: tuple, images: int, classes: int) -> Targets:
                 f"class, or one for each image. Received: {targets!r}."
             )
         sides.append(units[:, 0])
-    check_pairs(*sides)
+    check_pairs(sides[0], sides[1])
     each = np.arange(images)
     return Targets(each, Question(each, sides, (1, -1)))
 
@@ -209,7 +209,7 @@ def _is_one_hot(array: np.ndarray) -> bool:
     return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
-def _from_one_hot(array, images: int, classes: int, wanted: str) -> np.ndarray:
+def _from_one_hot(array: np.ndarray, images: int, classes: int, wanted: str) -> np.ndarray:
     if array.shape != (images, classes):
         raise ValueError(f"`targets` must be {wanted}. Received: shape {array.shape}.")
     if not _is_one_hot(array):
