@@ -38,8 +38,8 @@ class BacktrackExplainer:
     model goes on training.
 
     Args:
-        model: A built `keras.Model`. Nested and shared layers are opened up; of a subclassed
-            model, and of layers without a rule, what their `call` does is recorded.
+        model: A built `keras.Model`. Nested models are unrolled; of a subclassed model, and of
+            layers without a rule, what their `call` does is recorded.
         top_n: How many inputs of a Dense layer's unit (and of an average pooling's window) are
             followed at most; None for all with a positive contribution, as Algorithm 1 prints.
         channels: How many channels of a convolution's input are followed at most; 1 is the
