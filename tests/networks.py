@@ -130,7 +130,7 @@ def _arithmetic(draw, x):
 
 
 class Scaled(layers.Layer):
-    """A layer without a rule, to be opened up: a residual branch with a learned scale."""
+    """A layer without a rule, to be recorded: a residual branch with a learned scale."""
 
     def build(self, shape):
         self.scale = self.add_weight(shape=(shape[-1],), initializer="ones", name="scale")

@@ -132,16 +132,16 @@ class BacktrackCallback(keras.callbacks.Callback):
         if self.explainer is None or self.explainer.model is not self.model:
             self.explainer = BacktrackExplainer(self.model, **self._settings)
         e = self.explainer.explain(self._images, self._targets, labels=self._labels)
-        record = self._record(e)
+        attention = e.attention()
+        record = self._record(e, attention)
         if self._log_dir is not None:
             figure = e.plot(self._photos)
             figure.savefig(self._log_dir / f"{self._per}-{self._seen:04d}.png")
         if self._writer is not None:
-            self._summarise(e, record)
+            self._summarise(self._writer, e, attention, record)
         return record
 
-    def _record(self, e: Explanation) -> Record:
-        attention = e.attention()
+    def _record(self, e: Explanation, attention: np.ndarray) -> Record:
         if self._masks is not None and self._masks.shape != attention.shape:
             raise ValueError(
                 f"`masks` must be (decisions, height, width), here {attention.shape}. "
@@ -161,16 +161,18 @@ class BacktrackCallback(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(float(value))
         return record
 
-    def _summarise(self, e: Explanation, record: Record) -> None:
+    def _summarise(
+        self, writer: Any, e: Explanation, attention: np.ndarray, record: Record
+    ) -> None:
         from ..pictures import overlays
 
         pictures = e.pictures(self._photos)
         layers = {
-            "attention": map(overlays.with_attention, pictures, self._attention),
+            "attention": map(overlays.with_attention, pictures, attention),
             "pixels": map(overlays.with_pixels, pictures, e.pixels, e.mass),
             "boxes": map(overlays.with_boxes, pictures, [d.boxes for d in record.decisions]),
         }
-        with self._writer.as_default(step=self._seen):
+        with writer.as_default(step=self._seen):
             for name, drawn in layers.items():
                 tf.summary.image(f"backtrack/{name}", np.stack(list(drawn)), max_outputs=len(e))
             for name, values in self.history.items():

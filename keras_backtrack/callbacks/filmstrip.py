@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.animation import PillowWriter
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -56,7 +57,7 @@ def write_gif(frames: Frames, per: str, path: Path, fps: float) -> Path:
     rows = -(-len(pictures) // columns)
     fig = Figure(figsize=(columns * 2.2, rows * 2.4 + 0.4), dpi=80, layout="constrained")
     axes = fig.subplots(rows, columns, squeeze=False)
-    writer = PillowWriter(fps=fps)
+    writer = PillowWriter(fps=fps)  # type: ignore[arg-type]  # It takes floats as well.
     with writer.saving(fig, str(path), dpi=80):
         for record in records:
             for ax in axes.flat:
@@ -69,7 +70,7 @@ def write_gif(frames: Frames, per: str, path: Path, fps: float) -> Path:
     return path
 
 
-def _draw(ax, picture: np.ndarray, record: "Record", row: int) -> None:
+def _draw(ax: Axes, picture: np.ndarray, record: "Record", row: int) -> None:
     height, width = picture.shape[:2]
     decision = record.decisions[row]
     attention = heatmaps.attention(decision.pixels, decision.mass, height, width)
@@ -79,7 +80,7 @@ def _draw(ax, picture: np.ndarray, record: "Record", row: int) -> None:
         ax.set_title(f"{record.on_mask[row]:.0%} on mask", fontsize=8)
 
 
-def _lines(ax, history: dict[str, list[float]], per: str) -> None:
+def _lines(ax: Axes, history: dict[str, list[float]], per: str) -> None:
     for name, colour in _COLOURS.items():
         if name in history:
             ax.plot(history["step"], history[name], marker="o", ms=3, color=colour, label=name)

@@ -1,14 +1,19 @@
 """`keras-backtrack explain`: figures and numbers of a few photos."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
 from ..pictures.class_names import short_name
 from .options import check_foil, network_options, walk_options
+
+if TYPE_CHECKING:
+    from ..explainer.explainer import BacktrackExplainer
+    from ..models.networks import Network
 
 
 @click.command()
@@ -30,7 +35,16 @@ from .options import check_foil, network_options, walk_options
     help="Folder for the figure (PNG) and the numbers (JSON) of each photo.",
 )
 def explain(
-    photos, target, versus, out, name, weights, preprocess, resize, allow_code, **walk
+    photos: Sequence[str],
+    target: str | None,
+    versus: str | None,
+    out: Path,
+    name: str,
+    weights: str | None,
+    preprocess: str | None,
+    resize: str | None,
+    allow_code: bool,
+    **walk: Any,
 ) -> None:
     """Explain what a network sees in photos.
 
@@ -44,10 +58,11 @@ def explain(
 
     try:
         network = load_network(name, weights, preprocess, resize, allow_code)
-        wanted = None if target is None else network.class_index(target)
+        wanted: Any = None if target is None else network.class_index(target)
         if versus is not None:
-            wanted = (wanted, network.class_index(versus))
-            check_foil(*wanted, versus)
+            foil = network.class_index(versus)
+            check_foil(wanted, foil, versus)
+            wanted = (wanted, foil)
         explainer = BacktrackExplainer(network.model, **walk)
         out.mkdir(parents=True, exist_ok=True)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
@@ -64,7 +79,7 @@ def explain(
         raise SystemExit(2)
 
 
-def _unique_stems(photos) -> list[str]:
+def _unique_stems(photos: Sequence[str]) -> list[str]:
     """Names for the output files; photos of the same name in different folders get numbers."""
     stems, taken = [], set()
     for photo in photos:
@@ -77,7 +92,9 @@ def _unique_stems(photos) -> list[str]:
     return stems
 
 
-def _explain_photo(photo: str, out: Path, network, explainer, target: Any) -> None:
+def _explain_photo(
+    photo: str, out: Path, network: "Network", explainer: "BacktrackExplainer", target: Any
+) -> None:
     from ..explanation.on_photo import photo_row
     from ..pictures import figures
     from ..pictures.photos import read_photo

@@ -1,12 +1,19 @@
 """`keras-backtrack report`: a page to explore, of one photo or of many."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 from tqdm import tqdm
 
 from .options import check_foil, network_options, walk_options
+
+if TYPE_CHECKING:
+    from ..explainer.explainer import BacktrackExplainer
+    from ..models.networks import Network
+    from ..pictures.page import PageEntry
 
 
 @click.command()
@@ -42,7 +49,15 @@ from .options import check_foil, network_options, walk_options
     help="Pictures at most, of a folder or a Parquet file.",
 )
 @click.option("--title", help="Title of the page. [name of the photo, or of the folder or file]")
-def report(photos, targets, versus, out, most, title, **settings) -> None:
+def report(
+    photos: Sequence[str],
+    targets: Sequence[str],
+    versus: str | None,
+    out: Path,
+    most: int,
+    title: str | None,
+    **settings: Any,
+) -> None:
     """Write a page to explore what a network sees in photos.
 
     One HTML file that opens in any browser, without a network: each PHOTO with important pixels,
@@ -73,12 +88,14 @@ def report(photos, targets, versus, out, most, title, **settings) -> None:
         raise SystemExit(2)
 
 
-def _collect(entries, count: int):
+def _collect(
+    entries: "Iterable[PageEntry | Exception]", count: int
+) -> "tuple[list[PageEntry], int]":
     """What a page shows of each picture, and how many others there are, of which it tells."""
     found, failed = [], 0
     # On a terminal only, and where there is something to wait for.
-    bar = {"total": count, "unit": " pictures", "disable": None if count > 1 else True}
-    for entry in tqdm(entries, **bar):
+    is_quiet = None if count > 1 else True
+    for entry in tqdm(entries, total=count, unit=" pictures", disable=is_quiet):
         if isinstance(entry, Exception):
             failed += 1
             click.echo(entry, err=True)
@@ -102,7 +119,7 @@ def _check_writable(out: Path) -> None:
         out.unlink()
 
 
-def _title(given, entries) -> str:
+def _title(given: Sequence[str], entries: "Sequence[PageEntry]") -> str:
     if len(entries) == 1:
         return entries[0].listed["name"]
     # A job's file has the same name as any other job's, its folder has not.
@@ -111,7 +128,7 @@ def _title(given, entries) -> str:
     return own.name if len(given) == 1 else f"{len(entries)} pictures"
 
 
-def _read(files, most: int):
+def _read(files: Sequence[str], most: int) -> "tuple[int, Iterator[PageEntry | Exception]]":
     """How many pictures a job's file is about, and what a page shows of each."""
     from ..jobs.gallery import count_rows, entries_in
 
@@ -124,18 +141,18 @@ def _read(files, most: int):
 
 
 def _explain(
-    paths,
+    paths: Sequence[Path],
     most: int,
-    targets,
-    versus,
-    name,
-    weights,
-    preprocess,
-    resize,
-    allow_code,
-    method,
-    **limits,
-):
+    targets: Sequence[str],
+    versus: str | None,
+    name: str,
+    weights: str | None,
+    preprocess: str | None,
+    resize: str | None,
+    allow_code: bool,
+    method: str,
+    **limits: Any,
+) -> "tuple[int, Iterator[PageEntry | Exception]]":
     """How many photos there are, and what a page shows of each."""
     from ..explainer.explainer import BacktrackExplainer
     from ..models.networks import load_network
@@ -147,20 +164,22 @@ def _explain(
         layers = _all_layers(network.model)
     explainer = BacktrackExplainer(network.model, method=method, layers=layers, **limits)
     wanted = [network.class_index(target) for target in targets]
-    foil = None if versus is None else network.class_index(versus)
-    if wanted and foil is not None:
-        check_foil(wanted[0], foil, versus)
+    foil = None
+    if versus is not None:
+        foil = network.class_index(versus)
+        if wanted:
+            check_foil(wanted[0], foil, versus)
     return len(paths), _entries(paths[:most], network, explainer, wanted, foil)
 
 
-def _all_layers(model) -> list[str]:
+def _all_layers(model: Any) -> list[str]:
     from ..rules import read_model
 
     graph = read_model(model)
     return [graph.names[number] for call in graph.calls for number in call.outputs]
 
 
-def _photos_in(given) -> list[Path]:
+def _photos_in(given: Sequence[str]) -> list[Path]:
     """The files given, and all pictures in the folders given."""
     from PIL import Image
 
@@ -177,7 +196,13 @@ def _photos_in(given) -> list[Path]:
     return found
 
 
-def _entries(paths: list[Path], network, explainer, wanted: list[int], foil: int | None):
+def _entries(
+    paths: Sequence[Path],
+    network: "Network",
+    explainer: "BacktrackExplainer",
+    wanted: Sequence[int],
+    foil: int | None,
+) -> "Iterator[PageEntry | Exception]":
     """What a page shows of each photo, or what is wrong with it."""
     from ..pictures.page import Picture, entry
     from ..pictures.photos import read_photo

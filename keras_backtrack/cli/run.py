@@ -1,8 +1,10 @@
 """`keras-backtrack run`: folders of pictures to Parquet, and `merge`: to one file."""
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -73,7 +75,18 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
     type=click.IntRange(1),
     help="Ray actors, which share the CPUs. [one for about four CPUs]",
 )
-def run(images, out, shard, threads, engine, address, actors, name, weights, **rest) -> None:
+def run(
+    images: str,
+    out: Path,
+    shard: tuple[int, int],
+    threads: int | None,
+    engine: str,
+    address: str | None,
+    actors: int | None,
+    name: str,
+    weights: str | None,
+    **rest: Any,
+) -> None:
     """Explain folders of pictures.
 
     Writes OUT/explanations, a folder of Parquet files with a row for each picture: path, size,
@@ -88,17 +101,18 @@ def run(images, out, shard, threads, engine, address, actors, name, weights, **r
         from ..jobs.job import run as run_job
         from ..jobs.settings import Settings
 
-        settings = Settings(model=_file(name), weights=_file(weights), **rest)
+        settings = Settings(model=_file(name), weights=weights and _file(weights), **rest)
+        made: Callable[[Settings], Any]
         if engine == "ray":
-            from ..jobs.cluster import Engine
+            from ..jobs import cluster
 
-            made = partial(Engine, address=address, actors=actors, threads=threads)
+            made = partial(cluster.Engine, address=address, actors=actors, threads=threads)
         else:
             if threads:
                 runtime.configure(threads=threads)
-            from ..jobs.local import Engine
+            from ..jobs import local
 
-            made = partial(Engine, threads=threads)
+            made = partial(local.Engine, threads=threads)
         done = run_job(images, out, settings, made, shard)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.ClickException(str(error)) from None
@@ -112,7 +126,7 @@ def run(images, out, shard, threads, engine, address, actors, name, weights, **r
 
 @click.command()
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-def merge(out) -> None:
+def merge(out: Path) -> None:
     """Make one file of each table that `run` wrote.
 
     Writes OUT/explanations.parquet and OUT/errors.parquet, and fails where a part is missing.
@@ -126,6 +140,6 @@ def merge(out) -> None:
         raise click.ClickException(str(error)) from None
 
 
-def _file(name: str | None) -> str | None:
+def _file(name: str) -> str:
     """What is a file is the same one wherever the line is run."""
-    return os.path.abspath(name) if name and os.path.isfile(name) else name
+    return os.path.abspath(name) if os.path.isfile(name) else name

@@ -1,8 +1,7 @@
 """`BacktrackExplainer`: checks what comes in, runs the program, wraps what comes out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,6 @@ from tqdm import tqdm
 
 from ..explanation.explanation import Explanation
 from ..graph.compat import keras
-from ..graph.errors import UnsupportedModelError
-from ..graph.graph import in_dtype
 from ..graph.weights import Watch
 from ..pictures.class_names import check_labels
 from ..propagation.activations import Activations
@@ -23,11 +20,12 @@ from ..propagation.program import Program, Run
 from ..propagation.question import Question
 from ..rules import Rules, read_model
 from ..runtime.tensorflow import warn_without_onednn
+from .batches import Batches
 from .inputs import check_inputs, check_scores
-from .model_checks import check_bfloat16, check_rows
+from .model_checks import check_bfloat16, check_recording, check_rows
 from .prepared import Prepared
 from .settings import check_limit, check_method
-from .targets import check_pairs, check_same_for_all, check_targets, highest
+from .targets import check_foils, check_same_for_all, check_targets, highest
 
 
 class BacktrackExplainer:
@@ -40,8 +38,8 @@ class BacktrackExplainer:
     model goes on training.
 
     Args:
-        model: A built `keras.Model`. Nested and shared layers are opened up; of a subclassed
-            model, and of layers without a rule, what their `call` does is recorded.
+        model: A built `keras.Model`. Nested models are unrolled; of a subclassed model, and of
+            layers without a rule, what their `call` does is recorded.
         top_n: How many inputs of a Dense layer's unit (and of an average pooling's window) are
             followed at most; None for all with a positive contribution, as Algorithm 1 prints.
         channels: How many channels of a convolution's input are followed at most; 1 is the
@@ -120,9 +118,9 @@ class BacktrackExplainer:
         rules.check(graph)
         self._watch = Watch(graph.derived_from)
         numbers = {name: number for number, name in graph.names.items()}
-        wanted = self._layers
-        if wanted is not None:
-            wanted = [numbers[graph.resolve(name)] for name in wanted]
+        wanted = None
+        if self._layers is not None:
+            wanted = [numbers[graph.resolve(name)] for name in self._layers]
         self._rules = rules
         contrast = self.method == "contrastive"
         self._program = Program(graph, rules, self._limits, contrast=contrast, wanted=wanted)
@@ -154,8 +152,9 @@ class BacktrackExplainer:
                 output has more axes than classes, such as (N, H, W, classes), ints are row-major
                 units of one row (`np.ravel_multi_index`), and a bool array (N, ...) or (...) of
                 the output's shape is a mask of units that are explained together.
-                A tuple of two asks why the first and not the second: `("tabby", "tiger cat")`, or
-                (N,) of them on either side, `([281, 5], [282, 7])`, None being the predicted class.
+                A tuple of two asks why the first and not the second, its foil:
+                `("tabby", "tiger cat")`, or (N,) of them on either side, `([281, 5], [282, 7])`,
+                None being the predicted class.
                 What is walked back is the difference of the two, behind a soft-max of their logits:
                 at the last linear layer the contributions are (W_a - W_b)·A. Only a tuple is such
                 a pair; a list of two is a class for each of two images.
@@ -174,8 +173,8 @@ class BacktrackExplainer:
         Raises:
             TypeError: If `x` or `targets` has a wrong dtype, or there are names without `labels`.
             ValueError: If `x` is empty, of the wrong shape or not finite, a class does not exist
-                or is to be told from itself, `labels` are not as many as classes, or the network's
-                own output is not finite.
+                or is its own foil, `labels` are not as many as classes, or the network's own output
+                is not finite.
         """
         if top is not None:
             targets = highest(top, targets)
@@ -184,9 +183,9 @@ class BacktrackExplainer:
                 x, targets, labels=labels, batch_size=batch_size, progress=progress
             )
             return Explanation.joined(list(stream))
-        x = self._checked(x)
-        starts = self._starts(x, batch_size)
-        return self._explained(x, starts, self._explain_batch, targets, labels, progress)
+        batches = self._batches(x, batch_size)
+        walks = (partial(self._program, batch) for batch in batches)
+        return self._explained(batches, walks, targets, labels, progress)
 
     __call__ = explain
 
@@ -246,61 +245,34 @@ class BacktrackExplainer:
             >>> for target in range(1000):
             ...     e = prepared.explain(target)
         """
-        x = self._checked(x)
-        starts = self._starts(x, batch_size)
-        kept = []
-        for batch in self._batches(x, starts):
+        batches = self._batches(x, batch_size)
+        kept: list[Activations] = []
+        for batch in batches:
             kept.append(self._program.forward(batch))
             if len(kept) == 1:
-                needed = kept[0].nbytes * len(x[0]) // len(batch[0])
+                needed = kept[0].nbytes * batches.images // len(batch[0])
                 if needed > memory:
                     raise ValueError(
-                        f"The activations of {len(x[0])} image(s) take {needed:,} bytes, which "
-                        "must not be more than `memory`: prepare fewer, or allow more. "
+                        f"The activations of {batches.images} image(s) take {needed:,} bytes, "
+                        "which must not be more than `memory`: prepare fewer, or allow more. "
                         f"Received: memory={memory:,}."
                     )
-        walk = partial(self._explained, x, starts, partial(self._explain_kept, kept))
-        return Prepared(walk, Watch(self.model.weights), sum(k.nbytes for k in kept))
+        walks = [partial(self._program.back, each) for each in kept]
+        explained = partial(self._explained, batches, walks)
+        return Prepared(explained, Watch(self.model.weights), sum(each.nbytes for each in kept))
 
-    def _explain_batch(
-        self, number: int, batch: list[np.ndarray], image_index: np.ndarray, question: Question
-    ) -> Run:
-        return self._program(batch, image_index, question)
-
-    def _explain_kept(
-        self,
-        kept: list[Activations],
-        number: int,
-        batch: list,
-        image_index: np.ndarray,
-        question: Question,
-    ) -> Run:
-        return self._program.back(kept[number], image_index, question)
-
-    def _checked(self, x: Any) -> list[np.ndarray]:
+    def _batches(self, x: Any, batch_size: int | None) -> Batches:
+        """What a user gave, checked, for the model with the weights that it has now."""
         if self._watch.changed():
             self._read()
-        graph = self._graph
-        names = [graph.names[number] for number in graph.inputs]
-        return check_inputs(x, names, [graph.specs[number] for number in graph.inputs])
-
-    def _starts(self, x: list[np.ndarray], batch_size: int | None) -> list[int]:
-        """Where batches begin, and behind the last its end."""
-        count = len(x[0])
-        size = check_limit("batch_size", batch_size) or count
-        return [*range(0, count, size), count]
-
-    def _batches(self, x: list[np.ndarray], starts: list[int]) -> Iterator[list[np.ndarray]]:
-        dtypes = [self._graph.specs[number].dtype.name for number in self._graph.inputs]
-        for start, stop in pairwise(starts):
-            pairs = zip(x, dtypes, strict=True)
-            yield [in_dtype(values[start:stop], dtype) for values, dtype in pairs]
+        names = [self._graph.names[number] for number in self._graph.inputs]
+        specs = [self._graph.specs[number] for number in self._graph.inputs]
+        return Batches(check_inputs(x, names, specs), specs, batch_size)
 
     def _explained(
         self,
-        x: list[np.ndarray],
-        starts: list[int],
-        run: Callable[[int, list[np.ndarray], np.ndarray, Question], Run],
+        batches: Batches,
+        walks: Iterable[Callable[[np.ndarray, Question], Run]],
         targets: Any,
         labels: Sequence[str] | None,
         progress: bool = False,
@@ -308,31 +280,30 @@ class BacktrackExplainer:
         """Explains batch after batch.
 
         Args:
-            starts: As from `_starts`.
-            run: Takes a batch's number, the batch, image indices and the question.
-            x, targets, labels, progress: As for `explain`, `x` checked.
+            batches: The input.
+            walks: For each batch what takes image indices and a question, and decisions back.
+            targets, labels, progress: As for `explain`.
         """
-        shape = self._shape_of_output(x)
-        labels = check_labels(labels, shape)
-        asked = check_targets(targets, len(x[0]), shape, labels)
+        shape = self._shape_of_output(batches)
+        labels = None if labels is None else check_labels(labels, shape)
+        asked = check_targets(targets, batches.images, shape, labels)
+        if not self._is_checked:
+            check_rows(self._graph, batches.first_image())
         runs = []
-        with tqdm(total=len(x[0]), unit=" images", disable=not progress) as bar:
-            for number, batch in enumerate(self._batches(x, starts)):
-                start, stop = starts[number : number + 2]
+        with tqdm(total=batches.images, unit=" images", disable=not progress) as bar:
+            for (start, stop), walk in zip(batches.bounds, walks, strict=True):
                 image_index, question = asked.of_images(start, stop)
-                is_first = not self._is_checked
-                if is_first:
-                    check_rows(self._graph, [tf.convert_to_tensor(v[:1]) for v in batch])
-                found = run(number, batch, image_index, question)
-                check_scores(found.scores, start + image_index)
+                run = walk(image_index, question)
+                check_scores(run.scores, start + image_index)
                 if len(question.unit) > 1:
-                    check_pairs(found.targets, found.versus, start)
-                if is_first and self._graph.is_recorded:
-                    self._compare(batch, found, question)
+                    check_foils(run.targets, run.versus, start)
+                if not self._is_checked and self._graph.is_recorded:
+                    image, place = batches.first_image(), self.output_place
+                    check_recording(self.model, place, image, question, run.scores[0])
                 self._is_checked = True
-                runs.append(found)
+                runs.append(run)
                 bar.update(stop - start)
-        graph, tracks, method = self._graph, self._tracks, self.method
+        graph, tracks, method, x = self._graph, self._tracks, self.method, batches.x
         return Explanation.from_runs(
             runs, graph, tracks, x, asked.image, labels, method, self.explain
         )
@@ -342,26 +313,12 @@ class BacktrackExplainer:
         """Which of the model's outputs is explained."""
         return self._graph.place
 
-    def _compare(self, batch: list[np.ndarray], run: Run, question: Question) -> None:
-        """Compares what was recorded of layers with the model itself, once."""
-        one = [tf.convert_to_tensor(values[:1]) for values in batch]
-        outputs = tf.nest.flatten(self.model(one[0] if len(one) == 1 else one, training=False))
-        output = np.asarray(outputs[self.output_place], np.float32).reshape(-1)
-        unit = question.unit[0][question.explanation == 0]
-        want = output.max() if unit[0] < 0 else output[unit].mean()
-        if not np.allclose(run.scores[0], want, rtol=1e-2, atol=1e-3):
-            raise UnsupportedModelError(
-                "What layers do was recorded on symbolic tensors, and the recording answers "
-                "otherwise than the model; its layers may depend on more than their arguments. "
-                f"Received: {want:.6g} from the model, {run.scores[0]:.6g} from the recording."
-            )
-
-    def _shape_of_output(self, x: list[np.ndarray]) -> tuple[int, ...]:
+    def _shape_of_output(self, batches: Batches) -> tuple[int, ...]:
         """Without the batch axis, for this input."""
         shape = tuple(self._graph.specs[self._graph.output].shape[1:])
         if None not in shape:
             return shape
-        tensors = self._graph.replay([tf.convert_to_tensor(values[:1]) for values in x])
+        tensors = self._graph.replay(batches.first_image())
         return tuple(tensors[self._graph.output].shape[1:])
 
     def summary(self) -> str:

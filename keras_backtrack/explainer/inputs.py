@@ -96,7 +96,8 @@ def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarra
 
 def _check_finite(x: np.ndarray, dtype: str) -> None:
     rows = max(1, _PIECE // x[0].size)
-    bad, count = [], 0
+    bad: list[int] = []
+    count = 0
     for start in range(0, len(x), rows):
         finite = np.isfinite(in_dtype(x[start : start + rows], dtype)).reshape(-1, x[0].size)
         if not finite.all():

@@ -1,7 +1,8 @@
 """A data set's mistakes, each explained as what was predicted rather than what is true."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,8 @@ from ..explanation.explanation import Explanation
 from .explainer import BacktrackExplainer
 
 
-class Mistakes(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Mistakes:
     """What a network got wrong.
 
     Attributes:
@@ -58,7 +60,11 @@ def explain_mistakes(
         >>> wrong = explain_mistakes(explainer, validation, labels=names)
         >>> wrong.explanation[:4].compare()
     """
-    images, index, predicted, true, seen = [], [], [], [], 0
+    images: list[np.ndarray] = []
+    index: list[int] = []
+    predicted: list[int] = []
+    true: list[int] = []
+    seen = 0
     for batch, classes in _batches(x, y, batch_size):
         given = tf.cast(batch, explainer.model.inputs[0].dtype)
         outputs = tf.nest.flatten(explainer.model(given, training=False))
@@ -80,14 +86,13 @@ def explain_mistakes(
             break
     if not seen:
         raise ValueError("There must be at least one image. Received: an empty data set.")
-    columns = [np.array(column[:limit], np.int64) for column in (index, predicted, true)]
+    rows, chosen, classes = (np.array(c[:limit], np.int64) for c in (index, predicted, true))
     found = None
     if images:
-        pair = (columns[1], columns[2])
         found = explainer.explain(
-            np.stack(images[:limit]), pair, labels=labels, batch_size=batch_size
+            np.stack(images[:limit]), (chosen, classes), labels=labels, batch_size=batch_size
         )
-    return Mistakes(*columns, found, seen)
+    return Mistakes(rows, chosen, classes, found, seen)
 
 
 def _batches(x: Any, y: Any, batch_size: int) -> Iterable[tuple[Any, Any]]:

@@ -1,13 +1,16 @@
 """Models that cannot be explained on this host, or at all."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from .. import runtime
 from ..graph.errors import UnsupportedModelError
 from ..graph.graph import Graph
 from ..propagation.activations import unasked_masks
+from ..propagation.question import Question
 from ..rules import reached
 
 
@@ -63,3 +66,30 @@ def check_rows(graph: Graph, image: Sequence[tf.Tensor]) -> None:
         tensors = {
             n: t for n, t in {**tensors, **made}.items() if n in last and last[n] is not call
         }
+
+
+def check_recording(
+    model: Any, place: int, image: Sequence[tf.Tensor], question: Question, score: float
+) -> None:
+    """Compares what was recorded of layers with the model itself.
+
+    Args:
+        model: The model.
+        place: Which of its outputs is explained.
+        image: One row of each of its inputs.
+        question: What is asked, its first explanation about this image.
+        score: What the recording answered there.
+
+    Raises:
+        UnsupportedModelError: If the model answers otherwise.
+    """
+    outputs = tf.nest.flatten(model(image[0] if len(image) == 1 else image, training=False))
+    output = np.asarray(outputs[place], np.float32).reshape(-1)
+    unit = question.unit[0][question.explanation == 0]
+    want = output.max() if unit[0] < 0 else output[unit].mean()
+    if not np.allclose(score, want, rtol=1e-2, atol=1e-3):
+        raise UnsupportedModelError(
+            "What layers do was recorded on symbolic tensors, and the recording answers "
+            "otherwise than the model; its layers may depend on more than their arguments. "
+            f"Received: {want:.6g} from the model, {score:.6g} from the recording."
+        )

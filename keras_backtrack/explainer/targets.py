@@ -83,7 +83,7 @@ def _pairs(targets: tuple, images: int, classes: int) -> Targets:
                 f"class, or one for each image. Received: {targets!r}."
             )
         sides.append(units[:, 0])
-    check_pairs(*sides)
+    check_foils(sides[0], sides[1])
     each = np.arange(images)
     return Targets(each, Question(each, sides, (1, -1)))
 
@@ -105,19 +105,19 @@ def _ranked(top: Any, images: int, classes: int) -> np.ndarray:
     return np.tile(-np.arange(1, top + 1), (images, 1))
 
 
-def check_pairs(unit: np.ndarray, versus: np.ndarray, first: int = 0) -> None:
-    """Raises ValueError where a class is to be told from itself.
+def check_foils(unit: np.ndarray, foil: np.ndarray, first: int = 0) -> None:
+    """Raises ValueError where a class is its own foil.
 
     Args:
-        unit, versus: (N,) int.
+        unit, foil: (N,) int, what is explained and what it is contrasted with.
         first: Number of the first image.
     """
-    same = np.flatnonzero(unit == versus)
+    same = np.flatnonzero(unit == foil)
     if len(same):
         shown = f"class {unit[same[0]]}" if unit[same[0]] >= 0 else "the predicted class"
         images = ", ".join(map(str, first + same[:10]))
         raise ValueError(
-            "A class can only be told from another one. "
+            "The foil, which a class is contrasted with, must be another class. "
             f"Received: {shown} on both sides, for image(s) {images}."
         )
 
@@ -209,7 +209,7 @@ def _is_one_hot(array: np.ndarray) -> bool:
     return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
-def _from_one_hot(array, images: int, classes: int, wanted: str) -> np.ndarray:
+def _from_one_hot(array: np.ndarray, images: int, classes: int, wanted: str) -> np.ndarray:
     if array.shape != (images, classes):
         raise ValueError(f"`targets` must be {wanted}. Received: shape {array.shape}.")
     if not _is_one_hot(array):

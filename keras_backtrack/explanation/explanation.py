@@ -131,8 +131,8 @@ class Explanation(Result):
         found = [heatmaps.boxes(r, p, m) for r, (p, m) in zip(regions, self._points, strict=True)]
         if labels is None:
             return found
-        size = self.shape[:2]
-        return Detections.of_decisions(self._records(found), labels, size, self.pictures)
+        records, size = self._records(found), self._image_size()
+        return Detections.of_decisions(records, labels, size, self.pictures)
 
     def decisions(
         self, names: Sequence[str] | None = None, frames: Sequence[Frame] | None = None

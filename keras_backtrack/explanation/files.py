@@ -46,7 +46,7 @@ def write(
 
 def _columns(decisions: Sequence[Decision]) -> dict[str, Any]:
     """The fields as arrays, a row for each decision; lists of many lengths one behind another."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in vars(decisions[0]):
         values = [getattr(decision, name) for decision in decisions]
         if name in _RAGGED:

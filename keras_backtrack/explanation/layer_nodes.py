@@ -1,6 +1,7 @@
 """What the walk held at each layer, brought into order when somebody asks."""
 
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ..propagation.nodes import Held
 from ..propagation.program import Run
 
 
-class LayerNodes(Sequence):
+class LayerNodes(Sequence[np.ndarray]):
     """What M held at one layer: item i is the (M, rank) int32 coordinates for explanation i.
 
     Attributes:
@@ -30,7 +31,13 @@ class LayerNodes(Sequence):
         self.sign = [sign for _, sign, _ in parts]
         self.mass = [mass for _, _, mass in parts]
 
-    def __getitem__(self, i: int) -> np.ndarray:
+    @overload
+    def __getitem__(self, i: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> list[np.ndarray]: ...
+
+    def __getitem__(self, i: int | slice) -> np.ndarray | list[np.ndarray]:
         return self._coordinates[i]
 
     def __len__(self) -> int:
@@ -44,7 +51,9 @@ class LayerNodes(Sequence):
 class _Tensor:
     """The nodes of one tensor, for all explanations, in order of their index."""
 
-    def __init__(self, index, sign, mass, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, index: np.ndarray, sign: np.ndarray, mass: np.ndarray, shape: tuple[int, ...]
+    ) -> None:
         order = np.argsort(index, kind="stable")
         self.shape = shape
         self._index, self._sign, self._mass = index[order], sign[order], mass[order]
@@ -97,8 +106,8 @@ class HeldNodes:
                     parts.append((index + first * size, sign, mass))
                 first += len(run.targets)
             nothing = np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32)
-            fields = zip(nothing, *parts, strict=True)
-            self._cache[name] = _Tensor(*map(np.concatenate, fields), shape)
+            index, sign, mass = map(np.concatenate, zip(nothing, *parts, strict=True))
+            self._cache[name] = _Tensor(index, sign, mass, shape)
         return self._cache[name]
 
     def all_of(self, row: int) -> dict[int, Held]:

@@ -63,10 +63,12 @@ class Result:
             method: The explainer's.
             explain: Explains other decisions about these images.
         """
-        joined = [np.concatenate([getattr(r, f) for r in runs]) for f in Decisions._fields[:-1]]
+        fields = Decisions._fields[:-1]
+        joined = {name: np.concatenate([getattr(r, name) for r in runs]) for name in fields}
         source = Source(HeldNodes(runs, graph, tracks), images, labels, method, explain)
         rows = np.arange(len(image_index))
-        return cls(Decisions(*joined, image_index), source, rows, source.first_picture)
+        asked = Decisions(**joined, image_index=image_index)
+        return cls(asked, source, rows, source.first_picture)
 
     @classmethod
     def joined(cls: type[Self], parts: Sequence[Self]) -> Self:
@@ -100,7 +102,7 @@ class Result:
         if isinstance(key, (int, np.integer)):
             if not -len(self) <= key < len(self):
                 raise IndexError(f"There are {len(self)} explanations. Received: index {key}.")
-            key = [int(key)]
+            key = np.array([int(key)])
         asked = Decisions(*(field[key] for field in self._asked))
         return type(self)(asked, self._source, self._rows[key], self.input)
 

@@ -80,7 +80,7 @@ def built_shape(model: keras.Model) -> tuple[int | None, ...] | None:
 
 
 def recorded_calls(model: Any) -> Iterator[KerasCall]:
-    """The calls of one graph model in the order they run, nested models unopened.
+    """The calls of one graph model in the order they run; a nested model is one of them.
 
     `model._nodes_by_depth` holds this model's own calls only, while a layer's own list of calls
     holds those of every model that shares it.

@@ -2,7 +2,7 @@
 
 
 class UnsupportedModelError(TypeError):
-    """The model as a whole cannot be opened up into layer calls, or cannot run on this host."""
+    """The model as a whole cannot be read as calls of layers, or cannot run on this host."""
 
 
 class UnsupportedLayerError(NotImplementedError):

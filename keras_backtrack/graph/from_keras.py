@@ -1,4 +1,4 @@
-"""Reads a Keras model into a `Graph`: nested, shared, unknown and recurrent layers opened up."""
+"""Reads a Keras model into a `Graph`: nested models unrolled, layers without a rule recorded."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ from . import compat
 from .errors import UnsupportedModelError
 from .graph import Call, Graph, TensorRef
 from .recording import (
-    Opened,
+    Recorded,
     holds_derived_numbers,
     is_channels_first,
     is_recurrent,
-    opened,
-    opened_cell,
     reads_mask,
+    record_call,
+    record_cell,
 )
 
 
@@ -35,10 +35,10 @@ class Known(NamedTuple):
 
 
 def read_graph(model: Any, known: Known, output: str | int | None = None) -> Graph:
-    """Opens a built model up into the calls its output depends on.
+    """Unrolls a built model into the calls its output depends on.
 
-    A layer without a rule is opened up into the layers and operations that its `call` uses, as far
-    as those can be recorded.
+    Of a layer without a rule the layers and operations that its `call` uses are recorded, as far as
+    those can be.
 
     Args:
         model: The model.
@@ -62,7 +62,7 @@ def read_graph(model: Any, known: Known, output: str | int | None = None) -> Gra
 
 
 class _Reader:
-    """Numbers the tensors and names the calls while models are opened, one inside the other."""
+    """Numbers the tensors and names the calls while models are unrolled, one inside the other."""
 
     def __init__(self, known: Known) -> None:
         self._known = known
@@ -107,10 +107,12 @@ class _Reader:
         self._specs[number] = tf.TensorSpec(symbolic.shape, symbolic.dtype)
         return number
 
-    def _read(self, model: Any, inputs: list[int], path: str, is_opened: bool = False) -> list[int]:
+    def _read(
+        self, model: Any, inputs: list[int], path: str, is_recording: bool = False
+    ) -> list[int]:
         """Reads one model called on the tensors `inputs`; returns the numbers of its outputs.
 
-        `path` is put before all names; `is_opened` says that the model is a layer opened up.
+        `path` is put before all names; `is_recording` says that it is what a layer is made of.
         """
         known = {id(tensor): n for tensor, n in zip(model.inputs, inputs, strict=True)}
         for made in compat.recorded_calls(model):
@@ -122,18 +124,18 @@ class _Reader:
                 v for v in tf.nest.flatten((made.args, made.kwargs)) if compat.is_symbolic(v)
             ]
             read = [known[id(tensor)] for tensor in symbolic]
-            # Keras numbers the operations anew each time a layer is opened.
-            name = path + ((is_opened and compat.operation_name(made.layer)) or made.layer.name)
+            # Keras numbers the operations anew each time a layer is recorded.
+            name = path + ((is_recording and compat.operation_name(made.layer)) or made.layer.name)
             nested = compat.as_graph_model(made.layer)
             self._sees_masks |= any(compat.mask_of(tensor) is not None for tensor in symbolic)
-            opened = Opened(nested, []) if nested is not None else self._opened(made)
-            if opened is not None:
-                masks = [self._mask(symbolic[place], known) for place in opened.masked]
-                inside = is_opened or nested is None
+            inner = Recorded(nested, []) if nested is not None else self._recorded(made)
+            if inner is not None:
+                masks = [self._mask(symbolic[place], known) for place in inner.masked]
+                inside = is_recording or nested is None
                 if nested is not None:
                     # Keras gives nested models their masks as well, which their layers find.
                     read = read[: len(nested.inputs)]
-                outputs = self._read(opened.model, [*read, *masks], name + "/", inside)
+                outputs = self._read(inner.model, [*read, *masks], name + "/", inside)
             else:
                 cell = self._cell(made, name)
                 is_given = any(tf.as_dtype(value.dtype) == tf.bool for value in symbolic)
@@ -173,14 +175,14 @@ class _Reader:
             (self._masks[number],) = self._add(name, compat.Mask(), arguments, [number], [made])
         return self._masks[number]
 
-    def _opened(self, made: compat.KerasCall) -> Opened | None:
+    def _recorded(self, made: compat.KerasCall) -> Recorded | None:
         """What a layer nobody knows is made of; None where that is not known either."""
         if compat.operation_name(made.layer):
             return None
         if self._known.is_known(made.layer) and not is_channels_first(made.layer):
             return None
         try:
-            inner = opened(made.layer, made.args, made.kwargs, self._sees_masks)
+            inner = record_call(made.layer, made.args, made.kwargs, self._sees_masks)
         # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
         except Exception:
             return None
@@ -198,7 +200,7 @@ class _Reader:
         if not is_recurrent(made.layer):
             return None
         try:
-            model = opened_cell(made)
+            model = record_cell(made)
         except Exception:
             return None
         self.note(model, made.layer)
@@ -229,11 +231,11 @@ def _checked(model: Any) -> Any:
             f"first, or call it once on a batch of data. Received: unbuilt {_title(model)}."
         )
     if graph_model is None:
-        graph_model = _recorded(model)
+        graph_model = _recorded_model(model)
     return graph_model
 
 
-def _recorded(model: Any) -> Any:
+def _recorded_model(model: Any) -> Any:
     """A graph model of what a subclassed model's `call` does."""
     shape = compat.built_shape(model)
     if shape is None:
@@ -242,7 +244,7 @@ def _recorded(model: Any) -> Any:
             f"of data. Received: unbuilt {_title(model)}."
         )
     try:
-        return opened(model, (compat.keras.Input(shape[1:]),), {}).model
+        return record_call(model, (compat.keras.Input(shape[1:]),), {}).model
     # A model's `call` may do anything, and fail with anything, on symbolic tensors.
     except Exception as error:
         raise UnsupportedModelError(

@@ -25,8 +25,8 @@ from .compat import (
 layers = keras.layers
 
 
-class Opened(NamedTuple):
-    """A layer opened up.
+class Recorded(NamedTuple):
+    """What a layer is made of.
 
     Attributes:
         model: What it does. Its inputs are the tensors of the layer's arguments in their order,
@@ -38,7 +38,7 @@ class Opened(NamedTuple):
     masked: list[int]
 
 
-def opened(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = False) -> Opened:
+def record_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = False) -> Recorded:
     """Records what a layer's `call` does, for one call of it.
 
     Args:
@@ -66,12 +66,13 @@ def opened(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = False) -
     args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))
 
     def record() -> keras.Model:
-        return keras.Model([*fresh, *masks.values()], _record(layer, args, kwargs))
+        return keras.Model([*fresh, *masks.values()], _made_by(layer, args, kwargs))
 
-    return Opened(keeping_nodes(layers_in(layer), record), list(masks))
+    return Recorded(keeping_nodes(layers_in(layer), record), list(masks))
 
 
-def _record(layer: Any, args: tuple, kwargs: dict) -> Any:
+def _made_by(layer: Any, args: tuple, kwargs: dict) -> Any:
+    """What a layer's `call` makes of symbolic tensors."""
     if is_channels_first(layer):
         return _channels_last(layer, *args)
     if isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
@@ -84,7 +85,7 @@ def _record(layer: Any, args: tuple, kwargs: dict) -> Any:
     return layer.call(**given)
 
 
-def opened_cell(made: KerasCall) -> keras.Model:
+def record_cell(made: KerasCall) -> keras.Model:
     """Records what a recurrent layer does at one time step.
 
     Returns:
@@ -161,7 +162,7 @@ def is_recurrent(layer: Any) -> bool:
 
 
 def reads_mask(layer: Any) -> bool:
-    """Whether a layer that is not opened up does something else where its input is masked."""
+    """Whether a layer that is not recorded does something else where its input is masked."""
     return is_recurrent(layer) or isinstance(layer, layers.GlobalAveragePooling1D)
 
 

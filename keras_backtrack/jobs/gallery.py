@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..explanation.decisions import Decision
 from ..pictures.heatmaps import SIGMAS, unique_points
@@ -11,6 +12,9 @@ from ..pictures.page.cards import listed
 from ..pictures.page.encoding import pixels_of
 from ..pictures.page.html import LONGEST_OF_MANY, PageEntry
 from ..pictures.photos import Frame, PhotoError, read_photo
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 # What older files have as well.
 _COLUMNS = (
@@ -65,7 +69,7 @@ def entries_in(path: Path, most: int) -> Iterator[PageEntry | PhotoError]:
             return
 
 
-def _open(path: Path):
+def _open(path: Path) -> "pq.ParquetFile":
     try:
         import pyarrow.parquet as pq
     except ImportError:

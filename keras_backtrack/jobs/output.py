@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,8 @@ from .results import Results, ResultsError, name, replacing
 from .settings import Settings
 from .tables import SCHEMAS
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 _EXAMPLES = 3  # of pictures in an error
 
@@ -97,7 +96,7 @@ class Output(Results):
             ResultsError: If another run is at it.
         """
         with open(self.folder / f".lock-{shard[0] + 1}-of-{shard[1]}", "w") as lock:
-            if fcntl is not None:
+            if sys.platform != "win32":
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:

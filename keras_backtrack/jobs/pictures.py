@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -21,6 +21,7 @@ def find_pictures(source: str) -> list[str]:
         OSError: If a folder in it or the list cannot be read.
     """
     path = Path(source)
+    found: Iterable[str]
     if path.is_dir():
         found = _in_folder(path)
     elif path.is_file():

@@ -118,8 +118,9 @@ class Worker:
             rows.append(tables.explanations(paths, frames, decisions, *self._stamps))
             if figures is not None:
                 found = zip(paths, frames, decisions, e.attention(), strict=True)
-                for path, *drawn in found:
-                    _draw(figures / figure_name(path), path, *drawn, e.method)
+                for path, frame, decision, attention in found:
+                    out = figures / figure_name(path)
+                    _draw(out, path, frame, decision, attention, e.method)
         return pa.concat_tables(rows), tables.errors(batch.failed, *self._stamps)
 
 

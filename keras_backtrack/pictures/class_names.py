@@ -69,7 +69,7 @@ def title_of(
         "tabby  0.93", or "tabby rather than lynx" and on a second line "logits 7.1 and 4.2".
     """
     label = label_of(target_name, versus_name)
-    if versus_name is None:
+    if versus_name is None or logits is None:
         return f"{label}  {score:.3g}"
     return "{}\nlogits {:.3g} and {:.3g}".format(label, *logits)
 
@@ -100,19 +100,17 @@ def numbered(targets: Any, labels: Sequence[str] | None) -> Any:
     return targets
 
 
-def check_labels(labels: Any, shape: tuple[int, ...] | None = None) -> tuple[str, ...] | None:
+def check_labels(labels: Any, shape: tuple[int, ...] | None = None) -> tuple[str, ...]:
     """Makes a tuple of what a user gave as names of the classes.
 
     Args:
-        labels: One name for each class, or None.
+        labels: One name for each class.
         shape: Of the output, batch axis left out; None where it does not matter.
 
     Raises:
         TypeError: If they are no names.
         ValueError: If there are too many or too few.
     """
-    if labels is None:
-        return None
     if isinstance(labels, (str, dict)) or not all(isinstance(name, str) for name in labels):
         raise TypeError(
             f"`labels` must be a list of names, one for each class. Received: {labels!r}."

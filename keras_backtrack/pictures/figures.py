@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -145,7 +146,7 @@ def png(fig: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _draw(name: str, ax, row: Row) -> None:
+def _draw(name: str, ax: Axes, row: Row) -> None:
     if name == "image":
         ax.imshow(row.image)
         ax.set_title(_wrapped(row.title), fontsize=9)
@@ -165,17 +166,18 @@ def _wrapped(title: str) -> str:
     return "\n".join(textwrap.fill(line, _LETTERS) for line in title.split("\n"))
 
 
-def _draw_box(ax, box: Sequence[int], colour: Any) -> None:
+def _draw_box(ax: Axes, box: Sequence[int], colour: Any) -> None:
     top, left, bottom, right = box
     corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
     ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=2))
 
 
-def _draw_pixels(ax, image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> None:
+def _draw_pixels(ax: Axes, image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> None:
     ax.imshow(overlays.faded(image))
     share = mass / mass.max() if len(mass) else mass
     # A few pixels are drawn as points that one can see, thousands as the pixels they are.
     pixel = 2 * (72 * _WIDTH / image.shape[1]) ** 2
     size = pixel + 60 * share * min(1, 100 / max(len(share), 1))
-    ax.scatter(*points.T[::-1], s=size, c=overlays.ACCENT, linewidths=0, alpha=np.sqrt(share))
+    row, column = points.T
+    ax.scatter(column, row, s=size, c=overlays.ACCENT, linewidths=0, alpha=np.sqrt(share))
     ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))

@@ -126,7 +126,7 @@ def saliency(attention: np.ndarray, threshold: float) -> np.ndarray:
 
 def inside(points: np.ndarray, box: Sequence[int]) -> np.ndarray:
     """Which of the (P, 2) points are in a half-open box (top, left, bottom, right): (P,) bool."""
-    return ((points >= box[:2]) & (points < box[2:])).all(axis=1)
+    return np.all((points >= box[:2]) & (points < box[2:]), axis=1)
 
 
 def boxes(region: np.ndarray, points: np.ndarray, mass: np.ndarray) -> np.ndarray:

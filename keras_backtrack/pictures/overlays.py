@@ -8,7 +8,7 @@ from .heatmaps import mass_map
 
 # The page draws the same on its own: `ACCENT`, `STOPS` and `ATTENTION` in page/web/stage.js.
 ACCENT = "#ff2d55"  # of important pixels and boxes
-_ACCENT = 255 * np.float32(to_rgb(ACCENT))
+_ACCENT = 255 * np.array(to_rgb(ACCENT), np.float32)
 _ATTENTION = colormaps["inferno"]
 
 

@@ -46,7 +46,7 @@ def test_why_this_and_not_that(model, photo, tmp_path):
     record = json.loads((out / "photo.json").read_text())
     assert record["target"] == predicted
     result = run(photo, "--model", model, "--out", out, "--versus", predicted)
-    assert result.exit_code == 2 and "told from another one" in result.output
+    assert result.exit_code == 2 and "must be another class" in result.output
 
 
 def test_broken_photos_do_not_stop_the_others(model, photo, tmp_path):

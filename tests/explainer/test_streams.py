@@ -1,9 +1,10 @@
-"""More data than memory, and images explained again and again."""
+"""More data than memory."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from networks import layers
+from same import assert_same, small_explainer
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
@@ -11,25 +12,12 @@ from keras_backtrack.graph.compat import keras
 
 @pytest.fixture(scope="module", params=["viterbi", "posterior"])
 def explainer(request):
-    keras.utils.set_random_seed(0)
-    image = keras.Input((8, 7, 3))
-    x = layers.MaxPooling2D()(layers.Conv2D(4, 3, activation="relu", name="conv")(image))
-    model = keras.Model(image, layers.Dense(4, activation="softmax")(layers.Flatten()(x)))
-    return BacktrackExplainer(model, method=request.param)
+    return small_explainer(request.param)
 
 
 @pytest.fixture
 def x(rng):
     return rng.normal(size=(7, 8, 7, 3)).astype(np.float32)
-
-
-def assert_same(a, b):
-    assert a.image_index.tolist() == b.image_index.tolist()
-    assert a.targets.tolist() == b.targets.tolist() and a.input == b.input and a.shape == b.shape
-    np.testing.assert_allclose(a.scores, b.scores, rtol=1e-5)
-    for i in range(len(b)):
-        np.testing.assert_array_equal(a.pixels[i], b.pixels[i])
-        np.testing.assert_allclose(a.mass[i], b.mass[i], atol=1e-6)
 
 
 @pytest.mark.parametrize("targets", [None, 2, (1, 2)])
@@ -103,24 +91,3 @@ def test_inputs_of_several_sizes():
     assert [e.shape for e in explainer.stream(data)] == [(6, 5, 3), (9, 9, 3)]
     with pytest.raises(ValueError, match=r"one size.*Received: \[\(6, 5, 3\), \(9, 9, 3\)\]"):
         explainer.explain(data)
-
-
-@pytest.mark.parametrize("targets", [None, 2, [[0, 1]] * 7, (1, 2)])
-def test_prepared_images_are_explained_as_before(explainer, x, targets):
-    prepared = explainer.prepare(x, batch_size=3)
-    assert_same(prepared.explain(targets), explainer.explain(x, targets))
-    assert_same(prepared(targets), prepared(targets))
-
-
-def test_preparing_is_bounded_and_knows_the_weights(explainer, x):
-    prepared = explainer.prepare(x)
-    # Input, convolution, pooled maps, the same flat, and classes.
-    units = 8 * 7 * 3 + 6 * 5 * 4 + 2 * 3 * 2 * 4 + 4
-    assert prepared.nbytes == 7 * 4 * units
-    with pytest.raises(ValueError, match=r"take .* bytes.*Received: memory=1,000"):
-        explainer.prepare(x, batch_size=1, memory=1000)
-    weight = explainer.model.layers[1].kernel
-    weight.assign(weight * 1.0)
-    for _ in range(2):
-        with pytest.raises(RuntimeError, match=r"weights have changed.*Received"):
-            prepared.explain()

@@ -97,7 +97,7 @@ def test_figures_and_files(explainer, rng, tmp_path):
 @pytest.mark.parametrize(
     ("targets", "labels", "error", "message"),
     [
-        ((1, 1), None, ValueError, r"from another one. Received: class 1 on both sides.*0, 1"),
+        ((1, 1), None, ValueError, r"must be another class. Received: class 1 on both sides.*0, 1"),
         (([0, 1], [2, 1]), None, ValueError, r"class 1 on both sides, for image\(s\) 1"),
         ((None, None), None, ValueError, "the predicted class on both sides"),
         ((0, 5), None, ValueError, "not the second.*from 0 to 4. Received: 5"),

@@ -31,7 +31,7 @@ def test_gradient_is_the_written_rule(layer, shape, monkeypatch, rng):
     written = BacktrackExplainer(model, method="posterior").explain(x)
     for cls in [cls for cls in registry._RULES if isinstance(layer, cls)]:
         monkeypatch.delitem(registry._RULES, cls)
-    # Or layers would be opened up into these.
+    # Or layers would be recorded as these.
     monkeypatch.setattr(registry, "_OPERATIONS", {})
     explainer = BacktrackExplainer(model, method="posterior", fallback="gradient")
     assert "fallback.gradient" in explainer.summary()

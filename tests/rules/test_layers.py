@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from networks import assert_equals_reference, images, layers, randomise_all
 
+from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import KERAS_3, keras
 from keras_backtrack.propagation.limits import Limits
 
@@ -77,3 +79,33 @@ def test_equals_reference(network, limits, plain_graphs):
     randomise_all(model, 1, exact=False)
     x = images(model, 2, 2, exact=False)
     assert_equals_reference(model, x, np.array([[0, 1], [2, 3]]), limits)
+
+
+class Deviation(layers.Layer):
+    """A row of learned numbers, the same for all images."""
+
+    def build(self, shape):
+        self.row = self.add_weight(shape=(shape[-1],), initializer="ones", name="row")
+        self.built = True
+
+    def call(self, x):
+        return tf.reshape(self.row, (1, -1))
+
+
+@pytest.mark.parametrize("method", ["viterbi", "posterior", "contrastive"])
+def test_divided_by_the_same_for_all_images(method, rng):
+    """The divisor has one row, whichever image a node is of."""
+    image = keras.Input((4,))
+    x = layers.Dense(5, name="linear")(image)
+    model = keras.Model(image, layers.Dense(3)(x / Deviation()(x)))
+    randomise_all(model, 1, exact=False)
+    x, explainer = rng.normal(size=(3, 4)), BacktrackExplainer(model, method=method)
+    e = explainer.explain(x, [[0, 1, 2]] * 3)
+    np.testing.assert_allclose([m.sum() for m in e.mass] + e.lost, 1, atol=1e-5)
+    assert all(map(len, e.pixels))
+    for i in range(3):
+        alone = explainer.explain(x[i : i + 1], [[0, 1, 2]])
+        np.testing.assert_allclose(alone.lost, e.lost[3 * i : 3 * i + 3], atol=1e-6)
+        for own, other in zip(alone, e[3 * i : 3 * i + 3], strict=True):
+            np.testing.assert_array_equal(own.pixels[0], other.pixels[0])
+            np.testing.assert_allclose(own.mass[0], other.mass[0], atol=1e-6)

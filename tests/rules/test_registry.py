@@ -64,3 +64,65 @@ def test_register_rule_serves_a_class_and_its_subclasses():
 def test_register_rule_wants_classes():
     with pytest.raises(TypeError, match="takes layer classes.*Received"):
         register_rule("Dense")
+
+
+METHODS = ("viterbi", "posterior", "contrastive")
+
+
+def gated(product):
+    """A product of what comes from one input and of a gate that comes from another."""
+    keras.utils.set_random_seed(0)
+    inputs = [keras.Input((3,), name="value"), keras.Input((3,), name="weight")]
+    linear = layers.Dense(4, name="linear")(inputs[0])
+    gate = layers.Dense(4, activation="sigmoid", name="gate")(inputs[1])
+    return keras.Model(inputs, layers.Dense(3, name="classes")(product([linear, gate])))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_subclass_of_a_product_knows_gates(method, rng):
+    class MyProduct(layers.Multiply):
+        pass
+
+    x, names = [rng.normal(size=(3, 3)) for _ in range(2)], ["linear", "product"]
+    models = [gated(cls(name="product")) for cls in (layers.Multiply, MyProduct)]
+    explainers = [BacktrackExplainer(model, method=method, layers=names) for model in models]
+    want, e = (explainer.explain(x, [[0, 1, 2]] * 3) for explainer in explainers)
+    assert e.input_mass[:, 0].any() and not e.input_mass[:, 1].any()
+    np.testing.assert_allclose(e.input_mass[:, 0] + e.lost, 1, atol=1e-5)
+    for name in ("value", *names):
+        nodes, others = e.nodes(name), want.nodes(name)
+        for i in range(len(e)):
+            np.testing.assert_array_equal(nodes[i], others[i])
+            np.testing.assert_array_equal(nodes.sign[i], others.sign[i])
+            np.testing.assert_array_equal(nodes.mass[i], others.mass[i])
+
+
+def recorded():
+    class Divide(layers.Layer):
+        def call(self, both):
+            return both[0] + both[1]
+
+    return Divide()
+
+
+def with_a_rule():
+    class Divide(layers.Add):
+        pass
+
+    return Divide()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("divide", [recorded, with_a_rule])
+def test_what_a_class_is_called_says_nothing(divide, method):
+    """Of the operation `divide` only the first operand is followed."""
+    inputs = [keras.Input((3,)), keras.Input((3,))]
+    head = layers.Dense(2, kernel_initializer="ones")
+    model = keras.Model(inputs, head(divide()(inputs)))
+    ones = np.ones((1, 3))
+    x = [np.concatenate([ones, 2 * ones]), np.concatenate([2 * ones, ones])]
+    e = BacktrackExplainer(model, None, None, None, method=method).explain(x, 0)
+    # Single paths take the larger addend, all of them both.
+    want = [[0, 1], [1, 0]] if method == "viterbi" else [[1 / 3, 2 / 3], [2 / 3, 1 / 3]]
+    np.testing.assert_allclose(e.input_mass, want, atol=1e-6)
+    np.testing.assert_allclose(e.lost, 0, atol=1e-6)

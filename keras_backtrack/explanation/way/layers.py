@@ -62,10 +62,10 @@ def shown_layers(graph: Graph, rules: Rules, tensors: dict[int, tf.Tensor]) -> S
 
 def _chain(graph: Graph, call: Call, folded: set[int]) -> list[Call]:
     """A call and those below it that are folded into it, the lowest first."""
-    chain = [call]
-    while True:
-        below = [n for n in chain[0].inputs if n in folded]
+    chain: list[Call] = []
+    lowest: Call | None = call
+    while lowest is not None:
+        chain.insert(0, lowest)
         # Only a call that leaves nodes where they are has a folded input.
-        if not below:
-            return chain
-        chain.insert(0, graph.maker(below[0]))
+        lowest = next((graph.maker(n) for n in lowest.inputs if n in folded), None)
+    return chain

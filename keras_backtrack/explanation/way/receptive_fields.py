@@ -70,45 +70,49 @@ def receptive_fields(
 def _field_of(
     call: TracedCall, contributions: Contributions, inputs: list[Field | None]
 ) -> Field | None:
-    followed = [f for f, follow in zip(inputs, call.followed, strict=True) if follow]
-    if any(field is None for field in followed):
-        return None
-    return row_of(_ROWS, contributions)(contributions, call, inputs)
+    followed = {}
+    for place, field in enumerate(inputs):
+        if call.followed[place]:
+            if field is None:
+                return None
+            followed[place] = field
+    return row_of(_ROWS, contributions)(contributions, call, followed)
 
 
-def _same(kind: Same, call: TracedCall, inputs: list[Field | None]) -> Field | None:
-    return _followed(call, inputs) if call.output.shape[1:3] == call.input.shape[1:3] else None
+def _same(kind: Same, call: TracedCall, followed: dict[int, Field]) -> Field | None:
+    return _only(followed) if call.output.shape[1:3] == call.input.shape[1:3] else None
 
 
-def _branches(kind: Branches, call: TracedCall, inputs: list[Field | None]) -> Field:
-    axes = zip(*[f for f, follow in zip(inputs, call.followed, strict=True) if follow], strict=True)
-    return Field(*map(_union, axes, call.output.shape[1:3]))
+def _branches(kind: Branches, call: TracedCall, followed: dict[int, Field]) -> Field:
+    return Field(*map(_union, zip(*followed.values(), strict=True), call.output.shape[1:3]))
 
 
-def _moves(kind: Moves, call: TracedCall, inputs: list[Field | None]) -> Field | None:
-    places = [place for place, follow in enumerate(call.followed) if follow]
-    parts = [_moved(kind, call, place, inputs[place]) for place in places]
-    if any(part is None for part in parts):
-        return None
+def _moves(kind: Moves, call: TracedCall, followed: dict[int, Field]) -> Field | None:
+    parts = []
+    for place, field in followed.items():
+        part = _moved(kind, call, place, field)
+        if part is None:
+            return None
+        parts.append(part)
     return Field(*(_union(bounds, len(bounds[0])) for bounds in zip(*parts, strict=True)))
 
 
-def _windows(kind: Any, call: TracedCall, inputs: list[Field | None]) -> Field:
-    field = _followed(call, inputs)
+def _windows(kind: Any, call: TracedCall, followed: dict[int, Field]) -> Field:
     windows = Windows.sliding(call.input.shape[1:3], call.output.shape[1:3], kind.slide)
-    return Field(*map(_through, _slid(windows), field))
+    return Field(*map(_through, _slid(windows), _only(followed)))
 
 
-def _resized(kind: ResizedSum, call: TracedCall, inputs: list[Field | None]) -> Field:
+def _resized(kind: ResizedSum, call: TracedCall, followed: dict[int, Field]) -> Field:
     read = [_bounds(rows.numpy() != 0) for rows in kind.along]
-    return Field(*map(_through, read, _followed(call, inputs)))
+    return Field(*map(_through, read, _only(followed)))
 
 
-def _unknown(kind: Contributions, call: TracedCall, inputs: list[Field | None]) -> None:
+def _unknown(kind: Contributions, call: TracedCall, followed: dict[int, Field]) -> None:
     """Cells of any place may be read."""
 
 
-_ROWS: dict[type, Callable[[Any, TracedCall, list[Field | None]], Field | None]] = {
+# What serves each kind of contributions; it takes the fields of the followed inputs by their place.
+_ROWS: dict[type, Callable[[Any, TracedCall, dict[int, Field]], Field | None]] = {
     Same: _same,
     Branches: _branches,
     WindowMaximum: _windows,
@@ -123,9 +127,10 @@ _ROWS: dict[type, Callable[[Any, TracedCall, list[Field | None]], Field | None]]
 }
 
 
-def _followed(call: TracedCall, inputs: list[Field | None]) -> Field:
+def _only(followed: dict[int, Field]) -> Field:
     """The field of the one input that is followed."""
-    return inputs[call.followed.index(True)]
+    (field,) = followed.values()
+    return field
 
 
 def _slid(windows: Windows) -> list[np.ndarray]:
@@ -143,7 +148,7 @@ def _slid(windows: Windows) -> list[np.ndarray]:
 def _bounds(reads: np.ndarray) -> np.ndarray:
     """From an (outputs, inputs) bool table of who reads whom to the bounds of each row."""
     first, last = reads.argmax(axis=1), reads.shape[1] - reads[:, ::-1].argmax(axis=1)
-    return np.where(reads.any(axis=1)[:, None], np.stack([first, last], 1), 0)
+    return np.where(reads.any(axis=1, keepdims=True), np.stack([first, last], 1), 0)
 
 
 def _through(read: np.ndarray, bounds: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """From an explanation to what a page shows of it: plain values and arrays in base64."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -19,16 +19,35 @@ _LISTED = ("target", "target_name", "score", "versus", "versus_name", "logits", 
 class Decision(Protocol):
     """What a page shows of one decision; `explanation.decisions.Decision` says what they are."""
 
-    label: str
-    target: int
-    target_name: str
-    score: float
-    versus: int | None
-    versus_name: str | None
-    logits: tuple[float, float] | None
-    lost: float
-    pixels: np.ndarray
-    mass: np.ndarray
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def target(self) -> int: ...
+
+    @property
+    def target_name(self) -> str: ...
+
+    @property
+    def score(self) -> float: ...
+
+    @property
+    def versus(self) -> int | None: ...
+
+    @property
+    def versus_name(self) -> str | None: ...
+
+    @property
+    def logits(self) -> tuple[float, float] | None: ...
+
+    @property
+    def lost(self) -> float: ...
+
+    @property
+    def pixels(self) -> np.ndarray: ...
+
+    @property
+    def mass(self) -> np.ndarray: ...
 
 
 class Explained(Protocol):
@@ -110,11 +129,12 @@ def pictures_of(
                 f"`{name}` must have one entry for each of the {len(explained)} explained images. "
                 f"Received: {len(given)}."
             )
+    height, width = e.shape[:2]
     found = []
     for i in np.unique(e.image_index):
         photo = _photo(np.asarray(images[i]))
         name = str(files[i]) if files is not None else f"image {i}"
-        frame = Frame.squeeze(photo.shape[:2], e.shape[:2])
+        frame = Frame.squeeze(photo.shape[:2], (height, width))
         own = e[np.flatnonzero(e.image_index == i)]
         found.append(Picture(name, photo, frame, [own], names))
     return found
@@ -192,7 +212,7 @@ def _maps_of(e: Explained, decisions: Sequence[Decision]) -> list[dict[str, Any]
         {"pixels": pixels_of(decision.pixels, decision.mass, e.shape[:2])} for decision in decisions
     ]
     try:
-        grids = e.grid()
+        grids: Iterable[np.ndarray] = e.grid()
     except ValueError:  # The network has no other maps than the picture.
         grids = []
     for maps, grid in zip(found, grids, strict=False):

@@ -20,13 +20,18 @@ def jpeg(photo: np.ndarray, longest: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-_DTYPES = {"f": np.dtype("<f4"), "i": np.dtype("<i4"), "u": np.dtype("<i4"), "b": np.dtype("i1")}
+_DTYPES: dict[str, np.dtype] = {
+    "f": np.dtype("<f4"),
+    "i": np.dtype("<i4"),
+    "u": np.dtype("<i4"),
+    "b": np.dtype("i1"),
+}
 
 
 def pack(values: np.ndarray) -> str:
     """An array as text: `f4:`, `i4:` or `i1:` and its bytes, little-endian, in base64."""
     values = np.asarray(values)
-    dtype = np.dtype("i1") if values.dtype == np.int8 else _DTYPES[values.dtype.kind]
+    dtype = _DTYPES["b" if values.dtype == np.int8 else values.dtype.kind]
     data = base64.b64encode(np.ascontiguousarray(values, dtype).tobytes()).decode()
     return f"{dtype.str[1:]}:{data}"
 

@@ -1,5 +1,5 @@
-// From pixels to attention, salient regions and boxes: what maps.py does, step by step, so that the
-// sliders show the library's own numbers.
+// From pixels to attention, salient regions and boxes: what heatmaps.py does, step by step, so that
+// the sliders show the library's own numbers.
 
 const SMALLEST_BOX = 0.05; // of the mass in pixels
 
