@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .explainer.quantus import explain_func
     from .explanation.explanation import Explanation
     from .graph.errors import UnsupportedLayerError, UnsupportedModelError
-    from .rules import moved, register_operation, register_rule
+    from .rules import moved, register_operation, register_rule, weighted_sum
     from .rules.contributions import (
         Arrival,
         At,
@@ -51,6 +51,7 @@ _HOMES = {
     "register_operation": "rules",
     "register_rule": "rules",
     "same_place": "rules.contributions",
+    "weighted_sum": "rules",
 }
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "register_operation",
     "register_rule",
     "same_place",
+    "weighted_sum",
 ]
 
 

@@ -22,8 +22,9 @@ def weighted_sum(call: TracedCall, apply: Apply, weights: Any, bias: Any = None)
     Args:
         call: What the rule was given; its one followed input is what is summed.
         apply: Takes an input (N, ...) float32 and weights, returns the sums without bias,
-            (N, ...) float32. Linear in both, and of TensorFlow's operations, whose gradient is
-            taken.
+            (N, ...) float32. Linear in both, of TensorFlow's operations, whose gradient is taken,
+            and with no sign of its own: nowhere negative where neither of the two is. Layers share
+            what is traced if it is the same function for all of them.
         weights: The layer's variable, or a tensor.
         bias: (units of the last axis,) the layer's variable, or a tensor; None for none.
 
