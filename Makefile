@@ -26,7 +26,7 @@ lint: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/shellcheck -x devcloud/*.sh .ci/*
-	.ci/types
+	.venv/bin/mypy
 
 bench: .venv/ready
 	.venv/bin/python -m benchmarks cost

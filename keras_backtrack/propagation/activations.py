@@ -50,7 +50,7 @@ def replay(graph: Graph, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
 
 @contextmanager
 def unasked_masks() -> Iterator[None]:
-    """Keeps Keras from warning of layers opened up: their own see masks they do not ask for."""
+    """Keeps Keras from warning of recorded layers: their own see masks they do not ask for."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*was passed an input with a mask.*")
         yield

@@ -1,5 +1,6 @@
 """The program of every method: the network forward, the question resolved, the decision back."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ from .nodes import Asked, Nodes
 from .over_activations import OverActivations, any_batch, may_be_read
 from .paths import Batch, Paths
 from .question import Answered, Question, answered
+
+_ROUNDING = 1e-3  # of a decision's mass, over all the units it is spread over
 
 
 class Run(NamedTuple):
@@ -106,23 +109,21 @@ class Program:
         # Looked at while the network runs, which leaves Python alone.
         constants = helpers().submit(self.paths.constants)
         kept = forward([tf.convert_to_tensor(values) for values in inputs])
-        return self._back(kept, image_index, question, constants.result())
+        return self.back(kept, image_index, question, constants.result())
 
     def forward(self, inputs: Sequence[tf.Tensor]) -> Activations:
         """Runs the network alone, for `back` to explain one decision after another."""
         return self._forward(None)([tf.convert_to_tensor(values) for values in inputs])
 
-    def back(self, kept: Activations, image_index: np.ndarray, question: Question) -> Run:
-        """As a call of the program, the network having run."""
-        return self._back(kept, image_index, question, self.paths.constants())
-
-    def _back(
+    def back(
         self,
         kept: Activations,
         image_index: np.ndarray,
         question: Question,
-        constants: list[np.ndarray],
+        constants: list[np.ndarray] | None = None,
     ) -> Run:
+        """As a call of the program, the network having run."""
+        constants = self.paths.constants() if constants is None else constants
         image_index = np.asarray(image_index, np.int64)
         arrays, sizes = Arrays(kept.tensors), self._sizes.read(kept.sizes)
         output = arrays[self.graph.output]
@@ -133,6 +134,8 @@ class Program:
         begun = self._start(batch, asked) if units else _at_output(self.graph, asked, rows)
         walked = self.paths.back(batch, begun.nodes)
         held = [(n, own) for part in (walked.nodes, begun.passed) for n, own in part.items()]
+        lost = begun.lost + walked.lost
+        self._check_mass(held, lost, sizes)
         nodes: dict[int, list[NodeArrays]] = {n: [] for n, _ in held if n in self._brought}
         for number, own in held:
             if number in nodes:
@@ -142,13 +145,28 @@ class Program:
             versus=asked.versus,
             scores=asked.scores,
             logits=begun.logits,
-            lost=(begun.lost + walked.lost).astype(np.float32),
+            lost=lost.astype(np.float32),
             nodes={n: Nodes(*(p[0] if len(p) == 1 else merge(p))) for n, p in nodes.items()},
             sizes=sizes,
             activations={n: t.numpy() for n, t in kept.tensors.items()}
             if self._keep_activations
             else {},
         )
+
+    def _check_mass(self, held: list, lost: np.ndarray, sizes: dict[int, tuple[int, ...]]) -> None:
+        """Raises RuntimeError where mass has vanished or come from nowhere."""
+        total = np.array(lost, np.float64)
+        for number, nodes in held:
+            if number in self.graph.inputs:
+                explanation = nodes.index // math.prod(sizes[number])
+                total += np.bincount(explanation, nodes.mass, len(total))
+        wrong = np.flatnonzero(~(np.abs(total - 1) <= _ROUNDING))
+        if len(wrong):
+            raise RuntimeError(
+                "The mass that arrives in the inputs and the mass that is lost must add up to 1. A "
+                "rule may give mass to an input that is not followed, or an activation may have "
+                f"overflowed. Received: {total[wrong[0]]:.6g} for decision {wrong[0]} of the batch."
+            )
 
     def _units_to_start(self, question: Question) -> int:
         """Units of a question that is more than why single units are high or low; else 0."""
@@ -159,8 +177,11 @@ class Program:
         """Takes what is asked back to single nodes."""
         self._rules.packed_weights.refresh()
         size = batch.arrays[self.graph.output][0].size
-        index = [tf.constant(asked.explanation * size + unit, tf.int64) for unit in asked.unit]
-        signs = [tf.fill([len(asked.mass)], float(sign)) for sign in asked.sign]
+        index = [
+            tf.constant(asked.question.explanation * size + unit, tf.int64)
+            for unit in asked.question.unit
+        ]
+        signs = [tf.fill([len(asked.mass)], float(sign)) for sign in asked.question.sign]
         given = Asked(index, signs, tf.constant(asked.mass))
         found = self._started(len(index))(batch.tensors, batch.image_tensor, given)
         nodes, passed = (
@@ -216,8 +237,8 @@ class Program:
 
 def _at_output(graph: Graph, asked: Answered, output: np.ndarray) -> Start:
     """Single units of the output, (N, units)."""
-    index = asked.explanation * output.shape[1] + asked.unit[0]
-    sign = np.full(len(index), asked.sign[0], np.float32)
+    index = asked.question.explanation * output.shape[1] + asked.question.unit[0]
+    sign = np.full(len(index), asked.question.sign[0], np.float32)
     explanations = len(asked.targets)
     nodes = {graph.output: NodeArrays(index, sign, asked.mass)}
     return Start(nodes, {}, _no_logits(explanations), np.zeros(explanations))

@@ -28,18 +28,14 @@ class Answered(NamedTuple):
     """A question with ranks replaced by the units that have them.
 
     Attributes:
-        explanation: (R,) int64.
-        unit: K times (R,) int64.
-        sign: K numbers, +1 or -1.
+        question: Without ranks.
         mass: (R,) float32, each root's share of its explanation.
         targets: (E,) int64, the first unit of each explanation, -1 where it has several roots.
         versus: (E,) int64, the second unit, -1 where there is none.
         scores: (E,) float32, the mean of the first units' values.
     """
 
-    explanation: np.ndarray
-    unit: Sequence[np.ndarray]
-    sign: Sequence[int]
+    question: Question
     mass: np.ndarray
     targets: np.ndarray
     versus: np.ndarray
@@ -63,16 +59,9 @@ def answered(question: Question, output: np.ndarray, image_index: np.ndarray) ->
     targets = np.full(explanations, -1, np.int64)
     np.maximum.at(targets, explanation, first)
     scores = np.bincount(explanation, output[image, first] * mass, explanations)
-    nobody = np.full(explanations, -1, np.int64)
-    return Answered(
-        explanation,
-        units,
-        question.sign,
-        mass,
-        np.where(count == 1, targets, -1),
-        others[0] if others else nobody,
-        scores.astype(np.float32),
-    )
+    versus = others[0] if others else np.full(explanations, -1, np.int64)
+    asked, targets = question._replace(unit=units), np.where(count == 1, targets, -1)
+    return Answered(asked, mass, targets, versus, scores.astype(np.float32))
 
 
 def _without_ranks(unit: np.ndarray, output: np.ndarray, image: np.ndarray) -> np.ndarray:

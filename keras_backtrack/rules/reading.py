@@ -8,5 +8,5 @@ from .registry import is_known, reached
 
 
 def read_model(model: Any, output: str | int | None = None) -> Graph:
-    """`graph.from_keras.read_graph`, with every layer opened up that has no rule."""
+    """`graph.from_keras.read_graph`, with every layer recorded that has no rule."""
     return read_graph(model, Known(is_known, reached), output)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -38,9 +37,8 @@ def adaptive_max_pooling(call: TracedCall) -> Moves:
     along = _along(call)
 
     def to(at: At) -> list[Arrival]:
-        taps = _taps(call.input, along, at)
-        value = tf.where(taps.weight > 0, taps.value, -float("inf"))
-        return [Arrival(largest(value, taps.unit))]
+        unit, value, weight = _taps(call.input, along, at)
+        return [Arrival(largest(tf.where(weight > 0, value, -float("inf")), unit))]
 
     return Moves(to)
 
@@ -72,16 +70,11 @@ def _along(call: TracedCall) -> tuple[tf.Tensor, ...]:
     return tuple(weights)
 
 
-class _Taps(NamedTuple):
-    """The positions that count for M units, all (M, taps): unit, value there, what it counts."""
+def _taps(source: tf.Tensor, along: Sequence[tf.Tensor], at: At) -> tuple[tf.Tensor, ...]:
+    """The positions that count for M units, all (M, taps): unit, value there, what it counts.
 
-    unit: tf.Tensor
-    value: tf.Tensor
-    weight: tf.Tensor
-
-
-def _taps(source: tf.Tensor, along: Sequence[tf.Tensor], at: At) -> _Taps:
-    """Positions in row-major order, as ties go to the first; some may count nothing."""
+    In row-major order, as ties go to the first; some may count nothing.
+    """
     *spatial, channels = tf.unstack(tf.shape(source, tf.int64), source.shape.rank)[1:]
     output = [tf.shape(rows, tf.int64)[0] for rows in along]
     *place, channel = unravel(at.unit, [*output, channels])
@@ -96,7 +89,7 @@ def _taps(source: tf.Tensor, along: Sequence[tf.Tensor], at: At) -> _Taps:
         position = tf.reshape(position, [tf.size(at.unit), -1])
         weight = tf.reshape(weight[:, :, None] * share, tf.shape(position))
     unit = position * channels + channel[:, None]
-    return _Taps(unit, value_at(source, at.image[:, None], unit), weight)
+    return unit, value_at(source, at.image[:, None], unit), weight
 
 
 @dataclass(frozen=True)
@@ -125,10 +118,9 @@ class ResizedSum(LinearSum):
         return tf.maximum(tf.reduce_prod(tf.stack(counts)), 1)
 
     def groups(self, at: At, bias: tf.Tensor | None) -> Groups:
-        taps = _taps(self.source, self.along, at)
+        unit, value, weight = _taps(self.source, self.along, at)
 
         def unit_at(parent: tf.Tensor, choice: tf.Tensor) -> tf.Tensor:
-            return tf.gather_nd(taps.unit, tf.stack([parent, choice], axis=1))
+            return tf.gather_nd(unit, tf.stack([parent, choice], axis=1))
 
-        value = at.sign[:, None] * (taps.value * taps.weight)
-        return single_groups(value, unit_at, None)
+        return single_groups(at.sign[:, None] * (value * weight), unit_at, None)

@@ -64,7 +64,10 @@ class Rules:
     def name(self, call: Call) -> str:
         """Name of the function that is a call's rule."""
         rule, _ = self._find(call)
-        return "none" if rule is None else f"{rule.__module__.split('.')[-1]}.{rule.__name__}"
+        if rule is None:
+            return "none"
+        module = str(getattr(rule, "__module__", None)).split(".")[-1]
+        return f"{module}.{getattr(rule, '__name__', repr(rule))}"
 
     def _problems(self, graph: Graph) -> list[str]:
         problems = []
@@ -81,7 +84,7 @@ class Rules:
         """The rule of a call's layer; or None and what stands in the way."""
         entry, problem = entry_of(call.layer)
         rule = None if entry is None else entry.rule
-        if rule is not None and rule.__module__.startswith(__package__):
+        if rule is not None and str(getattr(rule, "__module__", None)).startswith(__package__):
             rule, problem = _suits_built_in(call, rule)
         if rule is None and self._fallback == "gradient":
             return gradient, ""

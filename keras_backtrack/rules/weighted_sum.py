@@ -38,6 +38,11 @@ def weighted_sum(call: TracedCall, apply: Apply, weights: Any, bias: Any = None)
         ...         return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], "SAME")
         ...     return weighted_sum(call, blur, call.layer.kernel)
     """
+    if len(call.followed_inputs) != 1:
+        raise ValueError(
+            "`weighted_sum` is a sum over one input; of others `follows=` makes constants. "
+            f"Received: {len(call.followed_inputs)} followed inputs of {call.call.describe()}."
+        )
     added = None if bias is None else tf.reshape(_tensor(bias), [-1])
     return FunctionSum(tf.cast(call.input, tf.float32), added, _tensor(weights), apply)
 

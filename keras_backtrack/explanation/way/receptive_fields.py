@@ -185,6 +185,8 @@ def _moved(moves: Moves, call: TracedCall, place: int, field: Field) -> Field | 
         zeros = tf.zeros(len(unit), tf.int64)
         at = At(zeros, zeros, tf.constant(unit, tf.int64), tf.ones(len(unit)))
         arrival = moves.to(at)[place]
+        if arrival is None:
+            return None
         here = np.ones(len(unit), bool) if arrival.here is None else arrival.here.numpy()
         cells = arrival.unit.numpy() // given_channels
         along, across = np.divmod(cells, given_width)[:: 1 if axis == 0 else -1]

@@ -53,8 +53,8 @@ def back_in_time(loop: Loop, call: TracedCall, maps: Maps, at_step: AtStep) -> T
                 lost += all_mass(unseen)
             arriving = [_add(arriving[0], own), *arriving[1:]]
         if mask is not None:
-            pairs = [_split(here, mask) for here in arriving]
-            arriving, passed = map(list, zip(*pairs, strict=True))
+            parts = [_split(here, mask) for here in arriving]
+            arriving, passed = map(list, zip(*parts, strict=True))
         roots: dict[int, Maps] = {}
         for number, here in zip(numbers, arriving, strict=True):
             roots[number] = _add(roots[number], here) if number in roots else here

@@ -49,14 +49,8 @@ def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple
 
 def convolution_taps(call: PlainCall, place: Place) -> list[tuple[Place, Place]]:
     """The taps of a unit's window and the positions they read."""
-    return _receptive_field(
-        call.layer,
-        call.layer.kernel_size,
-        as_tuple(call.layer.dilation_rate),
-        call.inputs[0],
-        call.output,
-        place[:-1],
-    )
+    size, dilation = as_tuple(call.layer.kernel_size), as_tuple(call.layer.dilation_rate)
+    return _receptive_field(call.layer, size, dilation, call.inputs[0], call.output, place[:-1])
 
 
 def convolution(call: PlainCall, place: Place, sign: int) -> list[Child]:
@@ -109,14 +103,7 @@ def depthwise_convolution(call: PlainCall, place: Place, sign: int) -> list[Chil
     name = "depthwise_kernel" if hasattr(call.layer, "depthwise_kernel") else "kernel"
     kernel = weights_of(call.layer, name)
     channel, copy = divmod(place[-1], kernel.shape[-1])
-    taps = _receptive_field(
-        call.layer,
-        as_tuple(call.layer.kernel_size),
-        as_tuple(call.layer.dilation_rate),
-        source,
-        call.output,
-        place[:-1],
-    )
+    taps = convolution_taps(call, place)
     bias = bias_of(call, place[-1], sign)
     weights = [kernel[tap][channel, copy] for tap, _ in taps]
     values = [
