@@ -16,7 +16,7 @@ from .best_paths.best_paths import BestPaths
 from .contrast.start import Start, start
 from .kernels import NodeArrays, helpers, merge
 from .limits import Limits
-from .nodes import Asked, Nodes
+from .nodes import Asked, Nodes, Walked
 from .over_activations import OverActivations, any_batch, may_be_read
 from .paths import Batch, Paths
 from .question import Answered, Question, answered
@@ -132,7 +132,10 @@ class Program:
         batch = Batch(arrays, kept.tensors, sizes, len(output), image_index, constants)
         units = self._units_to_start(question)
         begun = self._start(batch, asked) if units else _at_output(self.graph, asked, rows)
-        walked = self.paths.back(batch, begun.nodes)
+        # There is no way back from what is no number; whoever asked sees it in the scores.
+        is_number = np.isfinite(asked.scores).all()
+        nowhere = Walked({}, 1 - begun.lost)
+        walked = self.paths.back(batch, begun.nodes) if is_number else nowhere
         held = [(n, own) for part in (walked.nodes, begun.passed) for n, own in part.items()]
         lost = begun.lost + walked.lost
         self._check_mass(held, lost, sizes)
@@ -153,8 +156,8 @@ class Program:
             else {},
         )
 
-    def _check_mass(self, held: list, lost: np.ndarray, sizes: dict[int, tuple[int, ...]]) -> None:
-        """Raises RuntimeError where mass has vanished or come from nowhere."""
+    def _check_mass(self, held: list, lost: np.ndarray, sizes: dict) -> None:
+        """Raises RuntimeError where mass of a decision has vanished or come from nowhere."""
         total = np.array(lost, np.float64)
         for number, nodes in held:
             if number in self.graph.inputs:
