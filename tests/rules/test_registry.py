@@ -1,5 +1,7 @@
 """Which rule serves a layer."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,11 +9,15 @@ from networks import layers
 
 from keras_backtrack import (
     BacktrackExplainer,
+    Branches,
     UnsupportedLayerError,
+    register_operation,
     register_rule,
     same_place,
+    weighted_sum,
 )
 from keras_backtrack.graph.compat import keras
+from keras_backtrack.rules import registry
 
 
 def test_all_unsupported_layers_are_listed():
@@ -126,3 +132,56 @@ def test_what_a_class_is_called_says_nothing(divide, method):
     want = [[0, 1], [1, 0]] if method == "viterbi" else [[1 / 3, 2 / 3], [2 / 3, 1 / 3]]
     np.testing.assert_allclose(e.input_mass, want, atol=1e-6)
     np.testing.assert_allclose(e.lost, 0, atol=1e-6)
+
+
+class Mixed(layers.Layer):
+    """A layer that cannot be recorded in Keras 3."""
+
+    def call(self, x, y):
+        return tf.add(x, y)
+
+
+@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+def test_mass_for_a_constant_is_an_error(method, monkeypatch):
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+
+    @register_rule(Mixed, follows=[0])
+    def mixed(call):
+        return Branches(lambda sign, values: [sign * value for value in values])
+
+    a, b = keras.Input((3,)), keras.Input((3,))
+    explainer = BacktrackExplainer(keras.Model([a, b], Mixed()(a, b)), method=method)
+    with pytest.raises(
+        RuntimeError, match=r"must add up to 1.*not followed.*Received: 0.* for dec"
+    ):
+        explainer.explain([np.ones((1, 3)), 2 * np.ones((1, 3))], 0)
+
+
+def test_wrong_places_to_follow(monkeypatch):
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+    register_rule(Mixed, follows=[2])(lambda call: same_place())
+    a, b = keras.Input((3,)), keras.Input((3,))
+    with pytest.raises(ValueError, match=r"`follows` must name inputs.*has 2. Received: \[2\]"):
+        BacktrackExplainer(keras.Model([a, b], Mixed()(a, b)))
+
+
+def test_a_weighted_sum_has_one_input(monkeypatch):
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+    register_rule(Mixed)(lambda call: weighted_sum(call, tf.multiply, tf.ones([])))
+    a, b = keras.Input((3,)), keras.Input((3,))
+    explainer = BacktrackExplainer(keras.Model([a, b], Mixed()(a, b)))
+    with pytest.raises(ValueError, match="a sum over one input.*Received: 2 followed inputs"):
+        explainer.explain([np.ones((1, 3))] * 2, 0)
+
+
+def test_summary_names_any_callable(monkeypatch):
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+    register_rule(Mixed)(partial(lambda kind, call: kind(), same_place))
+    a, b = keras.Input((3,)), keras.Input((3,))
+    assert "partial" in BacktrackExplainer(keras.Model([a, b], Mixed()(a, b))).summary()
+
+
+@pytest.mark.parametrize("names", [(), (3,)])
+def test_operations_are_registered_by_name(names):
+    with pytest.raises(TypeError, match="takes names of operations.*Received"):
+        register_operation(*names)
