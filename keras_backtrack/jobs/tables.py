@@ -18,7 +18,8 @@ _TYPES = {
     "score": pa.float32(),
     "versus": pa.int64(),
     "versus_name": _TEXT,
-    "logits": pa.list_(pa.float32(), 2),
+    # Of two, but older versions of pyarrow cannot read nulls among lists of a fixed size.
+    "logits": pa.list_(pa.float32()),
     "lost": pa.float32(),
     "input_mass": pa.list_(pa.float32()),
     "pixels": pa.list_(pa.list_(pa.int32(), 2)),

@@ -3,6 +3,7 @@
 Nothing here imports TensorFlow before it has to: oneDNN is chosen when that happens.
 """
 
+from .host import Cpu, read_cpu
 from .tensorflow import (
     ONEDNN,
     Advice,
@@ -23,6 +24,7 @@ from .tensorflow import (
 __all__ = [
     "ONEDNN",
     "Advice",
+    "Cpu",
     "OneDNN",
     "advice",
     "bfloat16_problem",
@@ -33,6 +35,7 @@ __all__ = [
     "itex_plugin",
     "onednn_is_on",
     "onednn_state",
+    "read_cpu",
     "set_defaults",
     "warn_without_onednn",
 ]
