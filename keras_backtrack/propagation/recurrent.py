@@ -43,14 +43,15 @@ def tensors_at(loop: Loop, states: list[tf.TensorArray], step: tf.Tensor) -> dic
 
 
 def activations_in_time(loop: Loop, numbers: Sequence[int]) -> dict[int, tf.Tensor]:
-    """Some of the cell's activations at all steps: (T, N, ...) float32, by number."""
+    """Some of the cell's activations at all steps: (T, N, ...), by number."""
     states, steps = states_in_time(loop), tf.shape(loop.sequence)[1]
-    arrays = [tf.TensorArray(tf.float32, steps, infer_shape=False) for _ in numbers]
+    dtypes = [loop.cell.specs[number].dtype for number in numbers]
+    arrays = [tf.TensorArray(dtype, steps, infer_shape=False) for dtype in dtypes]
 
     def body(step: tf.Tensor, arrays: list[tf.TensorArray]) -> tuple:
         tensors = tensors_at(loop, states, step)
         pairs = zip(arrays, numbers, strict=True)
-        return step + 1, [a.write(step, tf.cast(tensors[n], tf.float32)) for a, n in pairs]
+        return step + 1, [array.write(step, tensors[n]) for array, n in pairs]
 
     arrays = tf.while_loop(lambda step, *_: step < steps, body, (0, arrays))[1]
     return {number: array.stack() for number, array in zip(numbers, arrays, strict=True)}

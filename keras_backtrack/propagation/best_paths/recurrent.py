@@ -41,7 +41,7 @@ class LoopStep:
         tensors, mask, varying = self.run(batch.tensors)
         sizes = Sizes(graph).read(varying)
         units = [math.prod(sizes[number]) for number in graph.outputs]
-        arrays = {number: tensor.numpy() for number, tensor in tensors.items()}
+        arrays = {n: tf.cast(tensor, tf.float32).numpy() for n, tensor in tensors.items()}
         steps = batch.sizes[self.call.inputs[0]][0]
         explanations, constants = len(batch.image_index), self.cell.constants()
         nobody = nodes.where(np.zeros(len(nodes.index), bool))
@@ -70,9 +70,9 @@ class LoopStep:
             roots = _by_number(graph.outputs, arriving)
             held: dict[int, NodeArrays] = {}
             if any(len(own.index) for own in roots.values()):
-                at_step = {number: array[step] for number, array in arrays.items()}
-                here = _AtStep(at_step), batch.images, batch.image_index, constants
-                walked = self.cell.back(Batch(at_step, here[0], sizes, *here[1:]), roots)
+                here = {number: array[step] for number, array in arrays.items()}
+                rest = sizes, batch.images, batch.image_index, constants
+                walked = self.cell.back(Batch(here, _AtStep(tensors, step), *rest), roots)
                 held, lost = walked.nodes, lost + walked.lost
             read, *states = (held.get(number, nobody) for number in graph.inputs)
             found.append(_at_time(read, time, steps, math.prod(sizes[graph.inputs[0]])))
@@ -87,13 +87,13 @@ class LoopStep:
 
 
 class _AtStep(dict[int, Any]):
-    """A step's activations as tensors, each made when it is first asked for."""
+    """A step's activations as tensors, each cut out when it is asked for."""
 
-    def __init__(self, arrays: dict[int, np.ndarray]) -> None:
-        self._arrays = arrays
+    def __init__(self, tensors: dict[int, tf.Tensor], step: int) -> None:
+        self._tensors, self._step = tensors, step
 
     def __missing__(self, number: int) -> tf.Tensor:
-        return tf.convert_to_tensor(self._arrays[number])
+        return self._tensors[number][self._step]
 
 
 def run_in_time(loop: Loop, numbers: list[int]) -> tuple:
@@ -104,7 +104,7 @@ def run_in_time(loop: Loop, numbers: list[int]) -> tuple:
         numbers: The cell's tensors that are wanted.
 
     Returns:
-        Those as float32 of all steps, (T, N, ...), by number; the mask; the cell's sizes that vary.
+        Those of all steps, (T, N, ...), by number; the mask; the cell's sizes that vary.
     """
     tensors = activations_in_time(loop, numbers)
     first = replay(loop.cell, [loop.sequence[:, 0], *loop.states])
