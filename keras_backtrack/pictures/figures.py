@@ -174,10 +174,13 @@ def _draw_box(ax: Axes, box: Sequence[int], colour: Any) -> None:
 
 def _draw_pixels(ax: Axes, image: np.ndarray, points: np.ndarray, mass: np.ndarray) -> None:
     ax.imshow(overlays.faded(image))
-    share = mass / mass.max() if len(mass) else mass
+    if not len(points):
+        ax.annotate("no pixel was reached", (0.5, 0.5), xycoords="axes fraction", ha="center")
+        return
+    share = mass / mass.max()
     # A few pixels are drawn as points that one can see, thousands as the pixels they are.
     pixel = 2 * (72 * _WIDTH / image.shape[1]) ** 2
-    size = pixel + 60 * share * min(1, 100 / max(len(share), 1))
+    size = pixel + 60 * share * min(1, 100 / len(share))
     row, column = points.T
     ax.scatter(column, row, s=size, c=overlays.ACCENT, linewidths=0, alpha=np.sqrt(share))
     ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
