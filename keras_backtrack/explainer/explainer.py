@@ -24,7 +24,7 @@ from .batches import Batches
 from .inputs import check_inputs, check_scores
 from .model_checks import check_bfloat16, check_recording, check_rows
 from .prepared import Prepared
-from .settings import check_limit, check_method
+from .settings import check_layers, check_limit, check_method
 from .targets import check_foils, check_same_for_all, check_targets, highest
 
 
@@ -108,7 +108,7 @@ class BacktrackExplainer:
             raise ValueError(f"`fallback` must be 'gradient' or None. Received: {fallback!r}.")
         self._fallback = fallback
         self._output = output
-        self._layers = layers
+        self._layers = check_layers(layers)
         self._read()
 
     def _read(self) -> None:
@@ -215,6 +215,10 @@ class BacktrackExplainer:
             ValueError, TypeError: As `explain`, when it comes to a batch; or if there is none.
         """
         check_same_for_all(targets)
+        if not isinstance(data, Iterable):
+            raise TypeError(
+                f"`data` must be a tf.data.Dataset, or yield batches otherwise. Received: {data!r}."
+            )
         is_empty = True
         with tqdm(unit=" images", disable=not progress) as bar:
             for element in data:
@@ -245,6 +249,8 @@ class BacktrackExplainer:
             >>> for target in range(1000):
             ...     e = prepared.explain(target)
         """
+        if check_limit("memory", memory) is None:
+            raise ValueError(f"`memory` must be a number of bytes. Received: {memory!r}.")
         batches = self._batches(x, batch_size)
         kept: list[Activations] = []
         for batch in batches:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from ..graph.compat import is_symbolic
 from ..graph.graph import in_dtype
 
 
@@ -66,6 +68,11 @@ def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarra
         ValueError: If it is empty, has the wrong shape, or holds NaN or infinite values.
     """
     expected = "(" + ", ".join(["batch", *("any" if n is None else str(n) for n in shape)]) + ")"
+    if is_symbolic(x) or (tf.is_tensor(x) and not hasattr(x, "numpy")):
+        raise TypeError(
+            "`x` must hold numbers: an explanation is no part of a model, and not made inside of a "
+            f"tf.function. Received: the symbolic tensor {x!r}."
+        )
     try:
         x = np.asarray(x)
     except ValueError as error:

@@ -28,3 +28,14 @@ def check_method(method: Any, include_bias: bool) -> None:
             "`include_bias` follows the print of Algorithms 1 and 2, so it needs "
             f"method='viterbi'. Received: method={method!r}."
         )
+
+
+def check_layers(layers: Any) -> list[str] | None:
+    """Names of layers are None (no wish) or a list of texts, not one text."""
+    if layers is None:
+        return None
+    if isinstance(layers, str) or not all(isinstance(name, str) for name in layers):
+        raise TypeError(
+            f"`layers` must be a list of names of layers, or None. Received: {layers!r}."
+        )
+    return list(layers)

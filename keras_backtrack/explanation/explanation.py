@@ -278,8 +278,12 @@ class Explanation(Result):
                 figure; `.html` for the page to explore.
 
         Raises:
-            ValueError: If the path ends in something else.
+            OSError: If it cannot be written there.
+            TypeError: If it is no path.
+            ValueError: If it ends in something else.
         """
+        if not isinstance(path, (str, Path)):
+            raise TypeError(f"`path` must be the name of a file. Received: {path!r}.")
         saving.write(Path(path), self.decisions, self.plot, self.to_html)
 
     def _repr_html_(self) -> str | None:

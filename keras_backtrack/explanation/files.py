@@ -26,8 +26,14 @@ def write(
             called.
 
     Raises:
+        FileNotFoundError: If there is no such folder.
         ValueError: If it ends in something else than `Explanation.save` knows.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder of the file must exist. Received: {str(path)!r}, no folder "
+            f"{str(path.parent)!r}."
+        )
     if path.suffix == ".json":
         records = [decision.record() for decision in decisions()]
         path.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")

@@ -103,6 +103,11 @@ class Result:
             if not -len(self) <= key < len(self):
                 raise IndexError(f"There are {len(self)} explanations. Received: index {key}.")
             key = np.array([int(key)])
+        elif not isinstance(key, (slice, list, np.ndarray)):
+            raise TypeError(
+                "Explanations are chosen by an int, a slice, or an array of ints or bools. "
+                f"Received: {key!r}."
+            )
         asked = Decisions(*(field[key] for field in self._asked))
         return type(self)(asked, self._source, self._rows[key], self.input)
 

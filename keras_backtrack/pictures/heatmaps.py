@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -104,9 +106,13 @@ def _scaled(density: np.ndarray) -> np.ndarray:
 
 
 def _checked(sigma: float) -> float:
-    if not (np.isfinite(sigma) and sigma > 0):
+    if not (_is_number(sigma) and np.isfinite(sigma) and sigma > 0):
         raise ValueError(f"`sigma` must be a number of pixels above 0. Received: {sigma!r}.")
     return sigma
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def saliency(attention: np.ndarray, threshold: float) -> np.ndarray:
@@ -119,7 +125,7 @@ def saliency(attention: np.ndarray, threshold: float) -> np.ndarray:
     Returns:
         Bool array of the same shape.
     """
-    if not 0 <= threshold <= 1:
+    if not (_is_number(threshold) and 0 <= threshold <= 1):
         raise ValueError(f"`threshold` must be between 0 and 1. Received: {threshold!r}.")
     return (attention >= threshold) & (attention > 0)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from networks import layers
 from sequence_networks import transpose
 
@@ -42,6 +43,36 @@ def with_value(value):
 def test_images(explainer, x, error, message):
     with pytest.raises(error, match=message):
         explainer.explain(x)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda it, e: it.explain(keras.Input((6, 5, 3))),
+            TypeError,
+            "no part of a model.*Received",
+        ),
+        (
+            lambda it, e: tf.function(lambda x: it.explain(x).scores)(tf.constant(X)),
+            TypeError,
+            "not made inside of a tf.function.*Received",
+        ),
+        (lambda it, e: it.prepare(X, memory="1GB"), ValueError, "`memory`.*Received: '1GB'"),
+        (lambda it, e: list(it.stream(None)), TypeError, "yield batches.*Received: None"),
+        (lambda it, e: BacktrackExplainer(it.model, layers="conv"), TypeError, "Received: 'conv'"),
+        (lambda it, e: e.attention("big"), ValueError, "`sigma`.*Received: 'big'"),
+        (lambda it, e: e.saliency(sigma=-1), ValueError, "`sigma`.*Received: -1"),
+        (lambda it, e: e.saliency(threshold="x"), ValueError, "`threshold`.*Received: 'x'"),
+        (lambda it, e: e["a"], TypeError, "an int, a slice.*Received: 'a'"),
+        (lambda it, e: e[1.5], TypeError, "an int, a slice.*Received: 1.5"),
+        (lambda it, e: e.save(3), TypeError, "name of a file. Received: 3"),
+        (lambda it, e: e.save("no/such/a.json"), FileNotFoundError, "folder.*Received.*a.json"),
+    ],
+)
+def test_what_is_asked_in_a_wrong_way(explainer, call, error, message):
+    with pytest.raises(error, match=message):
+        call(explainer, explainer.explain(X))
 
 
 def test_network_that_answers_nan():
