@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,11 @@ from ..explainer.explainer import BacktrackExplainer
 from ..explainer.settings import check_limit
 from ..explanation.explanation import Explanation
 from ..graph.compat import keras
+from ..pictures.heatmaps import SIGMAS
 from .record import Record
+
+if TYPE_CHECKING:
+    from . import filmstrip
 
 __all__ = ["BacktrackCallback", "Record"]
 
@@ -212,13 +216,16 @@ class BacktrackCallback(keras.callbacks.Callback):
 
         return filmstrip.write_gif(self._frames(), self._per, Path(path), fps)
 
-    def _frames(self) -> "tuple[list[np.ndarray], list[Record]]":
-        """The pictures of all decisions, and the records."""
+    def _frames(self) -> "filmstrip.Frames":
+        """What is drawn, with the method's own Gaussian."""
+        from . import filmstrip
+
         if self._last is None:
             raise ValueError(
                 "There is nothing to draw before the first explanation. Received: no records."
             )
-        return self._last.pictures(self._photos), self.records
+        sigma = SIGMAS[self._last.method] * max(self._last.shape[:2])
+        return filmstrip.Frames(self._last.pictures(self._photos), self.records, sigma)
 
 
 def _first(data: tf.data.Dataset, count: int) -> np.ndarray:

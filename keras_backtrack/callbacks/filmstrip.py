@@ -1,7 +1,7 @@
 """Pictures of a training: what a callback recorded, from left to right or one after another."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from matplotlib.animation import PillowWriter
@@ -17,19 +17,31 @@ if TYPE_CHECKING:
 _CELL = 1.7  # inches
 _COLOURS = {"mass on mask": "#d62728", "moved": "#1f77b4", "lost mass": "#7f7f7f"}
 
-Frames = tuple[list[np.ndarray], "list[Record]"]
+
+class Frames(NamedTuple):
+    """What is drawn.
+
+    Attributes:
+        pictures: Of each decision, (H, W, 3).
+        records: One for each time.
+        sigma: Of the Gaussian around each pixel, in pixels.
+    """
+
+    pictures: list[np.ndarray]
+    records: "list[Record]"
+    sigma: float
 
 
 def figure(frames: Frames, per: str, history: dict[str, list[float]], at_most: int) -> Figure:
     """Draws the attention on each picture, a row for each and a column for each time.
 
     Args:
-        frames: The pictures and the records.
+        frames: What is drawn.
         per: What a step is: "epoch" or "batch".
         history: Averages by name, drawn as lines below.
         at_most: How many columns.
     """
-    pictures, records = frames
+    pictures, records, sigma = frames
     times = np.unique(np.linspace(0, len(records) - 1, at_most).round().astype(int))
     rows, columns = len(pictures), len(times)
     width, below = max(columns * _CELL, 4.5), 1.8
@@ -40,7 +52,7 @@ def figure(frames: Frames, per: str, history: dict[str, list[float]], at_most: i
     for column, number in enumerate(times):
         for row in range(rows):
             ax = fig.add_subplot(grid[row, column])
-            _draw(ax, pictures[row], records[number], row)
+            _draw(ax, pictures[row], records[number], row, sigma)
             if row == 0:
                 title = f"{per} {records[number].step}\n{ax.get_title()}"
                 ax.set_title(title.strip(), fontsize=8)
@@ -52,7 +64,7 @@ def write_gif(frames: Frames, per: str, path: Path, fps: float) -> Path:
     """Writes one frame for each record."""
     if path.suffix.lower() != ".gif":
         raise ValueError(f"A moving picture is saved as .gif. Received: {str(path)!r}.")
-    pictures, records = frames
+    pictures, records, sigma = frames
     columns = min(4, len(pictures))
     rows = -(-len(pictures) // columns)
     fig = Figure(figsize=(columns * 2.2, rows * 2.4 + 0.4), dpi=80, layout="constrained")
@@ -64,16 +76,16 @@ def write_gif(frames: Frames, per: str, path: Path, fps: float) -> Path:
                 ax.clear()
                 ax.set_axis_off()
             for row, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
-                _draw(ax, picture, record, row)
+                _draw(ax, picture, record, row, sigma)
             fig.suptitle(f"{per} {record.step}", fontsize=10)
             writer.grab_frame()
     return path
 
 
-def _draw(ax: Axes, picture: np.ndarray, record: "Record", row: int) -> None:
+def _draw(ax: Axes, picture: np.ndarray, record: "Record", row: int, sigma: float) -> None:
     height, width = picture.shape[:2]
     decision = record.decisions[row]
-    attention = heatmaps.attention(decision.pixels, decision.mass, height, width)
+    attention = heatmaps.attention(decision.pixels, decision.mass, height, width, sigma)
     ax.imshow(overlays.with_attention(picture, attention))
     ax.set_axis_off()
     if record.on_mask is not None:

@@ -62,7 +62,9 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         pixels = np.asarray(image)
         if pixels.min() < 0 or pixels.max() > 65535:
             raise ValueError("its pixels have more than 16 bits")
-        image = Image.fromarray((pixels >> 8).astype(np.uint8))
+        # TIFF has 32-bit integers as well, in which bytes may be kept.
+        are_bytes = image.mode == "I" and image.format == "TIFF" and pixels.max() < 256
+        image = Image.fromarray((pixels if are_bytes else pixels >> 8).astype(np.uint8))
     return image.convert("RGB")
 
 

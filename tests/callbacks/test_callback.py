@@ -143,6 +143,14 @@ def test_files(tmp_path, plain_graphs):
     assert tf.io.decode_png(pictures_of_all[1]).shape == (SIZE, SIZE, 3)
 
 
+@pytest.mark.parametrize(("method", "share"), [("viterbi", 0.07), ("posterior", 0.03)])
+def test_a_film_strip_has_the_gaussian_of_the_method(method, share, plain_graphs):
+    x, y, *_ = pictures(4, True, 1)
+    watch = BacktrackCallback(x, method=method)
+    network().fit(x, y, verbose=0, callbacks=[watch])
+    assert watch._frames().sigma == pytest.approx(share * SIZE)
+
+
 def test_on_several_devices(tmp_path):
     """`tf.distribute` on one host: two copies of the network on one CPU."""
     import os

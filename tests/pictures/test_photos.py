@@ -29,6 +29,12 @@ def test_pictures_are_turned_and_keep_their_depth(tmp_path, rng):
     deep = np.arange(0, 65536, 256, np.uint16).reshape(16, 16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
     assert (read_photo(tmp_path / "deep.png")[..., 0] == deep >> 8).all()
+    # 32-bit integers of a TIFF, in which there are bytes.
+    wide = np.arange(256, dtype=np.int32).reshape(16, 16)
+    Image.fromarray(wide).save(tmp_path / "wide.tif")
+    assert (read_photo(tmp_path / "wide.tif")[..., 0] == wide).all()
+    Image.fromarray(wide * 256).save(tmp_path / "wider.tif")
+    assert (read_photo(tmp_path / "wider.tif")[..., 0] == wide).all()
     (tmp_path / "bomb.png").write_bytes(bomb(60_000, 60_000))
     with pytest.raises(PhotoError, match="could be decompression bomb"):
         read_photo(tmp_path / "bomb.png")
