@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph.graph import Graph
+from ..rules import reached
 
 
 class OverActivations:
@@ -55,7 +56,7 @@ def any_batch(spec: tf.TensorSpec) -> tf.TensorSpec:
     return tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
 
 
-def may_be_read(graph: Graph, calls: Sequence[Any]) -> list[int]:
-    """Numbers of the tensors that rules may read on the way back through some calls."""
-    numbers = {number for call in calls for number in (*call.inputs, *call.outputs)}
+def may_be_read(graph: Graph) -> list[int]:
+    """Numbers of the tensors that rules may read on the way back through a graph."""
+    numbers = {number for call in reached(graph) for number in (*call.inputs, *call.outputs)}
     return sorted({graph.output, *graph.inputs, *numbers})

@@ -78,7 +78,7 @@ class Program:
         self._rules, self._limits, self._contrast = rules, limits, contrast
         self._keep_activations = keep_activations
         self._sizes = Sizes(graph)
-        self._may_be_read = may_be_read(graph, reached(graph))
+        self._may_be_read = may_be_read(graph)
         self._brought = {*graph.inputs, *_last_maps(graph), *(wanted or ())}
         self.paths: Paths
         if limits is None:

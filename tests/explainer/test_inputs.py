@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from networks import layers
 from sequence_networks import transpose
+from small import explainer_of_four
 
 from keras_backtrack import BacktrackExplainer, UnsupportedModelError
 from keras_backtrack.graph.compat import keras
@@ -12,9 +13,7 @@ from keras_backtrack.graph.compat import keras
 
 @pytest.fixture(scope="module")
 def explainer():
-    image = keras.Input((6, 5, 3))
-    x = layers.Flatten()(layers.Conv2D(2, 3)(image))
-    return BacktrackExplainer(keras.Model(image, layers.Dense(4)(x)))
+    return explainer_of_four()
 
 
 X = np.zeros((2, 6, 5, 3), np.float32)

@@ -3,24 +3,16 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import layers
+from small import NAMES, explainer_of_five
 
 from keras_backtrack import BacktrackExplainer, explain_mistakes
-from keras_backtrack.graph.compat import keras
 from keras_backtrack.models.networks import load_network
 from keras_backtrack.pictures.photos import read_photo
 
 
 @pytest.fixture(scope="module")
 def explainer():
-    keras.utils.set_random_seed(0)
-    image = keras.Input((12, 10, 3))
-    x = layers.Conv2D(4, 3, activation="relu")(image)
-    x = layers.Dense(5, activation="softmax")(layers.Flatten()(x))
-    return BacktrackExplainer(keras.Model(image, x), None, 2, 2)
-
-
-NAMES = ["tabby, tabby cat", "tiger cat", "lynx", "fox", "dog"]
+    return explainer_of_five()
 
 
 @pytest.mark.parametrize("as_data", [False, True])

@@ -1,18 +1,7 @@
 """Images explained again and again."""
 
-import numpy as np
 import pytest
-from same import assert_same, small_explainer
-
-
-@pytest.fixture(scope="module", params=["viterbi", "posterior"])
-def explainer(request):
-    return small_explainer(request.param)
-
-
-@pytest.fixture
-def x(rng):
-    return rng.normal(size=(7, 8, 7, 3)).astype(np.float32)
+from same import assert_same
 
 
 @pytest.mark.parametrize("targets", [None, 2, [[0, 1]] * 7, (1, 2)])

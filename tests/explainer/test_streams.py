@@ -4,20 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from networks import layers
-from same import assert_same, small_explainer
+from same import assert_same
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
-
-
-@pytest.fixture(scope="module", params=["viterbi", "posterior"])
-def explainer(request):
-    return small_explainer(request.param)
-
-
-@pytest.fixture
-def x(rng):
-    return rng.normal(size=(7, 8, 7, 3)).astype(np.float32)
 
 
 @pytest.mark.parametrize("targets", [None, 2, (1, 2)])

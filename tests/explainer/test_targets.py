@@ -2,17 +2,12 @@
 
 import numpy as np
 import pytest
-from networks import layers
-
-from keras_backtrack import BacktrackExplainer
-from keras_backtrack.graph.compat import keras
+from small import explainer_of_four
 
 
 @pytest.fixture(scope="module")
 def explainer():
-    image = keras.Input((6, 5, 3))
-    x = layers.Flatten()(layers.Conv2D(2, 3)(image))
-    return BacktrackExplainer(keras.Model(image, layers.Dense(4)(x)))
+    return explainer_of_four()
 
 
 X = np.zeros((2, 6, 5, 3), np.float32)

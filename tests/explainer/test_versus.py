@@ -5,22 +5,14 @@ import json
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from networks import layers
+from small import NAMES, explainer_of_five
 
-from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
 
 
 @pytest.fixture(scope="module")
 def explainer():
-    keras.utils.set_random_seed(0)
-    image = keras.Input((12, 10, 3))
-    x = layers.Conv2D(4, 3, activation="relu")(image)
-    x = layers.Dense(5, activation="softmax")(layers.Flatten()(x))
-    return BacktrackExplainer(keras.Model(image, x), None, 2, 2)
-
-
-NAMES = ["tabby, tabby cat", "tiger cat", "lynx", "fox", "dog"]
+    return explainer_of_five()
 
 
 def test_the_difference_of_two_logits(explainer, rng):

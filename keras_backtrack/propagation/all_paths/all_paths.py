@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...graph.graph import Graph
-from ...rules import Rules, reached
+from ...rules import Rules
 from ..kernels import NodeArrays
 from ..nodes import Nodes, Walked
 from ..over_activations import OverActivations, may_be_read
@@ -29,7 +29,7 @@ class AllPaths:
     def __init__(self, graph: Graph, rules: Rules, wanted: Sequence[int], contrast: bool) -> None:
         self._graph, self._rules = graph, rules
         self._wanted, self._contrast = wanted, contrast
-        self._numbers = may_be_read(graph, reached(graph))
+        self._numbers = may_be_read(graph)
         self._spreads: dict[tuple[int, ...], OverActivations] = {}
 
     def reads(self, start: tuple[int, ...]) -> list[int]:

@@ -1,0 +1,15 @@
+"""What a file of tests here is given that has no explainer or images of its own."""
+
+import numpy as np
+import pytest
+from same import small_explainer
+
+
+@pytest.fixture(scope="module", params=["viterbi", "posterior"])
+def explainer(request):
+    return small_explainer(request.param)
+
+
+@pytest.fixture
+def x(rng):
+    return rng.normal(size=(7, 8, 7, 3)).astype(np.float32)
