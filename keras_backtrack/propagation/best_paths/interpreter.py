@@ -12,15 +12,7 @@ import tensorflow as tf
 
 from ...graph.graph import Call, Graph
 from ...rules import Rules
-from ...rules.contributions import (
-    Branches,
-    Contributions,
-    Moves,
-    Product,
-    Same,
-    Sum,
-    row_of,
-)
+from ...rules.contributions import Branches, Contributions, Moves, Product, Same, Sum, row_of
 from ...rules.indexing import broadcast_back, dims, product, units_of, unravel, value_at
 from ...rules.traced_call import TracedCall
 from ..backward import Taken
