@@ -1,5 +1,6 @@
 """`BacktrackExplainer`: checks what comes in, runs the program, wraps what comes out."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -13,19 +14,26 @@ from ..graph.compat import keras
 from ..graph.weights import Watch
 from ..pictures.class_names import check_labels
 from ..propagation.activations import Activations
-from ..propagation.best_paths.best_paths import BestPaths
 from ..propagation.best_paths.retracing import Tracks
 from ..propagation.limits import Limits
 from ..propagation.program import Program, Run
 from ..propagation.question import Question
 from ..rules import Rules, read_model
+from ..rules.activations import is_sigmoid
 from ..runtime.tensorflow import warn_without_onednn
 from .batches import Batches
 from .inputs import check_inputs, check_scores
 from .model_checks import check_bfloat16, check_recording, check_rows
 from .prepared import Prepared
-from .settings import check_layers, check_limit, check_method
-from .targets import check_foils, check_same_for_all, check_targets, highest
+from .settings import check_contrast, check_layers, check_limit, check_method, check_side
+from .targets import (
+    Answers,
+    check_foils,
+    check_same_for_all,
+    check_targets,
+    highest,
+    of_two_classes,
+)
 
 
 class BacktrackExplainer:
@@ -46,20 +54,28 @@ class BacktrackExplainer:
             paper's text and Fig. 5, None for all is Algorithm 2 as printed.
         positions: How many positions are followed in each of those channels, or in a depthwise
             convolution's window; 1 is the paper's.
-        method: `"viterbi"` follows the best contributions, as the paper does. `"posterior"` follows
-            all of them at once, each unit's mass split in proportion over every positive
-            contribution, and leaves the limits above unused. It costs three to four forward passes
-            and shows whole objects where the best paths leave a few points. In a network of ReLUs
-            it is Excitation Backprop (Zhang et al., 2016). `"contrastive"` follows all of them as
-            well, and what speaks against the decision with mass below 0: what is left in the
-            pixels is what speaks for this class rather than for any. `Explanation.lost` is the
-            rest, most of the mass as a rule.
+        method: Which paths are followed back. `"backtrack"`, the default, follows all of them
+            while maps are small, down to the last layer with a cell to 16 pixels (the fine layer),
+            and from the 100 heaviest nodes there the best ones to the pixels: `attention`,
+            `saliency` and `boxes` read the fine layer, `pixels` are the ends of the walk.
+            `"viterbi"` follows the best contributions only, `"posterior"` all of them down to the
+            pixels, each unit's mass split in proportion over every positive contribution; in a
+            network of ReLUs that is Excitation Backprop (Zhang et al., 2016), and it costs three to
+            five forward passes.
+        contrast: Whether what speaks against a decision counts as well, and of the places of the
+            last map only what is ahead of a bar goes on: maps then differ from class to class. A
+            number is the bar as a share of the mean over places: 1 shows only what sets the class
+            off, 0 whole objects; True is 0.25. False asks the plain question, why the unit is high.
+            Sequences and volumes have places, too; a table has none, and what speaks against is
+            taken off in each column.
+            `BacktrackExplainer(model, method="viterbi", contrast=False)` is the paper, Algorithms 1
+            to 3 to the letter.
         include_bias: Whether the bias is added to every product before the test for a positive
             contribution, as Algorithms 1 and 2 print. By default a bias is no input's doing.
         output: Name or index of the output to explain; needed where a model has several.
-        layers: Names of the layers that `Explanation.nodes` is wanted for, besides the input and
-            the last layer with a spatial output. Default: all for `"viterbi"`; none for the
-            other methods, which put mass on nearly every unit of a network.
+        layers: Names of the layers that `Explanation.nodes` is wanted for, besides the input, the
+            fine layer and the last map. Default: all that the best paths come through; none of
+            those that all paths do, which put mass on nearly every unit.
         fallback: `"gradient"` takes a layer without a rule as the linear function it is near its
             input: its contributions are its local gradient times its input, the `top_n` largest of
             them. That is exact for every linear layer, and slow, since it takes a gradient for each
@@ -87,23 +103,23 @@ class BacktrackExplainer:
         channels: int | None = 1,
         positions: int | None = 1,
         *,
-        method: str = "viterbi",
+        method: str = "backtrack",
+        contrast: bool | float = True,
         include_bias: bool = False,
         output: str | int | None = None,
         layers: Sequence[str] | None = None,
         fallback: str | None = None,
     ) -> None:
-        limits = Limits(
+        self._limits = Limits(
             check_limit("top_n", top_n),
             check_limit("channels", channels),
             check_limit("positions", positions),
             bool(include_bias),
         )
-        check_method(method, include_bias)
+        self.method = check_method(method, include_bias)
+        self.contrast = check_contrast(contrast, include_bias)
         warn_without_onednn()
         self.model = model
-        self.method = method
-        self._limits = limits if method == "viterbi" else None
         if fallback not in (None, "gradient"):
             raise ValueError(f"`fallback` must be 'gradient' or None. Received: {fallback!r}.")
         self._fallback = fallback
@@ -122,10 +138,9 @@ class BacktrackExplainer:
         if self._layers is not None:
             wanted = [numbers[graph.resolve(name)] for name in self._layers]
         self._rules = rules
-        contrast = self.method == "contrastive"
-        self._program = Program(graph, rules, self._limits, contrast=contrast, wanted=wanted)
-        paths = self._program.paths
-        self._tracks = Tracks(graph, rules, paths if isinstance(paths, BestPaths) else None)
+        settings = {"method": self.method, "contrast": self.contrast, "wanted": wanted}
+        self._program = Program(graph, rules, self._limits, **settings)
+        self._tracks = Tracks(graph, rules, self._program.walk)
         self._is_checked = False
 
     def explain(
@@ -133,6 +148,8 @@ class BacktrackExplainer:
         x: Any,
         targets: Any = None,
         *,
+        versus: Any = None,
+        side: str | None = None,
         labels: Sequence[str] | None = None,
         top: int | None = None,
         batch_size: int = 32,
@@ -152,15 +169,19 @@ class BacktrackExplainer:
                 output has more axes than classes, such as (N, H, W, classes), ints are row-major
                 units of one row (`np.ravel_multi_index`), and a bool array (N, ...) or (...) of
                 the output's shape is a mask of units that are explained together.
-                A tuple of two asks why the first and not the second, its foil:
-                `("tabby", "tiger cat")`, or (N,) of them on either side, `([281, 5], [282, 7])`,
-                None being the predicted class.
-                What is walked back is the difference of the two, behind a soft-max of their logits:
-                at the last linear layer the contributions are (W_a - W_b)·A. Only a tuple is such
-                a pair; a list of two is a class for each of two images.
+                Where the output is one unit that ends in a sigmoid, 0 is "no" and 1 is "yes", and
+                None is the side that the network is on.
                 Classes can be given by name where there are `labels`.
-            labels: Names of the classes, for targets by name and for figures. A name may be
-                several with ", " between, such as "tabby, tabby cat".
+            versus: The foil: why the target and not this class, given in the same ways, one for
+                all images or (N,). What is walked back is the difference of the two, behind a
+                soft-max of their logits: at the last linear layer the contributions are
+                (W_a - W_b)·A.
+            side: `"high"` asks why the target is as high as it is, `"low"` why it is as low. None
+                is `"high"`, but where the output is a single unit the side that it is on: low where
+                its value behind the output's activation is below 0.
+            labels: Names of the classes, for targets by name and for figures; two where the output
+                is one unit that ends in a sigmoid. A name may be several with ", " between, such as
+                "tabby, tabby cat".
             top: In place of targets: explain so many of each image's highest outputs, the highest
                 first, on one forward pass.
             batch_size: How many images go through the network at once. It bounds the memory and
@@ -179,13 +200,12 @@ class BacktrackExplainer:
         if top is not None:
             targets = highest(top, targets)
         if isinstance(x, tf.data.Dataset):
-            stream = self.stream(
-                x, targets, labels=labels, batch_size=batch_size, progress=progress
-            )
+            asked = {"versus": versus, "side": side, "labels": labels}
+            stream = self.stream(x, targets, **asked, batch_size=batch_size, progress=progress)
             return Explanation.joined(list(stream))
         batches = self._batches(x, batch_size)
         walks = (partial(self._program, batch) for batch in batches)
-        return self._explained(batches, walks, targets, labels, progress)
+        return self._explained(batches, walks, targets, versus, side, labels, progress)
 
     __call__ = explain
 
@@ -194,6 +214,8 @@ class BacktrackExplainer:
         data: Any,
         targets: Any = None,
         *,
+        versus: Any = None,
+        side: str | None = None,
         labels: Sequence[str] | None = None,
         batch_size: int = 32,
         progress: bool = False,
@@ -203,9 +225,9 @@ class BacktrackExplainer:
         Args:
             data: A `tf.data.Dataset`, or anything else that yields batches: each `x` as for
                 `explain` or, as for `model.fit`, a tuple that begins with it.
-            targets: As for `explain`, the same for all images: None, a class, a tuple of two
-                classes, or a mask of units without the batch axis.
-            labels, batch_size: As for `explain`; larger batches are split.
+            targets, versus: As for `explain`, the same for all images: None, a class, or a mask of
+                units without the batch axis.
+            side, labels, batch_size: As for `explain`; larger batches are split.
             progress: Whether to show a progress bar.
 
         Yields:
@@ -215,6 +237,7 @@ class BacktrackExplainer:
             ValueError, TypeError: As `explain`, when it comes to a batch; or if there is none.
         """
         check_same_for_all(targets)
+        check_same_for_all(versus)
         if not isinstance(data, Iterable):
             raise TypeError(
                 f"`data` must be a tf.data.Dataset, or yield batches otherwise. Received: {data!r}."
@@ -223,7 +246,8 @@ class BacktrackExplainer:
         with tqdm(unit=" images", disable=not progress) as bar:
             for element in data:
                 x = element[0] if isinstance(element, tuple) else element
-                e = self.explain(x, targets, labels=labels, batch_size=batch_size)
+                asked = {"versus": versus, "side": side, "labels": labels}
+                e = self.explain(x, targets, **asked, batch_size=batch_size)
                 is_empty = False
                 bar.update(int(e.image_index[-1]) + 1)
                 yield e
@@ -280,6 +304,8 @@ class BacktrackExplainer:
         batches: Batches,
         walks: Iterable[Callable[[np.ndarray, Question], Run]],
         targets: Any,
+        versus: Any,
+        side: str | None,
         labels: Sequence[str] | None,
         progress: bool = False,
     ) -> Explanation:
@@ -288,11 +314,11 @@ class BacktrackExplainer:
         Args:
             batches: The input.
             walks: For each batch what takes image indices and a question, and decisions back.
-            targets, labels, progress: As for `explain`.
+            targets, versus, side, labels, progress: As for `explain`.
         """
-        shape = self._shape_of_output(batches)
-        labels = None if labels is None else check_labels(labels, shape)
-        asked = check_targets(targets, batches.images, shape, labels)
+        answers = self._answers(batches)
+        labels = None if labels is None else check_labels(labels, answers.labelled)
+        asked = check_targets(targets, batches.images, answers, labels, versus, check_side(side))
         if not self._is_checked:
             check_rows(self._graph, batches.first_image())
         runs = []
@@ -307,11 +333,13 @@ class BacktrackExplainer:
                     image, place = batches.first_image(), self.output_place
                     check_recording(self.model, place, image, question, run.scores[0])
                 self._is_checked = True
-                runs.append(run)
+                runs.append(of_two_classes(run) if answers.is_yes_or_no else run)
                 bar.update(stop - start)
-        graph, tracks, method, x = self._graph, self._tracks, self.method, batches.x
+        graph, tracks, x = self._graph, self._tracks, batches.x
+        found = self._program.fine_layers.items()
+        fine = {graph.names[source]: graph.names[layer] for source, layer in found}
         return Explanation.from_runs(
-            runs, graph, tracks, x, asked.image, labels, method, self.explain
+            runs, graph, tracks, x, asked.image, labels, self.method, fine, self.explain
         )
 
     @property
@@ -319,13 +347,16 @@ class BacktrackExplainer:
         """Which of the model's outputs is explained."""
         return self._graph.place
 
-    def _shape_of_output(self, batches: Batches) -> tuple[int, ...]:
-        """Without the batch axis, for this input."""
-        shape = tuple(self._graph.specs[self._graph.output].shape[1:])
-        if None not in shape:
-            return shape
-        tensors = self._graph.replay(batches.first_image())
-        return tuple(tensors[self._graph.output].shape[1:])
+    def _answers(self, batches: Batches) -> Answers:
+        """What the network answers to this input."""
+        output = self._graph.output
+        shape = tuple(self._graph.specs[output].shape[1:])
+        if None in shape:
+            shape = tuple(self._graph.replay(batches.first_image())[output].shape[1:])
+        maker = self._graph.maker(output)
+        return Answers(
+            shape, math.prod(shape) == 1 and maker is not None and is_sigmoid(maker.layer)
+        )
 
     def summary(self) -> str:
         """Lists the calls between input and output and the rule that serves each.
@@ -339,6 +370,8 @@ class BacktrackExplainer:
         return "\n".join(f"{n:{widths[0]}}  {k:{widths[1]}}  {rule}" for n, k, rule in lines)
 
     def __repr__(self) -> str:
-        settings = {"method": repr(self.method), **(self._limits._asdict() if self._limits else {})}
+        settings = {"method": repr(self.method), "contrast": self.contrast or False}
+        if self.method != "posterior":
+            settings |= self._limits._asdict()
         shown = ", ".join(f"{name}={value}" for name, value in settings.items())
         return f"BacktrackExplainer({self.model.name!r}, {len(self._graph.calls)} calls, {shown})"

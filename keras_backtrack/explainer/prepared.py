@@ -16,18 +16,23 @@ class Prepared:
         nbytes: How much memory the activations take.
     """
 
-    def __init__(
-        self, walk: Callable[[Any, Any], Explanation], weights: Watch, nbytes: int
-    ) -> None:
+    def __init__(self, walk: Callable[..., Explanation], weights: Watch, nbytes: int) -> None:
         self._walk = walk
         self._weights = weights
         self.nbytes = nbytes
 
-    def explain(self, targets: Any = None, *, labels: Sequence[str] | None = None) -> Explanation:
+    def explain(
+        self,
+        targets: Any = None,
+        *,
+        versus: Any = None,
+        side: str | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> Explanation:
         """Explains decisions about the prepared images.
 
         Args:
-            targets, labels: As for `BacktrackExplainer.explain`.
+            targets, versus, side, labels: As for `BacktrackExplainer.explain`.
 
         Returns:
             What `explain` returns for the same images.
@@ -41,6 +46,6 @@ class Prepared:
                 "The model's weights have changed since the images were prepared: prepare them "
                 "again. Received: activations of the weights before."
             )
-        return self._walk(targets, labels)
+        return self._walk(targets, versus, side, labels)
 
     __call__ = explain

@@ -16,18 +16,50 @@ def check_limit(name: str, value: Any) -> int | None:
     )
 
 
-METHODS = ("viterbi", "posterior", "contrastive")
+METHODS = ("backtrack", "viterbi", "posterior")
+BAR = 0.25  # of the mean over places, that a place must be ahead of
 
 
-def check_method(method: Any, include_bias: bool) -> None:
-    """A method is one of `METHODS`, and only the walk knows biases."""
+def check_method(method: Any, include_bias: bool) -> str:
+    """A method is one of `METHODS`, and only the paper's walk knows biases."""
+    if method == "contrastive":
+        raise ValueError(
+            "What was method='contrastive' is method='posterior', contrast=1 now: which paths are "
+            "followed, and what is asked. Received: method='contrastive'."
+        )
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {METHODS}. Received: {method!r}.")
     if include_bias and method != "viterbi":
         raise ValueError(
             "`include_bias` follows the print of Algorithms 1 and 2, so it needs "
-            f"method='viterbi'. Received: method={method!r}."
+            f"method='viterbi', contrast=False. Received: method={method!r}."
         )
+    return method
+
+
+def check_contrast(contrast: Any, include_bias: bool) -> float | None:
+    """The bar as a share of the mean over places: from 0 to 1, True for the default; or None."""
+    if contrast is False or contrast is None:
+        return None
+    is_number = isinstance(contrast, (int, float, np.integer, np.floating))
+    if not is_number or not 0 <= contrast <= 1:
+        raise ValueError(
+            "`contrast` must be True, False, or a number from 0 (whole objects) to 1 (only what "
+            f"sets the class off). Received: {contrast!r}."
+        )
+    if include_bias:
+        raise ValueError(
+            "`include_bias` follows the print of Algorithms 1 and 2, so it needs "
+            f"method='viterbi', contrast=False. Received: contrast={contrast!r}."
+        )
+    return BAR if isinstance(contrast, bool) else float(contrast)
+
+
+def check_side(side: Any) -> str | None:
+    """The side of a decision is None (the predicted), or one of two."""
+    if side not in (None, "high", "low"):
+        raise ValueError(f"`side` must be 'high', 'low' or None. Received: {side!r}.")
+    return side
 
 
 def check_layers(layers: Any) -> list[str] | None:

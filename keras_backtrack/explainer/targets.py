@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..pictures.class_names import numbered
+from ..propagation.program import Run
 from ..propagation.question import Question
 
 
@@ -23,10 +24,13 @@ class Targets(NamedTuple):
     def of_images(self, start: int, stop: int) -> tuple[np.ndarray, Question]:
         """Image indices and the question about some images, both counted from there."""
         first, last = np.searchsorted(self.image, [start, stop])
-        explanation, unit, sign = self.question
+        question = self.question
+        explanation = question.explanation
         here = slice(*np.searchsorted(explanation, [first, last]))
-        question = Question(explanation[here] - first, [u[here] for u in unit], sign)
-        return self.image[first:last] - start, question
+        signs = [sign[here] if np.ndim(sign) else sign for sign in question.sign]
+        units = [unit[here] for unit in question.unit]
+        asked = question._replace(explanation=explanation[here] - first, unit=units, sign=signs)
+        return self.image[first:last] - start, asked
 
 
 class Ranks(NamedTuple):
@@ -35,29 +39,114 @@ class Ranks(NamedTuple):
     top: Any
 
 
+class Answers(NamedTuple):
+    """What a network answers, as far as one can ask about it.
+
+    Attributes:
+        shape: Of the output, batch axis left out.
+        is_yes_or_no: Whether it is one unit that ends in a sigmoid, so that there are two classes:
+            0 is no, 1 is yes.
+    """
+
+    shape: tuple[int, ...]
+    is_yes_or_no: bool = False
+
+    @property
+    def classes(self) -> int:
+        """How many targets there are."""
+        return 2 if self.is_yes_or_no else int(np.prod(self.shape))
+
+    @property
+    def labelled(self) -> tuple[int, ...]:
+        """The shape that labels are for."""
+        return (2,) if self.is_yes_or_no else self.shape
+
+
 def check_targets(
-    targets: Any, images: int, shape: tuple[int, ...], labels: Sequence[str] | None = None
+    targets: Any,
+    images: int,
+    answers: Answers,
+    labels: Sequence[str] | None = None,
+    versus: Any = None,
+    side: str | None = None,
 ) -> Targets:
     """Makes a question of what a user gave as targets.
 
     Args:
-        targets: As for `BacktrackExplainer.explain`.
+        targets, versus, side: As for `BacktrackExplainer.explain`.
         images: How many images there are.
-        shape: Of the output, batch axis left out.
+        answers: What the network answers.
         labels: Names of the classes, or None.
 
     Raises:
         TypeError: If the targets are neither units, one-hot rows nor masks.
         ValueError: If there are too many or too few, or a unit does not exist.
     """
+    _check_together(targets, versus, side, answers)
     if isinstance(targets, Ranks):
-        return _alone(_ranked(targets.top, images, int(np.prod(shape))))
-    targets = numbered(targets, labels)
+        found = _alone(_ranked(targets.top, images, answers.classes))
+    else:
+        targets = numbered(targets, labels)
+        if versus is not None:
+            return _pairs(targets, numbered(versus, labels), images, answers.classes)
+        if len(answers.shape) > 1 and np.asarray(targets).dtype == bool:
+            found = _masks(np.asarray(targets), images, answers.shape)
+        else:
+            found = _alone(_units(targets, images, answers.classes))
+    return found._replace(question=_sided(found.question, side, answers))
+
+
+def _check_together(targets: Any, versus: Any, side: str | None, answers: Answers) -> None:
+    """Raises ValueError for what cannot be asked together."""
     if isinstance(targets, tuple) and len(targets) == 2:
-        return _pairs(targets, images, int(np.prod(shape)))
-    if len(shape) > 1 and np.asarray(targets).dtype == bool:
-        return _masks(np.asarray(targets), images, shape)
-    return _alone(_units(targets, images, int(np.prod(shape))))
+        raise ValueError(
+            "Why one class and not another is asked as explain(x, target, versus=other); classes "
+            f"of several images are given as a list. Received: targets={targets!r}."
+        )
+    if versus is not None and isinstance(targets, Ranks):
+        raise ValueError(f"`top` stands in place of `versus`. Received: versus={versus!r}.")
+    if versus is not None and side is not None:
+        raise ValueError(
+            "`versus` asks why one class is higher than another, so there is no `side`. "
+            f"Received: side={side!r}, versus={versus!r}."
+        )
+    if versus is not None and answers.classes != int(np.prod(answers.shape)):
+        raise ValueError(
+            "A model that says yes or no with one unit has no other unit to compare: explain(x, 0) "
+            f"or explain(x, 1). Received: versus={versus!r}."
+        )
+    if side is not None and answers.is_yes_or_no and targets is not None:
+        raise ValueError(
+            "Of a model that says yes or no with one unit, the targets 0 and 1 are the sides. "
+            f"Received: targets={targets!r}, side={side!r}."
+        )
+
+
+def _sided(question: Question, side: str | None, answers: Answers) -> Question:
+    """The question with the side it is about."""
+    if side is not None:
+        sign = 1 if side == "high" else -1
+        if answers.is_yes_or_no:
+            question = question._replace(unit=[np.zeros_like(question.unit[0])])
+        return question._replace(sign=(sign,))
+    if not answers.is_yes_or_no:
+        return question._replace(is_predicted=True)
+    (unit,) = question.unit
+    zeros = [np.zeros_like(unit)]
+    if (unit < 0).all():
+        return question._replace(unit=zeros, is_predicted=True)
+    return question._replace(unit=zeros, sign=(np.where(unit == 0, -1, 1),))
+
+
+def of_two_classes(run: Run) -> Run:
+    """A run of a network that says yes or no with one unit: class 0 is no, with what is left of 1.
+
+    Args:
+        run: Its targets and scores are those of the unit.
+    """
+    is_yes = run.sides > 0
+    scores = np.where(is_yes, run.scores, 1 - run.scores)
+    return run._replace(targets=is_yes.astype(np.int64), scores=scores)
 
 
 def _alone(units: np.ndarray) -> Targets:
@@ -66,21 +155,20 @@ def _alone(units: np.ndarray) -> Targets:
     return Targets(image, Question(np.arange(len(image)), [units.reshape(-1)]))
 
 
-def _pairs(targets: tuple, images: int, classes: int) -> Targets:
+def _pairs(targets: Any, versus: Any, images: int, classes: int) -> Targets:
     sides = []
-    for side in targets:
+    for name, side in (("targets", targets), ("versus", versus)):
         try:
             units = _units(side, images, classes)
         except (TypeError, ValueError) as error:
             raise type(error)(
-                "A tuple of two targets asks why the first and not the second. Each is a class, a "
-                f"list of {images} (one for each image), or None for the predicted class; several "
-                f"classes of an image are given as a list. {error}"
+                "Why one class and not another: target and versus each are a class, or a list of "
+                f"{images} (one for each image). {error}"
             ) from None
         if units.shape[1] > 1:
             raise ValueError(
-                "A tuple of two targets asks why the first and not the second: each side is one "
-                f"class, or one for each image. Received: {targets!r}."
+                "Why one class and not another: target and versus each are one class, or one for "
+                f"each image. Received: {name}={side!r}."
             )
         sides.append(units[:, 0])
     check_foils(sides[0], sides[1])
@@ -128,12 +216,11 @@ def check_same_for_all(targets: Any) -> None:
     Args:
         targets: As for `BacktrackExplainer.stream`.
     """
-    sides = targets if isinstance(targets, tuple) else (targets,)
-    if any(np.ndim(side) and np.asarray(side).dtype != bool for side in sides):
+    if np.ndim(targets) and np.asarray(targets).dtype != bool:
         raise ValueError(
-            "`targets` for data that comes in batches must be the same for all images: None, a "
-            "class, a tuple of two classes, or a mask of units. For a class of each image explain "
-            f"batch by batch: `explainer.explain(x, y)`. Received: {targets!r}."
+            "`targets` and `versus` for data that comes in batches must be the same for all images: "
+            "None, a class, or a mask of units. For a class of each image explain batch by batch: "
+            f"`explainer.explain(x, y)`. Received: {targets!r}."
         )
 
 

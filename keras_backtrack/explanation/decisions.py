@@ -21,6 +21,7 @@ class Decision:
         target: The explained unit of the output, row-major; -1 for a mask of units.
         target_name: What that is called, as `short_name` says.
         score: The output there, or its mean over the mask.
+        side: +1 where it is asked why the target is high, -1 why it is low.
         versus: The foil, the unit it is contrasted with; None where there is none.
         versus_name: What that is called.
         logits: Of target and foil, the values before the output's activation; None without a foil.
@@ -36,6 +37,7 @@ class Decision:
     target: int
     target_name: str
     score: float
+    side: int
     versus: int | None
     versus_name: str | None
     logits: tuple[float, float] | None
@@ -77,6 +79,7 @@ class Decision:
             target=int(record["target"]),
             target_name=record["target_name"],
             score=float(record["score"]),
+            side=int(record.get("side", 1)),
             versus=record.get("versus"),
             versus_name=record.get("versus_name"),
             logits=None if logits is None else tuple(logits),
@@ -94,6 +97,7 @@ class Decisions(NamedTuple):
     targets: np.ndarray
     versus: np.ndarray
     scores: np.ndarray
+    sides: np.ndarray
     logits: np.ndarray
     lost: np.ndarray
     image_index: np.ndarray
@@ -141,6 +145,7 @@ class Decisions(NamedTuple):
                     target=int(self.targets[i]),
                     target_name=target_name,
                     score=float(self.scores[i]),
+                    side=int(self.sides[i]),
                     versus=int(self.versus[i]) if has_foil else None,
                     versus_name=versus_name,
                     logits=tuple(self.logits[i].tolist()) if has_foil else None,

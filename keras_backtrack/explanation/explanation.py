@@ -1,6 +1,7 @@
 """`Explanation`: the views on a result, each computed when asked for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ class Explanation(Result):
     Attributes:
         targets: (N,) int64, the explained unit of the output, row-major; -1 for a mask of units.
         versus: (N,) int64, the foil, the unit it is contrasted with; -1 where there is none.
-        scores: (N,) float32, the output at the target, or its mean over the mask.
+        scores: (N,) float32, the output at the target, or its mean over the mask. Where the output
+            is one unit that ends in a sigmoid, that of class 0 is what is left of 1.
+        side: (N,) float32, +1 where it was asked why the target is high, -1 why it is low.
         logits: (N, 2) float32, the values of target and foil before the output's activation; NaN
             where there is no foil.
         lost: (N,) float32, the mass of paths that ended before they reached the input.
@@ -33,8 +36,14 @@ class Explanation(Result):
         input: Name of the input that `pixels`, `mass` and all maps are about; `of` takes another.
         shape: Sizes of that input after the batch axis, such as (224, 224, 3).
         labels: Names of the classes, or None.
-        method: How paths were followed, `"viterbi"`, `"posterior"` or `"contrastive"`.
+        method: Which paths were followed, `"backtrack"`, `"viterbi"` or `"posterior"`.
+        fine_layer: Name of the layer that attention, regions and boxes are read at; None where they
+            are the pixels'.
     """
+
+    @property
+    def fine_layer(self) -> str | None:
+        return self._source.fine.get(self.input)
 
     def attention(
         self,
@@ -47,13 +56,13 @@ class Explanation(Result):
         """Density of the important pixels, weighted by mass (paper: Fig. 3c).
 
         Args:
-            sigma: Standard deviation of the Gaussian around each pixel, in pixels of the input.
-                Default: 7 % of the longer side for `"viterbi"`, for the other methods 3 %, or 1 %
-                for the cells of a layer, which are wide already.
-            layer: Name of a layer with a spatial output, whose cells' mass is taken instead of the
-                pixels'. Mass that has spread over fewer layers is less scattered: with
-                `method="posterior"` a layer of 14 × 14 cells shows where objects are better than
-                the pixels do.
+            sigma: Standard deviation of the Gaussian around each pixel or cell, in pixels of the
+                input. Default, in shares of the longer side: 1 % for the cells of a layer, which
+                are wide already, and for pixels 3 % where all paths were followed down to them and
+                7 % where they are few; also 7 % for the cells that `"viterbi"` comes through.
+            layer: Name of a layer with a spatial output, whose cells' mass is taken; the name of
+                the input takes that of the pixels. Default: the fine layer, where the explanation
+                has one.
             refine: `"edges"` lets the attention spread over surfaces of one colour and stop at the
                 picture's edges; `"edges+border"` takes what lies along the picture's border for
                 background besides (`pictures/refine.py`). Needs the extra `regions`.
@@ -67,10 +76,12 @@ class Explanation(Result):
             ValueError: If there is no such layer or refinement, or `images` do not fit.
         """
         size = self._image_size()
+        layer = self.fine_layer if layer is None else layer
+        is_of_pixels = layer in (None, self.input)
         if sigma is None:
-            shares = heatmaps.SIGMAS if layer is None else heatmaps.LAYER_SIGMAS
+            shares = heatmaps.SIGMAS if is_of_pixels else heatmaps.LAYER_SIGMAS
             sigma = shares[self.method] * max(size)
-        if layer is None:
+        if is_of_pixels:
             found = [heatmaps.attention(p, m, *size, sigma) for p, m in self._points]
         else:
             cells = self.mass_map(layer)
@@ -92,8 +103,7 @@ class Explanation(Result):
         """Salient regions: where the attention reaches a threshold (paper: IV-A, Fig. 3b).
 
         Args:
-            threshold: Between 0 and 1. Default: 0.15 for `"viterbi"`, 0.2 for the other methods;
-                with `refine` 0.5.
+            threshold: Between 0 and 1. Default: 0.15, for `"posterior"` 0.2; with `refine` 0.5.
             sigma, layer, refine, images: As for `attention`.
 
         Returns:
@@ -116,7 +126,7 @@ class Explanation(Result):
     ) -> "list[np.ndarray] | Detections":
         """Boxes around the salient regions (paper: IV, object detection).
 
-        Regions that hold less than 5 % of the mass in pixels are left out.
+        Regions that hold less than 5 % of the mass are left out.
 
         Args:
             sigma, threshold, layer, refine, images: As for `saliency`.
@@ -128,11 +138,18 @@ class Explanation(Result):
             with the largest mass first. With labels `Detections`.
         """
         regions = self.saliency(sigma, threshold, layer=layer, refine=refine, images=images)
-        found = [heatmaps.boxes(r, p, m) for r, (p, m) in zip(regions, self._points, strict=True)]
+        held = self._points
+        if layer is None and self.fine_layer is not None:
+            size = self._image_size()
+            held = [heatmaps.centres(grid, *size) for grid in self.mass_map(self.fine_layer)]
+        found = [heatmaps.boxes(r, *points) for r, points in zip(regions, held, strict=True)]
         if labels is None:
             return found
-        records, size = self._records(found), self._image_size()
-        return Detections.of_decisions(records, labels, size, self.pictures)
+        records = [
+            replace(record, pixels=points, mass=mass)
+            for record, (points, mass) in zip(self._records(found), held, strict=True)
+        ]
+        return Detections.of_decisions(records, labels, self._image_size(), self.pictures)
 
     def decisions(
         self, names: Sequence[str] | None = None, frames: Sequence[Frame] | None = None

@@ -121,8 +121,9 @@ class HeldNodes:
         name = self.graph.resolve(layer)
         if self._numbers[name] not in self._runs[0].nodes:
             raise ValueError(
-                "This explanation does not hold the nodes of that layer: unless method='viterbi', "
-                "they are wanted by name, as in BacktrackExplainer(model, layers=[...]). "
+                "This explanation does not hold the nodes of that layer. Where all paths are "
+                "followed they are wanted by name, as in BacktrackExplainer(model, layers=[...]); "
+                "with contrast there are none above the last map. "
                 f"Received: {layer!r}."
             )
         return name

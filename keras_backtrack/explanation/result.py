@@ -1,6 +1,6 @@
 """The result in numbers: what was asked and answered, the pixels, and the nodes on the way."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
@@ -30,7 +30,15 @@ class Result:
 
     def __init__(self, asked: Decisions, source: Source, rows: np.ndarray, name: str) -> None:
         self._asked = asked
-        self.targets, self.versus, self.scores, self.logits, self.lost, self.image_index = asked
+        (
+            self.targets,
+            self.versus,
+            self.scores,
+            self.side,
+            self.logits,
+            self.lost,
+            self.image_index,
+        ) = asked
         self._source = source
         self._layers, self._images = source.layers, source.images
         self._rows = rows
@@ -49,6 +57,7 @@ class Result:
         image_index: np.ndarray,
         labels: tuple[str, ...] | None,
         method: str,
+        fine: Mapping[str, str],
         explain: Callable[..., Self],
     ) -> Self:
         """Joins the runs of an input's batches.
@@ -61,11 +70,12 @@ class Result:
             image_index: (N,) which row of it each decision is about.
             labels: Names of the classes, or None.
             method: The explainer's.
+            fine: By name of an input that of its fine layer, where attention is read.
             explain: Explains other decisions about these images.
         """
         fields = Decisions._fields[:-1]
         joined = {name: np.concatenate([getattr(r, name) for r in runs]) for name in fields}
-        source = Source(HeldNodes(runs, graph, tracks), images, labels, method, explain)
+        source = Source(HeldNodes(runs, graph, tracks), images, labels, method, fine, explain)
         rows = np.arange(len(image_index))
         asked = Decisions(**joined, image_index=image_index)
         return cls(asked, source, rows, source.first_picture)
@@ -200,7 +210,7 @@ class Result:
         """
         if (self.versus < 0).any():
             raise ValueError(
-                "Only decisions between two classes can be compared: explain(x, targets=(a, b)). "
+                "Only decisions between two classes can be compared: explain(x, a, versus=b). "
                 f"Received: targets {self.targets[self.versus < 0][:10].tolist()} alone."
             )
         x = [values[self.image_index] for values in self._source.kept_images()]

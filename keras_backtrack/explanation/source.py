@@ -1,6 +1,6 @@
 """What all views of an explanation share: what runs held at each layer, and the images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ class Source:
         images: The whole of each of the model's inputs; None where they were not kept.
         labels: Names of the classes, or None.
         method: How paths were followed.
+        fine: By name of an input that of its fine layer, where there is one.
         explain: Explains other decisions, as `BacktrackExplainer.explain`.
     """
 
@@ -28,6 +29,7 @@ class Source:
     images: Sequence[np.ndarray] | None
     labels: tuple[str, ...] | None
     method: str
+    fine: Mapping[str, str]
     explain: Callable[..., Any]
 
     @property

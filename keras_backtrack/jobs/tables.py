@@ -16,6 +16,7 @@ _TYPES = {
     "target": pa.int64(),
     "target_name": _TEXT,
     "score": pa.float32(),
+    "side": pa.int8(),
     "versus": pa.int64(),
     "versus_name": _TEXT,
     # Of two, but older versions of pyarrow cannot read nulls among lists of a fixed size.

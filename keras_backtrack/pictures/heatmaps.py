@@ -10,10 +10,10 @@ from scipy import ndimage
 
 # Shares of the longer side, and of the largest attention: for all paths what finds most of objects
 # on photos with masks (`python -m benchmarks regions`). Few points need a wide Gaussian.
-SIGMAS = {"viterbi": 0.07, "posterior": 0.03, "contrastive": 0.03}
+SIGMAS = {"backtrack": 0.07, "viterbi": 0.07, "posterior": 0.03}
 # Cells of a layer are wide as they are, but the walk's are few.
-LAYER_SIGMAS = {"viterbi": 0.07, "posterior": 0.01, "contrastive": 0.01}
-THRESHOLDS = {"viterbi": 0.15, "posterior": 0.2, "contrastive": 0.2}
+LAYER_SIGMAS = {"backtrack": 0.01, "viterbi": 0.07, "posterior": 0.01}
+THRESHOLDS = {"backtrack": 0.15, "viterbi": 0.15, "posterior": 0.2}
 _SMALLEST_BOX = 0.05  # of the mass in pixels
 _FEW = 200  # Points for which drawing each is faster than filtering the whole map.
 
@@ -87,6 +87,21 @@ def attention_of_grid(grid: np.ndarray, height: int, width: int, sigma: float) -
         grid.astype(np.float32), factors, order=1, mode="nearest", grid_mode=True
     )
     return _smoothed(density, sigma)
+
+
+def centres(grid: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels in the middle of a layer's cells that hold mass, and their mass.
+
+    Args:
+        grid: (h, w) float, the mass in each cell.
+        height, width: Size of the picture.
+
+    Returns:
+        (P, 2) int32 rows (row, column), and (P,) float32.
+    """
+    cells = np.argwhere(grid > 0)
+    points = ((cells + 0.5) * (height, width) / grid.shape).astype(np.int32)
+    return points, grid[tuple(cells.T)].astype(np.float32)
 
 
 def _smoothed(density: np.ndarray, sigma: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The one way back through a graph: what arrives at a tensor is joined, then goes a step down."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..graph.graph import Call, Graph
@@ -56,6 +56,7 @@ def walk_back(
     start: dict[int, Mass],
     take: Callable[[Step, Mass], Taken],
     join: Callable[[int, list[Mass], bool], Mass],
+    until: Collection[int] = (),
 ) -> tuple[dict[int, Mass], list[Any]]:
     """Takes mass at some tensors back to the graph's inputs.
 
@@ -69,6 +70,7 @@ def walk_back(
         take: Takes a step with what has arrived at its place.
         join: Takes a tensor's number, all that has arrived there, and whether that is one part
             that stayed in order from where it was joined last; makes one of it.
+        until: Numbers of tensors that are not gone on from.
 
     Returns:
         What was held at each tensor that anything arrived at, inputs included, by number; and what
@@ -88,6 +90,8 @@ def walk_back(
         if number not in arriving:
             continue
         held[number] = joined(number)
+        if number in until:
+            continue
         taken = take(step, held[number])
         if taken.ended is not None:
             ended.append(taken.ended)

@@ -70,6 +70,10 @@ class Asked(NamedTuple):
         mass = tf.reshape(tf.stack(shares, axis=1), [-1])
         return merge([Nodes(index, sign, mass).where(mass > 0)])
 
+    def times(self, factor: tf.Tensor) -> "Asked":
+        """The same combinations times (M,) numbers."""
+        return self._replace(sign=[sign * factor for sign in self.sign])
+
     def where(self, mask: tf.Tensor) -> "Asked":
         """Those for which the (M,) bool mask is true."""
         return tf.nest.map_structure(lambda field: tf.boolean_mask(field, mask), self)

@@ -12,9 +12,12 @@ from ..graph.graph import Graph
 from ..rules import Rules, reached
 from .activations import Activations, Arrays, Sizes, replay
 from .all_paths.all_paths import AllPaths
+from .backtrack.all_then_best import AllThenBest
 from .best_paths.best_paths import BestPaths
+from .contrast.ahead import start_ahead
 from .contrast.start import Start, start
 from .kernels import NodeArrays, helpers, merge
+from .landmarks import Landmarks, landmarks
 from .limits import Limits
 from .nodes import Asked, Nodes, Walked
 from .over_activations import OverActivations, any_batch, may_be_read
@@ -33,6 +36,7 @@ class Run(NamedTuple):
         scores: (E,) float32, the target's value, or the mean of their values.
         logits: (E, 2) float32, the values of both units behind the output's activation; NaN where
             there is no contrast.
+        sides: (E,) float32, +1 where the explained unit is asked why it is high, -1 why it is low.
         lost: (E,) float32, mass of the paths that ended before the input.
         nodes: By tensor number, the nodes held there; absent where there were none.
         sizes: By tensor number, the sizes of its axes after the batch axis.
@@ -43,10 +47,25 @@ class Run(NamedTuple):
     versus: np.ndarray
     scores: np.ndarray
     logits: np.ndarray
+    sides: np.ndarray
     lost: np.ndarray
     nodes: dict[int, Nodes]
     sizes: dict[int, tuple[int, ...]]
     activations: dict[int, np.ndarray]
+
+
+class _Kind(NamedTuple):
+    """What functions are traced for: a question's units, and whether its side is the predicted."""
+
+    units: int
+    is_predicted: bool
+
+
+class _All(NamedTuple):
+    """All that any question may need."""
+
+
+_ALL = _All()
 
 
 class Program:
@@ -57,38 +76,61 @@ class Program:
     Args:
         graph: The model's calls.
         rules: Which rule serves which of them.
-        limits: How many contributions the best paths follow; None to follow all paths.
-        contrast: Whether what speaks against a decision counts as well; with all paths only.
+        limits: How many contributions the best paths follow.
+        method: Which paths are followed: the best (`"viterbi"`), all (`"posterior"`), or all down to
+            the fine layers and the best from there (`"backtrack"`).
+        contrast: What a place of the last map must be ahead of, as a share of the mean over places;
+            None to ask without contrast.
         wanted: Numbers of the tensors whose nodes are brought back, besides those of the inputs and
             the last map; None for all that the best paths hold, for no others of all paths.
         keep_activations: Whether runs bring all activations back too, for checking.
+
+    Attributes:
+        paths: The way back.
+        walk: The part of it that follows the best paths, if any.
+        fine_layers: By number of an input that of the tensor where all paths become the best.
+        landmarks: Of the graph.
     """
 
     def __init__(
         self,
         graph: Graph,
         rules: Rules,
-        limits: Limits | None,
+        limits: Limits,
         *,
-        contrast: bool = False,
+        method: str,
+        contrast: float | None,
         wanted: Sequence[int] | None = None,
         keep_activations: bool = False,
     ) -> None:
         self.graph = graph
-        self._rules, self._limits, self._contrast = rules, limits, contrast
-        self._keep_activations = keep_activations
+        self.landmarks: Landmarks = landmarks(graph, rules)
+        self._rules, self._keep_activations = rules, keep_activations
+        self._limits = limits if method == "viterbi" else None
+        # Best paths through networks without maps have no place to begin at but the output.
+        has_start = self._limits is None or self.landmarks.last_maps
+        self._contrast = contrast if has_start else None
         self._sizes = Sizes(graph)
         self._may_be_read = may_be_read(graph)
-        self._brought = {*graph.inputs, *_last_maps(graph), *(wanted or ())}
+        fine = {} if method != "backtrack" else self.landmarks.fine_layers
+        self.fine_layers = {s: n for s, n in fine.items() if n not in graph.inputs}
+        meet = set(self.fine_layers.values())
+        brought = {*graph.inputs, *_last_maps(graph), *meet, *(wanted or ())}
+        is_signed = self._contrast is not None
         self.paths: Paths
-        if limits is None:
-            self.paths = AllPaths(graph, rules, sorted(self._brought), contrast)
+        self.walk: BestPaths | None = None
+        if method == "viterbi":
+            begins = self.landmarks.last_maps.values() if is_signed else ()
+            self.paths = self.walk = BestPaths(graph, rules, limits, begins)
+        elif meet:
+            self.paths = both = AllThenBest(graph, rules, limits, meet, brought, is_signed)
+            self.walk = both.best
         else:
-            self.paths = BestPaths(graph, rules, limits)
-            if wanted is None:
-                self._brought = set(graph.names)
-        self._forwards: dict[int | None, Any] = {}
-        self._starts: dict[int, OverActivations] = {}
+            self.paths = AllPaths(graph, rules, brought, (), is_signed)
+        holds_all = self.walk is not None and wanted is None
+        self._brought = set(graph.names) if holds_all else brought
+        self._forwards: dict[Any, Any] = {}
+        self._starts: dict[Any, OverActivations] = {}
 
     @property
     def traces(self) -> int:
@@ -105,7 +147,7 @@ class Program:
             image_index: (E,) which image each explanation is about.
             question: Which units of the output each explains.
         """
-        forward = self._forward(self._units_to_start(question))
+        forward = self._forward(self._kind(question))
         # Looked at while the network runs, which leaves Python alone.
         constants = helpers().submit(self.paths.constants)
         kept = forward([tf.convert_to_tensor(values) for values in inputs])
@@ -113,7 +155,7 @@ class Program:
 
     def forward(self, inputs: Sequence[tf.Tensor]) -> Activations:
         """Runs the network alone, for `back` to explain one decision after another."""
-        return self._forward(None)([tf.convert_to_tensor(values) for values in inputs])
+        return self._forward(_ALL)([tf.convert_to_tensor(values) for values in inputs])
 
     def back(
         self,
@@ -130,8 +172,9 @@ class Program:
         rows = output.reshape(len(output), -1)
         asked = answered(question, rows, image_index)
         batch = Batch(arrays, kept.tensors, sizes, len(output), image_index, constants)
-        units = self._units_to_start(question)
-        begun = self._start(batch, asked) if units else _at_output(self.graph, asked, rows)
+        begun = _at_output(self.graph, asked, rows)
+        if self._kind(question):
+            begun = self._start(batch, asked)
         # There is no way back from what is no number; whoever asked sees it in the scores.
         is_number = np.isfinite(asked.scores).all()
         nowhere = Walked({}, 1 - begun.lost)
@@ -148,6 +191,7 @@ class Program:
             versus=asked.versus,
             scores=asked.scores,
             logits=begun.logits,
+            sides=begun.side,
             lost=lost.astype(np.float32),
             nodes={n: Nodes(*(p[0] if len(p) == 1 else merge(p))) for n, p in nodes.items()},
             sizes=sizes,
@@ -171,64 +215,84 @@ class Program:
                 f"overflowed. Received: {total[wrong[0]]:.6g} for decision {wrong[0]} of the batch."
             )
 
-    def _units_to_start(self, question: Question) -> int:
-        """Units of a question that is more than why single units are high or low; else 0."""
+    def _kind(self, question: Question) -> "_Kind | None":
+        """What a question is that is more than why single units are high or low."""
+        shape = self.graph.specs[self.graph.output].shape[1:]
+        is_predicted = question.is_predicted and shape.num_elements() == 1
         units = len(question.unit)
-        return units if self._contrast or units > 1 else 0
+        is_more = self._contrast is not None or units > 1 or is_predicted
+        return _Kind(units, is_predicted) if is_more else None
 
     def _start(self, batch: Batch, asked: Answered) -> Start:
         """Takes what is asked back to single nodes."""
         self._rules.packed_weights.refresh()
+        question = asked.question
         size = batch.arrays[self.graph.output][0].size
         index = [
-            tf.constant(asked.question.explanation * size + unit, tf.int64)
-            for unit in asked.question.unit
+            tf.constant(question.explanation * size + unit, tf.int64) for unit in question.unit
         ]
-        signs = [tf.fill([len(asked.mass)], float(sign)) for sign in asked.question.sign]
+        roots = np.shape(asked.mass)
+        signs = [tf.constant(np.broadcast_to(np.float32(sign), roots)) for sign in question.sign]
         given = Asked(index, signs, tf.constant(asked.mass))
-        found = self._started(len(index))(batch.tensors, batch.image_tensor, given)
+        kind = self._kind(question)
+        assert kind is not None
+        found = self._started(kind)(batch.tensors, batch.image_tensor, given)
         nodes, passed = (
             {n: NodeArrays(*(field.numpy() for field in own)) for n, own in held.items()}
             for held in (found.nodes, found.passed)
         )
-        logits = found.logits.numpy() if len(index) == 2 else _no_logits(len(batch.image_index))
-        return Start(dict(sorted(nodes.items())), passed, logits, found.lost.numpy())
+        explanations = len(batch.image_index)
+        logits = found.logits.numpy() if kind.units == 2 else _no_logits(explanations)
+        sides = _sides_of(asked)
+        if kind.is_predicted:
+            sides[question.explanation] *= found.side.numpy()
+        lost = found.lost.numpy()
+        if self._contrast is not None and self.paths is self.walk:
+            # A walk is of what is ahead; all of it is, or nothing.
+            nodes = {n: own.where(own.mass > 0) for n, own in nodes.items()}
+            lost = np.ones(explanations)
+            for number, own in nodes.items():
+                owner = own.index // math.prod(batch.sizes[number])
+                lost -= np.bincount(owner, own.mass, explanations)
+        return Start(dict(sorted(nodes.items())), passed, logits, lost, sides)
 
-    def _started(self, units: int) -> OverActivations:
-        if units not in self._starts:
+    def _started(self, kind: "_Kind") -> OverActivations:
+        if kind not in self._starts:
 
             def begin(tensors: dict, image_index: tf.Tensor, asked: Asked) -> Start:
-                rest = asked, self._limits, self._rules, self._contrast
-                return start(self.graph, tensors, image_index, *rest)
+                given = self.graph, tensors, image_index, asked, self._rules
+                if self._contrast is None:
+                    return start(*given, self._limits, kind.is_predicted)
+                return start_ahead(*given, self.landmarks, self._contrast, kind.is_predicted)
 
             index, sign = tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.float32)
-            more = index, Asked([index] * units, [sign] * units, sign)
-            self._starts[units] = OverActivations(begin, self.graph, self._may_be_read, *more)
-        return self._starts[units]
+            more = index, Asked([index] * kind.units, [sign] * kind.units, sign)
+            self._starts[kind] = OverActivations(begin, self.graph, self._may_be_read, *more)
+        return self._starts[kind]
 
-    def _forward(self, units: int | None) -> Any:
+    def _forward(self, kind: "_Kind | _All | None") -> Any:
         """The network as a function of its inputs.
 
         Args:
-            units: As from `_units_to_start`; None to keep all that any question may need.
+            kind: As from `_kind`; `_ALL` to keep all that any question may need.
         """
-        if units not in self._forwards:
+        if kind not in self._forwards:
             specs = [any_batch(self.graph.specs[number]) for number in self.graph.inputs]
-            replayed = partial(self._replayed, self._kept(units))
+            replayed = partial(self._replayed, self._kept(kind))
             # AutoGraph would rewrite every function the trace goes through, which takes seconds.
             function = tf.function(replayed, [specs], autograph=False)
             # Called as it is: to find the trace for some inputs takes half a millisecond.
-            self._forwards[units] = function.get_concrete_function()
-        return self._forwards[units]
+            self._forwards[kind] = function.get_concrete_function()
+        return self._forwards[kind]
 
-    def _kept(self, units: int | None) -> list[int]:
+    def _kept(self, kind: "_Kind | _All | None") -> list[int]:
         if self._keep_activations:
             return list(self.graph.names)
-        if units is None:
+        if isinstance(kind, _All):
             return self._may_be_read
-        if not units:
+        if kind is None:
             return sorted({self.graph.output, *self.paths.reads((self.graph.output,))})
-        begin = self._started(units)
+        begin = self._started(kind)
         below = self.paths.reads(tuple(sorted(begin.structured_outputs.nodes)))
         return sorted({self.graph.output, *begin.reads, *below})
 
@@ -241,10 +305,18 @@ class Program:
 def _at_output(graph: Graph, asked: Answered, output: np.ndarray) -> Start:
     """Single units of the output, (N, units)."""
     index = asked.question.explanation * output.shape[1] + asked.question.unit[0]
-    sign = np.full(len(index), asked.question.sign[0], np.float32)
+    sign = np.broadcast_to(np.float32(asked.question.sign[0]), np.shape(index))
     explanations = len(asked.targets)
     nodes = {graph.output: NodeArrays(index, sign, asked.mass)}
-    return Start(nodes, {}, _no_logits(explanations), np.zeros(explanations))
+    sides = _sides_of(asked)
+    return Start(nodes, {}, _no_logits(explanations), np.zeros(explanations), sides)
+
+
+def _sides_of(asked: Answered) -> np.ndarray:
+    """(E,) float32, what the first unit of each explanation counts with."""
+    sides = np.ones(len(asked.targets), np.float32)
+    sides[asked.question.explanation] = asked.question.sign[0]
+    return sides
 
 
 def _no_logits(explanations: int) -> np.ndarray:

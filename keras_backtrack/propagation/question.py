@@ -1,7 +1,7 @@
 """What is asked about the output, and what it comes to once the network has answered."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,12 +16,16 @@ class Question(NamedTuple):
         explanation: (R,) int64, whose root it is.
         unit: K times (R,) int64, row-major places in the output; -1 for the unit with the largest
             value, -2 for the next, and so on.
-        sign: K numbers, +1 or -1: what the units count with.
+        sign: K numbers or (R,) arrays, +1 or -1: what the units count with. A single one with -1 is
+            asked why it is low.
+        is_predicted: Whether an output of a single unit is asked about the side it is on: why it is
+            high, or where its value behind the output's activation is below 0, why it is low.
     """
 
     explanation: np.ndarray
     unit: Sequence[np.ndarray]
-    sign: Sequence[int] = (1,)
+    sign: Sequence[Any] = (1,)
+    is_predicted: bool = False
 
 
 class Answered(NamedTuple):

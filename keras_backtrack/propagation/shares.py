@@ -43,17 +43,3 @@ def split_mass(mass: tf.Tensor, value: tf.Tensor, limit: int | None) -> Shares:
         tf.gather(mass, parent) * portion,
         tf.where(total > 0, 0.0, mass),
     )
-
-
-def split_both_ways(mass: tf.Tensor, value: tf.Tensor) -> Shares:
-    """Splits mass among all contributions in proportion, those against with mass below 0.
-
-    The larger side gets the whole mass. Arguments as for `split_mass`.
-    """
-    sides = tf.reduce_sum(tf.nn.relu(value), axis=1), tf.reduce_sum(tf.nn.relu(-value), axis=1)
-    place = tf.where(value != 0)
-    parent, choice = place[:, 0], place[:, 1]
-    portion = tf.gather_nd(value, place) / tf.gather(tf.maximum(*sides), parent)
-    return Shares(
-        parent, choice, tf.gather(mass, parent) * portion, tf.where(sides[0] > 0, 0.0, mass)
-    )

@@ -7,7 +7,7 @@ import tensorflow as tf
 from ..rules.contributions import At, Groups, LinearSum, Sum
 from .limits import NO_LIMITS, Limits
 from .nodes import Asked, Nodes
-from .shares import split_both_ways, split_mass
+from .shares import split_mass
 from .traced_once import call_shared
 
 # Nodes are handled in chunks of about this many numbers, which bounds the memory of a layer
@@ -49,7 +49,7 @@ def _follow(limits: Limits, layer: Sum, index, sign, mass, size, image_index) ->
 
 
 def follow_combination(
-    limits: Limits | None, layer: Sum, at: Sequence[At], mass: tf.Tensor, contrast: bool
+    limits: Limits | None, layer: Sum, at: Sequence[At], mass: tf.Tensor
 ) -> tuple[Nodes, tf.Tensor]:
     """Follows linear combinations of units from the output of a weighted sum to single units.
 
@@ -58,8 +58,6 @@ def follow_combination(
         layer: The sum.
         at: K times M units of its output, each with the sign it counts with.
         mass: (M,) float32.
-        contrast: Whether negative contributions are followed as well, with mass below 0. Only where
-            all paths are.
 
     Returns:
         The nodes at the input, not merged, and the (M,) mass that ended.
@@ -68,7 +66,7 @@ def follow_combination(
     def step(at: Sequence[At], mass: tf.Tensor) -> tuple[Nodes, tf.Tensor]:
         groups = _combined(limits, layer, at)
         alone = at[0]._replace(sign=tf.ones_like(at[0].sign))
-        return _chosen(limits or NO_LIMITS, layer, groups, alone, mass, contrast)
+        return _chosen(limits or NO_LIMITS, layer, groups, alone, mass)
 
     return _in_chunks(step, at, mass, layer.width)
 
@@ -98,18 +96,10 @@ def bias_of(layer: Sum, unit: tf.Tensor) -> tf.Tensor:
 
 
 def _chosen(
-    limits: Limits,
-    layer: Sum,
-    groups: Groups,
-    at: At,
-    mass: tf.Tensor,
-    contrast: bool = False,
+    limits: Limits, layer: Sum, groups: Groups, at: At, mass: tf.Tensor
 ) -> tuple[Nodes, tf.Tensor]:
     """The followed contributions of some nodes, and the (M,) mass of those without any."""
-    if contrast:
-        chosen = split_both_ways(mass, groups.value)
-    else:
-        chosen = split_mass(mass, groups.value, getattr(limits, layer.group_limit))
+    chosen = split_mass(mass, groups.value, getattr(limits, layer.group_limit))
     parent, share, ended = chosen.parent, chosen.mass, chosen.ended
     inside = groups.members(parent, chosen.choice)
     unit, flip = inside.unit, inside.flip
@@ -119,9 +109,6 @@ def _chosen(
         parent, share = tf.gather(parent, members.parent), members.mass
         place = tf.stack([members.parent, members.choice], axis=1)
         unit, flip = tf.gather_nd(unit, place), tf.gather_nd(flip, place)
-    if contrast:
-        # What speaks against is asked the other way round: why it is so high, or low.
-        flip = tf.where(share < 0, -flip, flip)
     units_read = tf.size(layer.source, tf.int64) // tf.shape(layer.source, tf.int64)[0]
     index = tf.gather(at.explanation, parent) * units_read + unit
     return Nodes(index, tf.gather(at.sign, parent) * flip, share), ended

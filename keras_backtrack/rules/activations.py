@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..graph.compat import keras
+from ..graph.compat import keras, operation_name
 
 NAMES = (
     *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu"),
@@ -42,21 +42,29 @@ def is_elementwise(activation: Any) -> bool:
     )
 
 
-GATES = ("hardsigmoid", "sigmoid", "softmax")
+def _ids(*names: str) -> set[int]:
+    modules = (keras.activations, tf.nn, tf.math, tf)
+    return {id(getattr(m, name)) for m in modules for name in names if hasattr(m, name)}
 
-_GATES = {
-    id(getattr(module, name))
-    for module in (keras.activations, tf.nn, tf.math, tf)
-    for name in ("hard_sigmoid", "sigmoid", "softmax")
-    if hasattr(module, name)
-}
+
+_SIGMOIDS, _SOFTMAX = _ids("hard_sigmoid", "sigmoid"), _ids("softmax")
+
+
+def is_sigmoid(layer: Any) -> bool:
+    """Whether a layer ends in a sigmoid, or an operation is one."""
+    is_operation = operation_name(layer) in ("hardsigmoid", "sigmoid")
+    return is_operation or id(getattr(layer, "activation", None)) in _SIGMOIDS
+
+
+def is_softmax(layer: Any) -> bool:
+    """Whether a layer ends in a soft-max, or an operation is one."""
+    is_own = isinstance(layer, keras.layers.Softmax) or operation_name(layer) == "softmax"
+    return is_own or id(getattr(layer, "activation", None)) in _SOFTMAX
 
 
 def is_gate(layer: Any) -> bool:
-    """Whether a layer ends in a sigmoid or soft-max, so that its output only weighs others."""
-    return (
-        isinstance(layer, keras.layers.Softmax) or id(getattr(layer, "activation", None)) in _GATES
-    )
+    """Whether what a layer or an operation ends in only weighs other things."""
+    return is_sigmoid(layer) or is_softmax(layer)
 
 
 NOTHING_IN_INFERENCE = tuple(

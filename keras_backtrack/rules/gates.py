@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from ..graph.compat import keras, operation_name
 from ..graph.graph import Call, Graph, TensorRef
-from .activations import GATES, NOTHING_IN_INFERENCE, is_gate
+from .activations import NOTHING_IN_INFERENCE, is_gate
 
 layers = keras.layers
 
@@ -49,7 +49,7 @@ def comes_from_gate(graph: Graph, number: int) -> bool:
     if maker is None:
         return False
     operation = operation_name(maker.layer)
-    if is_gate(maker.layer) or operation in GATES:
+    if is_gate(maker.layer):
         return True
     passes = operation in _PASSING or isinstance(maker.layer, _PASSING_LAYERS)
     if not passes and operation in ("add", "multiply", "subtract") and len(maker.inputs) == 1:

@@ -57,6 +57,11 @@ class TracedCall:
         found = iter(parts)
         return [next(found) if follow else None for follow in self.followed]
 
+    def into_followed(self, parts: Sequence[Any]) -> list[Any | None]:
+        """Of something for each input, what is for those that are followed; None for the others."""
+        pairs = zip(parts, self.followed, strict=True)
+        return [part if follow else None for part, follow in pairs]
+
     @property
     def operands(self) -> list[Any]:
         """The arguments of a bare operation: tensors, variables, numbers."""

@@ -1,6 +1,6 @@
 """All paths: the spreading as TensorFlow functions, one for each set of tensors it starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,12 +23,19 @@ class AllPaths:
         graph: The model's calls.
         rules: Which rule serves which of them.
         wanted: Numbers of the tensors whose nodes are brought back: every unit is a node here.
-        contrast: As for `spread_back`.
+        until, is_signed: As for `spread_back`.
     """
 
-    def __init__(self, graph: Graph, rules: Rules, wanted: Sequence[int], contrast: bool) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        rules: Rules,
+        wanted: Collection[int] = (),
+        until: Collection[int] = (),
+        is_signed: bool = False,
+    ) -> None:
         self._graph, self._rules = graph, rules
-        self._wanted, self._contrast = wanted, contrast
+        self._settings = sorted(wanted), sorted(until), is_signed
         self._numbers = may_be_read(graph)
         self._spreads: dict[tuple[int, ...], OverActivations] = {}
 
@@ -52,8 +59,9 @@ class AllPaths:
 
             def spread(tensors: dict, explanations: tf.Tensor, roots: list[Nodes]):
                 found = dict(zip(start, roots, strict=True))
-                settings = self._rules, self._wanted, self._contrast
-                return spread_back(self._graph, tensors, explanations, found, *settings)
+                return spread_back(
+                    self._graph, tensors, explanations, found, self._rules, *self._settings
+                )
 
             more = tf.TensorSpec([], tf.int64), [_NODES] * len(start)
             self._spreads[start] = OverActivations(spread, self._graph, self._numbers, *more)

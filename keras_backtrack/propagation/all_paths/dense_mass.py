@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ...rules.indexing import dims, product
+from ..landmarks import has_places
 from ..nodes import Nodes
 from ..traced_once import shared
 
@@ -20,12 +21,17 @@ class Maps(NamedTuple):
     low: tf.Tensor
 
 
-def as_nodes(maps: Maps) -> Nodes:
-    """All units with mass above 0, those asked why they are high before the others."""
+def as_nodes(maps: Maps, is_signed: bool = False) -> Nodes:
+    """All units with mass above 0, those asked why they are high before the others.
+
+    Args:
+        maps: The mass in every unit.
+        is_signed: Whether those with mass below 0 are wanted, too.
+    """
 
     def of(mass: tf.Tensor, sign: float) -> Nodes:
         mass = tf.reshape(mass, [-1])
-        index = tf.where(mass > 0)[:, 0]
+        index = tf.where(mass != 0 if is_signed else mass > 0)[:, 0]
         return Nodes(index, tf.fill(tf.shape(index), sign), tf.gather(mass, index))
 
     fields = zip(of(maps.high, 1.0), of(maps.low, -1.0), strict=True)
@@ -115,26 +121,37 @@ def net(maps: Maps) -> Maps:
     return Maps(*map(tf.nn.relu, maps))
 
 
-def has_places(tensor: tf.Tensor) -> bool:
-    """Whether a tensor is a map of several places, or a volume of them."""
-    return tensor.shape.rank > 3 and any(size != 1 for size in tensor.shape[1:-1])
+def both(maps: Maps) -> tf.Tensor:
+    """Both maps with all rows, one behind the other: (2, E, units)."""
+    return tf.stack([maps.high, full(maps.low, maps.high)])
 
 
-def above_average(maps: Maps, tensor: tf.Tensor) -> Maps:
-    """Compares the balance at each place of a tensor with the mean over places.
+def one_of(both: tf.Tensor, like: Maps) -> Maps:
+    """What `both` has put together, without rows again where `like` is without."""
+    high, low = tf.unstack(both)
+    return Maps(high, tf.cond(is_empty(like.low), lambda: tf.identity(like.low), lambda: low))
 
-    What a place is above or below the mean goes on through what speaks for the decision there.
+
+def by_place(mass: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """Of (..., E, units) mass in a tensor that of each place and channel: (..., E, P, C).
+
+    Where a tensor has no places, each unit is one.
     """
     *places, channels = dims(tensor)
-    both = tf.stack([maps.high, full(maps.low, maps.high)])
-    both = tf.reshape(both, [2, -1, product(places), channels])
-    balance = tf.reduce_sum(both, axis=[0, 3], keepdims=True)
-    balance -= tf.reduce_mean(balance, axis=2, keepdims=True)
-    favours = tf.nn.relu(both)
-    total = tf.reduce_sum(favours, axis=[0, 3], keepdims=True)
-    both = favours * tf.math.divide_no_nan(balance, total)
-    high, low = (tf.reshape(mass, tf.shape(maps.high)) for mass in tf.unstack(both))
-    return Maps(high, tf.cond(is_empty(maps.low), lambda: tf.identity(maps.low), lambda: low))
+    shape = [product(places), channels] if has_places(tensor.shape) else [product(dims(tensor)), 1]
+    return tf.reshape(mass, tf.concat([tf.shape(mass)[:-1], shape], 0))
+
+
+def left_over(maps: Maps, tensor: tf.Tensor) -> Maps:
+    """What is left at each place of a tensor where more of its mass is above 0 than below.
+
+    It is in the units above 0, in proportion.
+    """
+    masses = by_place(both(maps), tensor)
+    above = tf.nn.relu(masses)
+    left, total = (tf.reduce_sum(part, axis=[0, 3], keepdims=True) for part in (masses, above))
+    left = above * tf.math.divide_no_nan(tf.nn.relu(left), total)
+    return one_of(tf.reshape(left, tf.shape(both(maps))), maps)
 
 
 def all_mass(maps: Maps) -> tf.Tensor:

@@ -5,28 +5,24 @@ but two maps for every tensor, one for each sign, and a step through a weighted 
 sum itself and its transpose, run on parts of one sign. In a network of ReLUs this is Excitation
 Backprop (Zhang et al., "Top-down Neural Attention by Excitation Backprop", 2016).
 
-Alone, that tells little of the class: deep down, what speaks for any class comes from the same
-places. Contrast sets it off twice (after the contrastive form of theirs):
-
-- At the first sum from the output, what speaks against the decision is followed as mass below 0.
-- At the last map, the balance of each place is compared with the average place. Only what is above
-  it speaks for the decision.
-
-Spreading is linear in the mass, so both signs go down together, and what is above 0 is the result.
+Where a question is asked with contrast (`contrast`), what is not ahead at the last map has mass
+below 0. Spreading is linear in the mass, so both go down together, each along what speaks for it,
+and of a place there is what is left above 0.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
 from ...graph.graph import Graph
-from ...rules import Rules, followed, reached
+from ...rules import Rules
 from ...rules.contributions import (
     Arrival,
     At,
     Branches,
+    Contributions,
     LinearSum,
     Loop,
     Moves,
@@ -44,16 +40,15 @@ from ..sums import follow_sum
 from ..traced_once import call_shared
 from .dense_mass import (
     Maps,
-    above_average,
     add,
     all_mass,
     as_maps,
     as_nodes,
     ended_where,
     full,
-    has_places,
     is_empty,
     left_behind,
+    left_over,
     net,
     nothing,
     swap,
@@ -67,8 +62,9 @@ def spread_back(
     explanations: tf.Tensor,
     roots: dict[int, Nodes],
     rules: Rules,
-    wanted: Sequence[int],
-    contrast: bool = False,
+    wanted: Collection[int],
+    until: Collection[int] = (),
+    is_signed: bool = False,
 ) -> Walked:
     """Spreads decisions over all paths back through the graph.
 
@@ -79,36 +75,22 @@ def spread_back(
         roots: The nodes to start from, by tensor number; some may have mass below 0.
         rules: Which rule serves which of them.
         wanted: Numbers of the tensors whose nodes are brought back.
-        contrast: Whether what speaks against a decision has mass below 0, and places are compared
-            at the first map that everything comes through.
+        until: Numbers of the tensors that mass is not spread on from; their nodes come back, too.
+        is_signed: Whether there may be mass below 0. Of each place of a tensor then come back what
+            is left, `lost` being the rest.
     """
     units = {n: units_of(tensors[n]) for n in roots}
     start = {n: as_maps(own, explanations, units[n]) for n, own in roots.items()}
-    compared = _first_map(graph, roots, tensors) if contrast else None
-    spread = Spread(tensors, rules, contrast, compared)
-    walked = spread.back(graph, start)
-    held = {n: maps for n, maps in walked.nodes.items() if n in {*wanted, *graph.inputs}}
+    walked = Spread(tensors, rules, is_signed).back(graph, start, until)
+    ends = {*until, *graph.inputs}
+    held = {n: maps for n, maps in walked.nodes.items() if n in {*wanted, *ends}}
     lost = walked.lost
-    if contrast:
-        held = {number: net(maps) for number, maps in held.items()}
+    if is_signed:
+        held = {number: left_over(maps, tensors[number]) for number, maps in held.items()}
         # What ended, and what was outweighed.
-        arrived = [all_mass(held[number]) for number in graph.inputs if number in held]
+        arrived = [all_mass(maps) for number, maps in held.items() if number in ends]
         lost = tf.ones_like(lost) - sum(arrived)
     return Walked({n: as_nodes(maps) for n, maps in held.items()}, lost)
-
-
-def _first_map(graph: Graph, roots: dict[int, Nodes], tensors: dict[int, tf.Tensor]) -> int | None:
-    """Number of the first tensor with places that all comes through on its way back."""
-    open_ = set(roots)
-    for call, position in places_back(reached(graph)):
-        number = call.outputs[position]
-        if number in open_:
-            open_.discard(number)
-            if not open_ and has_places(tensors[number]):
-                return number
-            follows = zip(call.inputs, followed(graph, call), strict=True)
-            open_.update(read for read, follow in follows if follow)
-    return None
 
 
 @dataclass(frozen=True)
@@ -118,45 +100,45 @@ class Spread:
     Attributes:
         tensors: Activations by tensor number, with a row for each explanation.
         rules: Which rule serves which call.
-        contrast: Whether there may be mass below 0.
-        compared: Number of the tensor where places are compared, if any.
+        is_signed: Whether there may be mass below 0.
     """
 
     tensors: dict[int, tf.Tensor]
     rules: Rules
-    contrast: bool
-    compared: int | None = None
+    is_signed: bool = False
 
-    def back(self, graph: Graph, roots: dict[int, Maps]) -> Walked:
-        """Spreads from some tensors to the graph's inputs: maps in place of nodes."""
+    def back(self, graph: Graph, roots: dict[int, Maps], until: Collection[int] = ()) -> Walked:
+        """Spreads from some tensors to others, or the graph's inputs: maps in place of nodes."""
 
         def take(place: Place, maps: Maps) -> Taken:
             traced = self.rules.trace(graph, *place, self.tensors)
-            kind = self.rules.ask(traced)
-            return row_of(_ROWS, kind)(self, kind, traced, maps).into(traced.followed)
+            return self.follow(self.rules.ask(traced), traced, maps)
 
         def join(number: int, parts: list[Maps], is_settled: bool) -> Maps:
             maps, *others = parts
             for other in others:
                 maps = Maps(*map(add, maps, other))
-            if number == self.compared:
-                maps = above_average(maps, self.tensors[number])
             return maps
 
-        held, ended = walk_back(graph, places_back(graph.calls), roots, take, join)
+        held, ended = walk_back(graph, places_back(graph.calls), roots, take, join, until)
         lost = tf.zeros(tf.shape(next(iter(roots.values())).high)[:1])
         return Walked(held, sum(ended, lost))
 
+    def follow(self, contributions: Contributions, call: TracedCall, maps: Maps) -> Taken:
+        """A single step."""
+        taken = row_of(_ROWS, contributions)(self, contributions, call, maps)
+        return taken.into(call.followed)
+
     def at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> Walked:
         """The same through a cell of a recurrent layer."""
-        return replace(self, tensors=tensors, compared=None).back(cell, roots)
+        return replace(self, tensors=tensors).back(cell, roots)
 
     def through_sum(self, layer: Sum, maps: Maps) -> tuple[Maps, tf.Tensor]:
         """The step through a weighted sum."""
         if isinstance(layer, LinearSum):
             high, low, ended = call_shared(_spread_sum, None, layer, *maps)
             return Maps(high, low), ended
-        if not self.contrast:
+        if not self.is_signed:
             return _node_by_node(layer, maps)
         # Nodes have mass above 0.
         for_it, against = (_node_by_node(layer, net(Maps(*both))) for both in (maps, _minus(maps)))
@@ -176,10 +158,10 @@ def _product(spread: Spread, kind: Product, call: TracedCall, maps: Maps) -> Tak
 
 def _sum(spread: Spread, kind: Sum, call: TracedCall, maps: Maps) -> Taken:
     part, ended = spread.through_sum(kind, maps)
-    return Taken(call.among_inputs(_cut(part, call)), ended)
+    return Taken(call.among_inputs(cut_maps(part, call)), ended)
 
 
-def _cut(maps: Maps, call: TracedCall) -> list[Maps]:
+def cut_maps(maps: Maps, call: TracedCall) -> list[Maps]:
     """A map of several inputs one behind another, as a map of each."""
     tensors = call.followed_inputs
     if len(tensors) == 1:
@@ -292,13 +274,13 @@ def _branches(spread: Spread, branches: Branches, call: TracedCall, maps: Maps) 
         pairs = zip(branches.flips(values), highs, lows, strict=True)
         highs, lows = zip(*(swap(flip < 0, h, low) for flip, h, low in pairs), strict=True)
     parts = [
-        Maps(*(_unbroadcast(mass, call.output, tensor) for mass in pair))
+        Maps(*(unbroadcast(mass, call.output, tensor) for mass in pair))
         for *pair, tensor in zip(highs, lows, call.inputs, strict=True)
     ]
     return Taken(parts, ended + more)
 
 
-def _unbroadcast(mass: tf.Tensor, output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+def unbroadcast(mass: tf.Tensor, output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     """Adds the mass up that broadcasting `tensor` to `output` has spread."""
     sizes, wanted = dims(output), dims(tensor)
     wanted = [1] * (len(sizes) - len(wanted)) + wanted

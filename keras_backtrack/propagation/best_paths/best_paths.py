@@ -1,5 +1,7 @@
 """The walk along the best paths, in machine code."""
 
+import math
+from collections.abc import Collection, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -7,11 +9,13 @@ import numpy as np
 from ...graph.graph import Graph
 from ...rules import Rules
 from ..backward import Taken, walk_back
-from ..kernels import NodeArrays, merge, ordered
+from ..kernels import NodeArrays, heaviest, merge, ordered
 from ..limits import Limits
 from ..nodes import Walked
 from ..paths import Batch
 from .schedule import Schedule, Step
+
+_HEAVIEST = 100  # nodes of a decision that are walked on where a way over all paths ends
 
 
 class BestPaths:
@@ -21,14 +25,20 @@ class BestPaths:
         graph: The model's calls.
         rules: Which rule serves which of them.
         limits: How many contributions the walk follows.
+        begins: Numbers of the tensors where a way over all paths ends and walks begin: of the nodes
+            there the heaviest are followed. None where all nodes are that walks are given.
     """
 
-    def __init__(self, graph: Graph, rules: Rules, limits: Limits) -> None:
+    def __init__(
+        self, graph: Graph, rules: Rules, limits: Limits, begins: Collection[int] | None = None
+    ) -> None:
         self._graph, self._rules, self._limits = graph, rules, limits
+        self.begins = frozenset(begins or ())
 
     @cached_property
     def _schedule(self) -> Schedule:
-        return Schedule(self._graph, self._rules, self._limits, self._through_cell)
+        start = self.begins or self._graph.outputs
+        return Schedule(self._graph, self._rules, self._limits, self._through_cell, start)
 
     def _through_cell(self, cell: Graph) -> "BestPaths":
         return BestPaths(cell, self._rules, self._limits)
@@ -48,9 +58,22 @@ class BestPaths:
         def take(step: Step, nodes: NodeArrays) -> Taken:
             return step.take(nodes, batch)
 
-        begun = {number: ordered(nodes) for number, nodes in start.items()}
+        begun = {
+            number: ordered(self.followed(number, nodes, batch.sizes[number]))
+            for number, nodes in start.items()
+        }
         held, ended = walk_back(self._graph, self.steps, begun, take, _merged)
         return Walked(held, sum(ended, np.zeros(len(batch.image_index))))
+
+    def followed(self, number: int, nodes: NodeArrays, size: Sequence[int]) -> NodeArrays:
+        """Of the nodes at a tensor those that a walk begins with.
+
+        Args:
+            number: Of the tensor.
+            nodes: Nodes there.
+            size: Sizes of its axes after the batch axis.
+        """
+        return heaviest(nodes, math.prod(size), _HEAVIEST) if number in self.begins else nodes
 
 
 def _merged(_: int, parts: list[NodeArrays], is_settled: bool) -> NodeArrays:

@@ -83,17 +83,27 @@ class Tracks:
             if above not in held or not len(held[above].unit):
                 continue
             unit, sign, mass = held[above]
-            own, size = np.arange(len(unit)), math.prod(sizes[above])
-            nodes = NodeArrays(own * size + unit, sign.astype(np.float32), mass)
+            size = math.prod(sizes[above])
+            walked = self.paths.followed(above, NodeArrays(unit, sign, mass), sizes[above])
+            # Of the nodes held there perhaps not all are walked on.
+            keys = unit * 2 + (sign < 0)
+            order = np.argsort(keys)
+            who = order[np.searchsorted(keys[order], walked.index * 2 + (walked.sign < 0))]
+            own = np.arange(len(who))
+            index, signs = own * size + walked.index, walked.sign.astype(np.float32)
+            nodes = NodeArrays(index, signs, walked.mass)
             taken = step.take(nodes, Batch(*run, np.zeros_like(own), constants))
             for below, part in zip(step.call.inputs, taken.parts, strict=True):
                 if part is not None:
-                    yield _edges(above, below, part, held, math.prod(sizes[below]))
+                    yield _edges(above, below, part, who, held, math.prod(sizes[below]))
 
 
-def _edges(above: int, below: int, part: NodeArrays, held: dict[int, Held], size: int) -> Edges:
+def _edges(
+    above: int, below: int, part: NodeArrays, who: np.ndarray, held: dict[int, Held], size: int
+) -> Edges:
     index, sign, mass = part
     parent, unit = np.divmod(index, size)
+    parent = who[parent]
     nodes = held.get(below)
     child = np.full(len(unit), -1)
     if nodes is not None and len(nodes.unit):

@@ -5,7 +5,7 @@ code (`lowering.py`), on activations and constants that are NumPy arrays; of all
 function is traced (`interpreter.py`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,13 +49,19 @@ class Schedule:
         rules: Which rule serves which of them.
         limits: How many contributions are followed.
         through_cell: Takes the graph of a recurrent layer's cell, returns the ways back through it.
+        start: Numbers of the tensors that walks start from; there are no steps above.
     """
 
     def __init__(
-        self, graph: Graph, rules: Rules, limits: Limits, through_cell: Callable[[Graph], Paths]
+        self,
+        graph: Graph,
+        rules: Rules,
+        limits: Limits,
+        through_cell: Callable[[Graph], Paths],
+        start: Collection[int],
     ) -> None:
         self._rules = rules
-        places = places_back(reached(graph))
+        places = _places_below(graph, start)
         found: list[Step | Contributions] = []
 
         def trace() -> list[tf.Tensor]:
@@ -90,6 +96,17 @@ class Schedule:
 
     def _computed(self) -> list[np.ndarray]:
         return [np.asarray(tensor) for tensor in self._constants()]
+
+
+def _places_below(graph: Graph, start: Collection[int]) -> list[Place]:
+    """The places that walks from some tensors come through."""
+    open_, found = set(start), []
+    for place in places_back(reached(graph)):
+        if place.call.outputs[place.position] in open_:
+            found.append(place)
+            reads = zip(place.call.inputs, followed(graph, place.call), strict=True)
+            open_.update(number for number, follow in reads if follow)
+    return found
 
 
 def _variables_of(function: Any) -> list[tf.Variable]:

@@ -1,4 +1,4 @@
-"""From what is asked about the output to single nodes: differences, and what speaks against.
+"""Questions without contrast: from combinations of output units to single nodes.
 
 From the output the units of a question are taken back together, each with the sign it counts with,
 until they meet a layer that sums over the same inputs for all. There the contributions are those of
@@ -19,10 +19,11 @@ import tensorflow as tf
 
 from ...graph.graph import Graph
 from ...rules import Rules
-from ...rules.contributions import At, Contributions, LinearSum, Loop, Product, Same, Sum
+from ...rules.contributions import At, LinearSum, Loop, Same, Sum
 from ...rules.indexing import units_of, value_at
 from ..backward import Place, Taken, places_back, walk_back
-from ..best_paths.interpreter import Interpreter, ThroughSum
+from ..best_paths.interpreter import Interpreter
+from ..landmarks import ends_question
 from ..limits import Limits
 from ..nodes import Asked, Nodes, merge
 from ..shares import split_mass
@@ -33,18 +34,20 @@ class Start(NamedTuple):
     """Where the way back begins, as tensors or arrays.
 
     Attributes:
-        nodes: By tensor number, the nodes to walk on from; with mass below 0 those that speak
-            against it.
+        nodes: By tensor number, the nodes to walk on from; some may have mass below 0.
         passed: By tensor number, the units that the question came by, each with its part of the
             mass.
-        logits: (E, K) float32, the values of its units behind the output's activation.
+        logits: (R, K) float32, for each root the values of its units behind the output's activation.
         lost: (E,) float32, mass that ended.
+        side: (R,) float32, what each question counts with: -1 where the predicted side of a unit is
+            asked about and the unit says no.
     """
 
     nodes: dict[int, Any]
     passed: dict[int, Any]
     logits: Any
     lost: Any
+    side: Any
 
 
 def start(
@@ -52,9 +55,9 @@ def start(
     tensors: dict[int, tf.Tensor],
     image_index: tf.Tensor,
     asked: Asked,
-    limits: Limits | None,
     rules: Rules,
-    contrast: bool = False,
+    limits: Limits | None,
+    is_predicted: bool,
 ) -> Start:
     """Takes questions about units of the output back to where they are single nodes.
 
@@ -63,22 +66,22 @@ def start(
         tensors: Activations by tensor number.
         image_index: (E,) int64, which row of the batch each explanation is about.
         asked: At the output.
+        rules: Which rule serves which of the calls.
         limits: How many contributions are kept; None for all paths.
-        rules: Which rule serves which of them.
-        contrast: Whether what speaks against the question is followed as well, with mass below 0.
-            `lost` is then 0: what is lost is known only in the end.
+        is_predicted: Whether the predicted side of a single unit is asked about: why it is high
+            where its value behind the output's activation is 0 or more, else why it is low.
     """
-    walk = Interpreter(tensors, image_index, limits, rules, _through_sum(contrast))
+    logits = logits_of(graph, tensors, image_index, asked, rules)
+    side = predicted_side(logits, is_predicted)
+    asked = asked.times(side)
+    walk = Interpreter(tensors, image_index, limits, rules, _through_sum)
     found: dict[int, list[Nodes]] = defaultdict(list)
     passed: dict[int, Nodes] = {}
-    logits: list[tf.Tensor] = []
 
     def take(place: Place, asked: Asked) -> Taken:
         number = place.call.outputs[place.position]
         traced = rules.trace(graph, *place, tensors)
         kind = rules.ask(traced)
-        if not logits and not isinstance(kind, Same):
-            logits.append(_values(kind, traced.output, asked, image_index))
         singles = asked.singles(units_of(traced.output))
         if isinstance(kind, Loop):
             # Through a recurrent layer's steps each unit goes alone.
@@ -86,7 +89,7 @@ def start(
             return Taken([None] * len(traced.inputs))
         passed[number] = singles
         taken = walk.follow(kind, traced, asked)
-        if not _ends(kind):
+        if not ends_question(kind):
             return taken
         for read, part in zip(place.call.inputs, taken.parts, strict=True):
             if part is not None:
@@ -98,28 +101,49 @@ def start(
     for number in graph.inputs:
         if number in held:
             found[number].append(held[number].singles(units_of(tensors[number])))
-    if not logits:
-        logits.append(_values(None, tensors[output], asked, image_index))
-    lost = tf.zeros_like(image_index, tf.float32)
-    lost = lost if contrast else sum(ended, lost)
-    return Start({n: merge(parts) for n, parts in found.items()}, passed, logits[0], lost)
+    lost = sum(ended, tf.zeros_like(image_index, tf.float32))
+    return Start({n: merge(parts) for n, parts in found.items()}, passed, logits, lost, side)
 
 
-def _through_sum(contrast: bool) -> ThroughSum:
+def logits_of(
+    graph: Graph,
+    tensors: dict[int, tf.Tensor],
+    image_index: tf.Tensor,
+    asked: Asked,
+    rules: Rules,
+) -> tf.Tensor:
+    """The (M, K) values of what is asked about the output, behind its activation."""
+    number = graph.output
+    while (maker := graph.maker(number)) is not None:
+        traced = rules.trace(graph, maker, maker.outputs.index(number), tensors)
+        kind = rules.ask(traced)
+        if not isinstance(kind, Same):
+            at = asked.at(units_of(traced.output), image_index)
+            if isinstance(kind, LinearSum):
+                return _sums_of(kind, at)
+            break
+        number = maker.inputs[traced.followed.index(True)]
+    at = asked.at(units_of(tensors[number]), image_index)
+    return tf.stack([value_at(tensors[number], own.image, own.unit) for own in at], axis=1)
+
+
+def predicted_side(logits: tf.Tensor, is_predicted: bool) -> tf.Tensor:
+    """The (M,) sides of questions, +1 where it is not the predicted one that is asked about."""
+    first = logits[:, 0]
+    return tf.where(first < 0, -1.0, 1.0) if is_predicted else tf.ones_like(first)
+
+
+def _through_sum(
+    walk: Interpreter, layer: Sum, asked: Asked, size: int | tf.Tensor
+) -> tuple[Asked, tf.Tensor]:
     """The step of `Interpreter`s for questions."""
-
-    def through(
-        walk: Interpreter, layer: Sum, asked: Asked, size: int | tf.Tensor
-    ) -> tuple[Asked, tf.Tensor]:
-        at = asked.at(tf.cast(size, tf.int64), walk.image_index)
-        if isinstance(layer, LinearSum) and layer.is_channelwise:
-            part, ended = _to_places(walk.limits, layer, at, asked.mass)
-        else:
-            nodes, ended = follow_combination(walk.limits, layer, at, asked.mass, contrast)
-            part = Asked.about(nodes)
-        return part, walk.ended(ended, at[0].explanation)
-
-    return through
+    at = asked.at(tf.cast(size, tf.int64), walk.image_index)
+    if isinstance(layer, LinearSum) and layer.is_channelwise:
+        part, ended = _to_places(walk.limits, layer, at, asked.mass)
+    else:
+        nodes, ended = follow_combination(walk.limits, layer, at, asked.mass)
+        part = Asked.about(nodes)
+    return part, walk.ended(ended, at[0].explanation)
 
 
 def _to_places(
@@ -153,26 +177,10 @@ def _to_places(
     return Asked(index, signs, passed), ended
 
 
-def _ends(kind: Contributions) -> bool:
-    """Whether single nodes are behind a step, and the question is answered."""
-    is_channelwise = isinstance(kind, LinearSum) and kind.is_channelwise
-    return isinstance(kind, (Sum, Product)) and not is_channelwise
-
-
 def _joined(_: int, parts: list[Asked], is_settled: bool) -> Asked:
     if len(parts) == 1:
         return parts[0]
     return tf.nest.map_structure(lambda *fields: tf.concat(fields, 0), *parts)
-
-
-def _values(
-    kind: Contributions | None, output: tf.Tensor, asked: Asked, image_index: tf.Tensor
-) -> tf.Tensor:
-    """The (M, K) values of what is asked about, without the activation a layer may end in."""
-    at = asked.at(units_of(output), image_index)
-    if isinstance(kind, LinearSum):
-        return _sums_of(kind, at)
-    return tf.stack([value_at(output, own.image, own.unit) for own in at], axis=1)
 
 
 def _sums_of(layer: LinearSum, at: Sequence[At]) -> tf.Tensor:

@@ -5,7 +5,7 @@ Everything here takes and returns NumPy arrays; nothing here knows layers or rul
 
 from .compiled import helpers
 from .dense import dense
-from .merging import merge, ordered
+from .merging import heaviest, merge, ordered
 from .nodes import NodeArrays, per_explanation, unbroadcast, values_at
 from .windows import Geometry, along_windows, convolution, window_maximum
 
@@ -15,6 +15,7 @@ __all__ = [
     "along_windows",
     "convolution",
     "dense",
+    "heaviest",
     "helpers",
     "merge",
     "ordered",

@@ -31,6 +31,27 @@ def ordered(nodes: NodeArrays) -> NodeArrays:
     return NodeArrays(*(field[order] for field in nodes))
 
 
+def heaviest(nodes: NodeArrays, size: int, count: int) -> NodeArrays:
+    """Of each explanation's nodes the heaviest, with all of its mass, in ascending order.
+
+    Args:
+        nodes: Distinct nodes of a tensor.
+        size: Units in one row of it.
+        count: How many each explanation keeps at most; of equals those with the lowest index.
+    """
+    explanation = nodes.index // size
+    order = np.lexsort((nodes.sign < 0, nodes.index, -nodes.mass, explanation))
+    owner = explanation[order]
+    kept = np.sort(order[np.arange(len(order)) - np.searchsorted(owner, owner) < count])
+    index, sign, mass = (field[kept] for field in nodes)
+    total, left = (
+        np.bincount(own, weights)
+        for own, weights in ((explanation, nodes.mass), (index // size, mass))
+    )
+    share = mass / left[index // size]
+    return ordered(NodeArrays(index, sign, (share * total[index // size]).astype(np.float32)))
+
+
 @compiled
 def _merge(index, sign, mass, order):
     distinct, total = np.empty_like(index), np.empty_like(mass)

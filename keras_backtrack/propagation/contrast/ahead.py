@@ -1,0 +1,149 @@
+"""Questions with contrast: of the places of the last map only what is ahead goes on.
+
+Deep down, what speaks for any class comes from the same places. What tells one from the others is
+what speaks against it as well. Both are spread over all paths to the last maps, each on its own. At
+a place p their balance is S(p) = for - against, and what goes on is
+
+    q(p) = S(p) - min(bar * mean, mean)
+
+along what speaks for the question there. With a bar of 1 that is what is ahead of the average place,
+which is this class's alone; with a low one it is whole objects. What is behind has mass below 0.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from ...graph.graph import Graph
+from ...rules import Rules
+from ...rules.activations import is_softmax
+from ...rules.indexing import units_of
+from ..all_paths.dense_mass import (
+    Maps,
+    all_mass,
+    as_nodes,
+    both,
+    by_place,
+    one_of,
+)
+from ..all_paths.spreading import Spread
+from ..landmarks import Landmarks, has_places
+from ..nodes import Asked
+from .evidence import Sides, evidence
+from .start import Start, logits_of, predicted_side
+
+
+class _Rows(dict[int, tf.Tensor]):
+    """Activations with a row for each explanation, each made when it is first asked for."""
+
+    def __init__(self, tensors: dict[int, tf.Tensor], image_index: tf.Tensor) -> None:
+        self._tensors, self._image_index = tensors, image_index
+
+    def __missing__(self, number: int) -> tf.Tensor:
+        tensor = self._tensors[number]
+        # What has no row for each image, such as a causal mask, stays as it is.
+        if tensor.shape.rank and tensor.shape[0] is None:
+            tensor = tf.gather(tensor, self._image_index)
+        self[number] = tensor
+        return tensor
+
+
+def start_ahead(
+    graph: Graph,
+    tensors: dict[int, tf.Tensor],
+    image_index: tf.Tensor,
+    asked: Asked,
+    rules: Rules,
+    found: Landmarks,
+    bar: float,
+    is_predicted: bool,
+) -> Start:
+    """Takes questions about units of the output back to the last maps.
+
+    Args:
+        graph: The calls.
+        tensors: Activations by tensor number.
+        image_index: (E,) int64, which row of the batch each explanation is about.
+        asked: At the output.
+        rules: Which rule serves which of the calls.
+        found: The graph's landmarks.
+        bar: What a place must be ahead of, as a share of the mean over places.
+        is_predicted: Whether the predicted side of a single unit is asked about: see `start`.
+    """
+    explanations = tf.size(image_index, tf.int64)
+    output = tensors[graph.output]
+    size = units_of(output)
+    logits = logits_of(graph, tensors, image_index, asked, rules)
+    side = predicted_side(logits, is_predicted)
+    asked = asked.times(tf.gather(side, asked.index[0] // size))
+    index, weight = tf.concat(asked.index, 0), tf.concat([s * asked.mass for s in asked.sign], 0)
+    weights = tf.math.unsorted_segment_sum(weight, index, explanations * size)
+    weights = tf.reshape(weights, [-1, size])
+    rows = _Rows(tensors, image_index)
+    maker = graph.maker(graph.output)
+    is_competition = maker is not None and is_softmax(maker.layer)
+    sides = evidence(graph, rows, weights, rules, is_competition)
+    until = set(found.last_maps.values())
+    ends = _spread(graph, tensors, image_index, sides, rules, until)
+    leads = {n: _lead(*pair, tensors[n], bar) for n, pair in ends.items()}
+    ahead = sum(all_mass(Maps(*map(tf.nn.relu, maps))) for maps in leads.values())
+    scale = tf.math.divide_no_nan(tf.ones_like(ahead), ahead)[:, None]
+    nodes = {n: as_nodes(_scaled(maps, scale), is_signed=True) for n, maps in sorted(leads.items())}
+    passed = {graph.output: asked.singles(size)}
+    return Start(nodes, passed, logits, tf.zeros_like(image_index, tf.float32), side)
+
+
+def _spread(
+    graph: Graph,
+    tensors: dict[int, tf.Tensor],
+    image_index: tf.Tensor,
+    sides: dict[int, Sides],
+    rules: Rules,
+    until: set[int],
+) -> dict[int, Sides]:
+    """Both sides at the last maps, or at inputs without one."""
+    explanations = tf.size(image_index)
+    twice = _Rows(tensors, tf.concat([image_index, image_index], 0))
+    roots = {
+        number: Maps(*(_stacked(pair) for pair in zip(*own, strict=True)))
+        for number, own in sides.items()
+    }
+    held = Spread(twice, rules).back(graph, roots, until).nodes
+    return {
+        number: Sides(
+            Maps(*(mass[:explanations] for mass in maps)),
+            Maps(*(mass[explanations:] for mass in maps)),
+        )
+        for number, maps in held.items()
+        if number in until or number in graph.inputs
+    }
+
+
+def _stacked(pair: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Two maps, either of which may be without rows, one behind the other."""
+    upper, lower = pair
+    rows = tf.maximum(tf.shape(upper)[0], tf.shape(lower)[0])
+
+    def full(mass: tf.Tensor) -> tf.Tensor:
+        return tf.pad(mass, [[0, rows - tf.shape(mass)[0]], [0, 0]])
+
+    return tf.concat([full(upper), full(lower)], 0)
+
+
+def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, bar: float) -> Maps:
+    """What is ahead of the bar, and below 0 what is behind it."""
+    ours, theirs = (by_place(both(maps), tensor) for maps in (for_it, against))
+    if not has_places(tensor.shape):
+        lead = ours - theirs
+    else:
+        balance = tf.reduce_sum(ours - theirs, axis=[0, 3], keepdims=True)
+        mean = tf.reduce_mean(balance, axis=2, keepdims=True)
+        balance -= tf.minimum(bar * mean, mean)
+        total = tf.reduce_sum(ours, axis=[0, 3], keepdims=True)
+        lead = ours * tf.math.divide_no_nan(balance, total)
+    return one_of(tf.reshape(lead, tf.shape(both(for_it))), for_it)
+
+
+def _scaled(maps: Maps, scale: tf.Tensor) -> Maps:
+    """Each row times a factor; a map without rows stays so."""
+    return Maps(*(mass * scale[: tf.shape(mass)[0]] for mass in maps))

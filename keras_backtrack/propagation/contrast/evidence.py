@@ -1,0 +1,197 @@
+"""What speaks for a question and what speaks against it, at the first sums from the output.
+
+A question is a linear combination of output units, and stays one as long as every step on its way
+is linear: it is taken back as a weight for each unit. At a sum over units of different kinds it
+comes apart into contributions: weight times W·A, above 0 or below.
+"""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from ...graph.graph import Graph
+from ...rules import Rules
+from ...rules.contributions import Branches, LinearSum, Loop, Product, Same, Sum
+from ...rules.indexing import dims, product
+from ...rules.traced_call import TracedCall
+from ..all_paths.dense_mass import Maps, add, as_nodes
+from ..all_paths.spreading import Spread, cut_maps, unbroadcast
+from ..backward import Place, Taken, places_back, walk_back
+from ..landmarks import ends_question
+from ..nodes import Asked
+
+
+class Sides(NamedTuple):
+    """Contributions to a question at one tensor, both with mass above 0.
+
+    Attributes:
+        for_it: Those above 0.
+        against: Those below 0. Each unit is asked why it is so high, or so low.
+    """
+
+    for_it: Maps
+    against: Maps
+
+
+def evidence(
+    graph: Graph,
+    tensors: dict[int, tf.Tensor],
+    weights: tf.Tensor,
+    rules: Rules,
+    is_competition: bool,
+) -> dict[int, Sides]:
+    """Takes questions back to the first sums, where contributions are told apart.
+
+    Args:
+        graph: The calls.
+        tensors: Activations by tensor number, with a row for each explanation.
+        weights: (E, units of the output) float32, what each unit counts with.
+        rules: Which rule serves which of the calls.
+        is_competition: Whether the output's last axis is a soft-max, which knows differences only:
+            what counts is then how much more there is for a unit than for all on average.
+    """
+    spread = Spread(tensors, rules)
+    outer = {graph.output}  # What nothing but the output's activation is behind.
+    found: dict[int, list[Sides]] = defaultdict(list)
+
+    def take(place: Place, weights: tf.Tensor) -> Taken:
+        number = place.call.outputs[place.position]
+        call = rules.trace(graph, *place, tensors)
+        kind = rules.ask(call)
+        if isinstance(kind, Same) and number in outer:
+            outer.update(place.call.inputs)
+        elif number not in outer:
+            # A unit that is off adds nothing, whatever it is made of.
+            weights = tf.where(tf.reshape(call.output, tf.shape(weights)) == 0, 0.0, weights)
+        if isinstance(kind, Loop):
+            # Through a recurrent layer's steps each unit goes alone.
+            found[number].append(_sides(call.output, weights))
+        elif ends_question(kind):
+            if is_competition and call.output.shape[-1] == graph.specs[graph.output].shape[-1]:
+                weights = _less_the_mean(weights, call.output)
+            for read, sides in zip(call.call.inputs, _at_sum(kind, call, weights), strict=True):
+                if sides is not None:
+                    found[read].append(sides)
+        else:
+            return Taken(_through(spread, kind, call, weights))
+        return Taken([None] * len(call.inputs))
+
+    steps = places_back(graph.calls)
+    held, _ = walk_back(graph, steps, {graph.output: weights}, take, _added)
+    for number in graph.inputs:
+        if number in held:
+            found[number].append(_sides(tensors[number], held[number]))
+    return {number: _all(parts) for number, parts in found.items()}
+
+
+def _added(_: int, parts: list[tf.Tensor], is_settled: bool) -> tf.Tensor:
+    return tf.add_n(parts)
+
+
+def _less_the_mean(weights: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    by_class = tf.reshape(weights, [-1, *dims(output)])
+    by_class -= tf.reduce_mean(by_class, axis=-1, keepdims=True)
+    return tf.reshape(by_class, tf.shape(weights))
+
+
+def _through(spread: Spread, kind, call: TracedCall, weights: tf.Tensor) -> list:
+    """The weights of a step's inputs."""
+    if isinstance(kind, LinearSum):
+        return call.among_inputs([_transposed(kind, weights)])
+    if isinstance(kind, Branches):
+        shape = tf.shape(call.output)
+        values = [tf.broadcast_to(tf.cast(t, tf.float32), shape) for t in call.inputs]
+        flat = [tf.reshape(value, tf.shape(weights)) for value in values]
+        # What an input contributes is its value times what it counts with.
+        parts = zip(kind.parts(tf.constant(1.0), flat), flat, call.inputs, strict=True)
+        return call.into_followed(
+            [
+                unbroadcast(weights * tf.math.divide_no_nan(part, value), call.output, tensor)
+                for part, value, tensor in parts
+            ]
+        )
+    taken = spread.follow(kind, call, Maps(weights, weights[:0]))
+    return [part if part is None else add(part.high, -part.low) for part in taken.parts]
+
+
+def _transposed(layer: LinearSum, weights: tf.Tensor) -> tf.Tensor:
+    """What the units of a sum's input count with: (E, units)."""
+    source = tf.cast(layer.source, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(source)
+        output = layer.apply(source, layer.weights)
+    found = tape.gradient(output, source, tf.reshape(weights, tf.shape(output)))
+    return tf.reshape(found, tf.shape(layer.flat_source))
+
+
+def _at_sum(kind: Sum | Product, call: TracedCall, weights: tf.Tensor) -> list[Sides | None]:
+    """The contributions at each input of a sum."""
+    if isinstance(kind, Product):
+        each = weights / len(kind.sums)
+        return call.among_inputs([_contributions(factor, each) for factor in kind.sums])
+    sides = _contributions(kind, weights)
+    pairs = zip(*(cut_maps(maps, call) for maps in sides), strict=True)
+    return call.among_inputs([Sides(*pair) for pair in pairs])
+
+
+def _contributions(layer: Sum, weights: tf.Tensor) -> Sides:
+    if isinstance(layer, LinearSum):
+        return _sides(layer.source, _transposed(layer, weights))
+    return _node_by_node(layer, weights)
+
+
+def _sides(source: tf.Tensor, weights: tf.Tensor) -> Sides:
+    """Weights times what they are the weights of."""
+    values = tf.reshape(tf.cast(source, tf.float32), tf.shape(weights))
+    contributed = values * weights
+
+    def asked(mass: tf.Tensor) -> Maps:
+        low = tf.where(values < 0, mass, 0.0)
+        return Maps(
+            tf.where(values < 0, 0.0, mass),
+            tf.cond(tf.reduce_any(low > 0), lambda: low, lambda: low[:0]),
+        )
+
+    return Sides(asked(tf.nn.relu(contributed)), asked(tf.nn.relu(-contributed)))
+
+
+def _node_by_node(layer: Sum, weights: tf.Tensor) -> Sides:
+    """As `_contributions`, for sums that only know the contributions to single units."""
+    nodes = as_nodes(Maps(tf.nn.relu(weights), tf.nn.relu(-weights)))
+    explanations, size = tf.unstack(tf.shape(weights, tf.int64))
+    (at,) = Asked.about(nodes).at(size, tf.range(explanations))
+    groups = layer.groups(at, None)
+    place = tf.where(groups.value != 0)
+    parent = place[:, 0]
+    inside = groups.members(parent, place[:, 1])
+    value, unit, flip = inside.value, inside.unit, inside.flip
+    if value is None:
+        value = tf.gather_nd(groups.value, place)
+    elif value.shape.rank > 1:
+        parent = tf.repeat(parent, tf.shape(value)[1])
+        value, unit, flip = (tf.reshape(field, [-1]) for field in (value, unit, flip))
+    value *= tf.gather(nodes.mass, parent)
+    units = product(dims(layer.source))
+    index = tf.gather(at.explanation, parent) * units + unit
+    # The sign of the unit itself.
+    asked = tf.gather(at.sign, parent) * flip * tf.sign(value)
+
+    def put(mass: tf.Tensor) -> tf.Tensor:
+        found = tf.math.unsorted_segment_sum(mass, index, explanations * units)
+        return tf.reshape(found, [-1, units])
+
+    return Sides(
+        *(
+            Maps(*(put(tf.where(asked == sign, mass, 0.0)) for sign in (1.0, -1.0)))
+            for mass in (tf.nn.relu(value), tf.nn.relu(-value))
+        )
+    )
+
+
+def _all(parts: list[Sides]) -> Sides:
+    sides, *others = parts
+    for other in others:
+        pairs = zip(sides, other, strict=True)
+        sides = Sides(*(Maps(*map(add, *pair)) for pair in pairs))
+    return sides
