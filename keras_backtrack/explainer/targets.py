@@ -218,7 +218,7 @@ def check_same_for_all(targets: Any) -> None:
     """
     if np.ndim(targets) and np.asarray(targets).dtype != bool:
         raise ValueError(
-            "`targets` and `versus` for data that comes in batches must be the same for all images: "
+            "`targets` and `versus` for data that comes in batches must be the same for all: "
             "None, a class, or a mask of units. For a class of each image explain batch by batch: "
             f"`explainer.explain(x, y)`. Received: {targets!r}."
         )

@@ -58,7 +58,7 @@ class Explanation(Result):
         Args:
             sigma: Standard deviation of the Gaussian around each pixel or cell, in pixels of the
                 input. Default, in shares of the longer side: 1 % for the cells of a layer, which
-                are wide already, and for pixels 3 % where all paths were followed down to them and
+                are wide already, 1.5 % at the fine layer, and for pixels 3 % where all paths were followed down to them and
                 7 % where they are few; also 7 % for the cells that `"viterbi"` comes through.
             layer: Name of a layer with a spatial output, whose cells' mass is taken; the name of
                 the input takes that of the pixels. Default: the fine layer, where the explanation
@@ -103,7 +103,8 @@ class Explanation(Result):
         """Salient regions: where the attention reaches a threshold (paper: IV-A, Fig. 3b).
 
         Args:
-            threshold: Between 0 and 1. Default: 0.15, for `"posterior"` 0.2; with `refine` 0.5.
+            threshold: Between 0 and 1. Default: 0.18, for `"viterbi"` 0.15, for
+                `"posterior"` 0.2; with `refine` 0.5.
             sigma, layer, refine, images: As for `attention`.
 
         Returns:

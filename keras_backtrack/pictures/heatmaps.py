@@ -12,8 +12,8 @@ from scipy import ndimage
 # on photos with masks (`python -m benchmarks regions`). Few points need a wide Gaussian.
 SIGMAS = {"backtrack": 0.07, "viterbi": 0.07, "posterior": 0.03}
 # Cells of a layer are wide as they are, but the walk's are few.
-LAYER_SIGMAS = {"backtrack": 0.01, "viterbi": 0.07, "posterior": 0.01}
-THRESHOLDS = {"backtrack": 0.15, "viterbi": 0.15, "posterior": 0.2}
+LAYER_SIGMAS = {"backtrack": 0.015, "viterbi": 0.07, "posterior": 0.01}
+THRESHOLDS = {"backtrack": 0.18, "viterbi": 0.15, "posterior": 0.2}
 _SMALLEST_BOX = 0.05  # of the mass in pixels
 _FEW = 200  # Points for which drawing each is faster than filtering the whole map.
 

@@ -77,8 +77,8 @@ class Program:
         graph: The model's calls.
         rules: Which rule serves which of them.
         limits: How many contributions the best paths follow.
-        method: Which paths are followed: the best (`"viterbi"`), all (`"posterior"`), or all down to
-            the fine layers and the best from there (`"backtrack"`).
+        method: Which paths are followed: the best (`"viterbi"`), all (`"posterior"`), or all down
+            to the fine layers and the best from there (`"backtrack"`).
         contrast: What a place of the last map must be ahead of, as a share of the mean over places;
             None to ask without contrast.
         wanted: Numbers of the tensors whose nodes are brought back, besides those of the inputs and

@@ -6,8 +6,9 @@ a place p their balance is S(p) = for - against, and what goes on is
 
     q(p) = S(p) - min(bar * mean, mean)
 
-along what speaks for the question there. With a bar of 1 that is what is ahead of the average place,
-which is this class's alone; with a low one it is whole objects. What is behind has mass below 0.
+along what speaks for the question there. With a bar of 1 that is what is ahead of the average
+place, which is this class's alone; with a low one it is whole objects. What is behind has mass
+below 0.
 """
 
 from collections.abc import Sequence

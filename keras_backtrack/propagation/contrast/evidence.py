@@ -48,8 +48,10 @@ def evidence(
         tensors: Activations by tensor number, with a row for each explanation.
         weights: (E, units of the output) float32, what each unit counts with.
         rules: Which rule serves which of the calls.
-        is_competition: Whether the output's last axis is a soft-max, which knows differences only:
-            what counts is then how much more there is for a unit than for all on average.
+        is_competition: Whether the output's last axis is a soft-max, which knows differences only.
+            Where classes have maps of their own (a convolution and its ReLU before an average),
+            nothing there can speak against one: what counts is how much more there is for it than
+            for all on average.
     """
     spread = Spread(tensors, rules)
     outer = {graph.output}  # What nothing but the output's activation is behind.
@@ -62,14 +64,15 @@ def evidence(
         if isinstance(kind, Same) and number in outer:
             outer.update(place.call.inputs)
         elif number not in outer:
+            classes = graph.specs[graph.output].shape[-1]
+            if is_competition and ends_question(kind) and call.output.shape[-1] == classes:
+                weights = _less_the_mean(weights, call.output)
             # A unit that is off adds nothing, whatever it is made of.
             weights = tf.where(tf.reshape(call.output, tf.shape(weights)) == 0, 0.0, weights)
         if isinstance(kind, Loop):
             # Through a recurrent layer's steps each unit goes alone.
             found[number].append(_sides(call.output, weights))
         elif ends_question(kind):
-            if is_competition and call.output.shape[-1] == graph.specs[graph.output].shape[-1]:
-                weights = _less_the_mean(weights, call.output)
             for read, sides in zip(call.call.inputs, _at_sum(kind, call, weights), strict=True):
                 if sides is not None:
                     found[read].append(sides)

@@ -37,7 +37,8 @@ class Start(NamedTuple):
         nodes: By tensor number, the nodes to walk on from; some may have mass below 0.
         passed: By tensor number, the units that the question came by, each with its part of the
             mass.
-        logits: (R, K) float32, for each root the values of its units behind the output's activation.
+        logits: (R, K) float32, for each root the values of its units behind the output's
+            activation.
         lost: (E,) float32, mass that ended.
         side: (R,) float32, what each question counts with: -1 where the predicted side of a unit is
             asked about and the unit says no.

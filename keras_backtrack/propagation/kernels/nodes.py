@@ -21,10 +21,6 @@ class NodeArrays(NamedTuple):
     sign: np.ndarray
     mass: np.ndarray
 
-    def where(self, mask: np.ndarray) -> "NodeArrays":
-        """The nodes for which the (M,) bool mask is true."""
-        return NodeArrays(self.index[mask], self.sign[mask], self.mass[mask])
-
     def arriving(self, size: int, arrival: Any, size_below: int) -> "NodeArrays":
         """The nodes that arrive in one input of a layer, there.
 

@@ -66,13 +66,6 @@ def _difference(step: PlainCall, weights: Callable, pair: Combination) -> list[L
             bias[source] += own
     places = sorted(total)
     values = {p: total[p] * step.inputs[0][p] + bias[p] for p in places}
-    if step.paths.against:
-        sides = [sum(max(s * v, 0.0) for v in values.values()) for s in (1, -1)]
-        return [
-            Lead((p, asks(1 if value > 0 else -1, float(total[p]))), float(value) / max(sides))
-            for p, value in values.items()
-            if value
-        ]
     shares = {}
     if weights is _dense or step.paths.all_paths:
         shares = _best(values, None if step.paths.all_paths else step.paths.top_n)

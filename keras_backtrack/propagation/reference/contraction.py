@@ -21,13 +21,20 @@ def einsum_dense(call: PlainCall, place: Place, sign: int) -> list[Child]:
 
 def einsum(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """What the equation says."""
+    return _of_two(call, *_of_equation(call), place, sign)
+
+
+def _of_equation(call: PlainCall) -> list[str]:
     texts = [*call.call.args, *call.arguments.values()]
-    first, second, output = _letters(next(t for t in texts if "->" in str(t)))
-    return _of_two(call, first, second, output, place, sign)
+    return _letters(next(t for t in texts if "->" in str(t)))
 
 
 def matmul(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Rows with columns, matrix by matrix."""
+    return _of_two(call, *_of_matrices(call), place, sign)
+
+
+def _of_matrices(call: PlainCall) -> list[str]:
     first, second = (len(np.shape(value)) for value in _operands(call))
     # Those of the network lack their batch axis here.
     ranks = [r + (p in _places_of_tensors(call)) for p, r in enumerate((first, second))]
@@ -35,7 +42,7 @@ def matmul(call: PlainCall, place: Place, sign: int) -> list[Child]:
     left, right = (before[len(before) - r + 2 :] for r in ranks)
     rows = "im" if not call.arguments.get("transpose_a") else "mi"
     columns = "mj" if not call.arguments.get("transpose_b") else "jm"
-    return _of_two(call, left + rows, right + columns, before + "ij", place, sign)
+    return [left + rows, right + columns, before + "ij"]
 
 
 def attention(call: PlainCall, place: Place, sign: int) -> list[Child]:
@@ -65,7 +72,31 @@ def reduced(call: PlainCall, place: Place, sign: int) -> list[Child]:
     unit = np.ravel_multi_index(place, call.output.shape) if sizes else 0
     place = tuple(map(int, np.unravel_index(unit, sizes))) if sizes else ()
     ones = "", np.ones((), np.float32)
-    return _products(call, 0, (letters, source), ones, kept, place, sign)
+    found = _products(call, 0, (letters, source), ones, kept, place, sign)
+    if call.paths.weights and call.call.kind == "mean":
+        return [child._replace(share=child.share / len(found)) for child in found]
+    return found
+
+
+def leaves_channels_apart(call: PlainCall) -> bool:
+    """Whether each channel of the input that is followed is summed up alone, all with one weight.
+
+    Its letter is the last of the output's too, and not one of the weights'.
+    """
+    rule = call.call.kind
+    if rule in ("mean", "sum"):
+        axis, rank = call.arguments["axis"], call.inputs[0].ndim + 1
+        return rank - 1 not in {a % rank for a in ([axis] if isinstance(axis, int) else axis)}
+    if rule == "dotproductattention":
+        return True
+    if rule == "EinsumDense":
+        own, other, output = _letters(call.layer.equation)
+    else:
+        *names, output = (_of_matrices if rule == "matmul" else _of_equation)(call)
+        (branch,) = call.followed
+        at = _places_of_tensors(call)[branch]
+        own, other = names[at], names[1 - at]
+    return own[-1] == output[-1] and own[-1] not in other
 
 
 def _letters(equation: str) -> list[str]:
@@ -120,4 +151,4 @@ def _products(
         weights.append(kernel[tuple(at[c] for c in kernel_letters)])
         values.append(np.float32(sign) * (source[places[-1]] * np.float32(weights[-1])) + bias)
     places = [tuple(map(int, own)) for own in places]
-    return best_children(places, values, weights, sign, call.paths.top_n, branch)
+    return best_children(call.paths, places, values, weights, sign, call.paths.top_n, branch)

@@ -27,8 +27,8 @@ Memory = dict[Unit, float]
 class Paths(NamedTuple):
     """Which paths are followed: how many contributions are kept; None keeps all.
 
-    `all_paths` makes no choices at all, neither of channels nor of branches. `against` follows what
-    speaks against the decision as well, with mass below 0.
+    `all_paths` makes no choices at all, neither of channels nor of branches. `weights` follows none:
+    a rule of a sum then gives every unit it sums over, with its weight in place of a share.
     """
 
     top_n: int | None = 20
@@ -36,7 +36,7 @@ class Paths(NamedTuple):
     positions: int | None = 1
     include_bias: bool = False
     all_paths: bool = False
-    against: bool = False
+    weights: bool = False
 
 
 class Child(NamedTuple):
@@ -126,6 +126,7 @@ def asks(sign: int, weight: float) -> int:
 
 
 def best_children(
+    paths: Paths,
     places: list[Place],
     values: Iterable[float],
     weights: Sequence[float] | np.ndarray,
@@ -133,7 +134,10 @@ def best_children(
     limit: int | None,
     branch: int = 0,
 ) -> list[Child]:
-    """The largest contributions above 0, with their shares."""
+    """The largest contributions above 0, with their shares; or all with their weights."""
+    if paths.weights:
+        pairs = zip(places, weights, strict=True)
+        return [Child(place, sign, float(weight), branch) for place, weight in pairs]
     values = list(values)
     best = best_of(values, limit)
     shares = shares_of([values[i] for i in best])

@@ -1,7 +1,7 @@
 """The way back over the list of calls, and which rule serves which of them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from ...graph.errors import UnsupportedLayerError
 from ...graph.graph import Call, Graph
 from . import combination, contraction, joining, moving, recurrent, weighted
 from .followed import followed
-from .plain_call import Combination, Key, Lead, Memory, Paths, Place, PlainCall
+from .plain_call import Combination, Key, Lead, Memory, Paths, PlainCall
 
 
 class Walked(NamedTuple):
@@ -26,6 +26,7 @@ def walk(
     activations: dict[int, np.ndarray],
     roots: Mapping[int, Mapping[Any, float]],
     paths: Paths,
+    until: Collection[int] = (),
 ) -> Walked:
     """Takes what is asked at some tensors back to the graph's inputs.
 
@@ -34,41 +35,42 @@ def walk(
         activations: Every tensor's activation, without a batch axis.
         roots: Where to start, by tensor number: nodes, or combinations of two.
         paths: Which paths are followed.
+        until: Numbers of tensors that are not gone on from.
     """
     memory: dict[int, dict[Any, float]] = defaultdict(lambda: defaultdict(float))
     memory.update((number, defaultdict(float, nodes)) for number, nodes in roots.items())
-    lost, open_, compare = 0.0, set(roots), paths.against
-
-    def inside(cell: Graph, values: dict[int, np.ndarray], start: dict[int, Memory]) -> dict:
-        return walk(cell, values, start, paths._replace(against=False)).nodes
-
+    lost, open_ = 0.0, set(roots)
     for call in reversed(graph.calls):
         rule = rule_for(call)
         for position, number in enumerate(call.outputs):
-            if number not in open_:
+            if number not in open_ or number in until:
                 continue
-            open_.discard(number)
             asked = memory[number]
             if rule is recurrent.recurrent:
                 # Through a recurrent layer's steps each unit goes alone.
                 asked = memory[number] = _singles(asked)
-            places = activations[number].shape[:-1]
-            is_map = len(places) > 1 and max(places) > 1
-            is_answered = not any(isinstance(key, Combination) for key in asked)
-            if compare and not open_ and is_map and is_answered:
-                asked = memory[number] = _above_average(asked, places)
-                compare = False
-            inputs, follow = [activations[n] for n in call.inputs], followed(graph, call)
-            open_ |= {call.inputs[i] for i in follow}
-            step = PlainCall(call, position, inputs, activations[number], follow, paths, inside)
+            step = step_at(graph, call, position, activations, paths)
+            open_ |= {call.inputs[i] for i in step.followed}
             for key, mass in asked.items():
                 leads = _leads(rule, step, key)
                 shared = sum(lead.share for lead in leads)
-                if abs(shared - 1) > 1e-6 and not paths.against:
+                if abs(shared - 1) > 1e-6:
                     lost += mass * (1 - shared)
                 for lead in leads:
                     memory[call.inputs[lead.branch]][lead.key] += mass * lead.share
     return Walked({number: _singles(nodes) for number, nodes in memory.items()}, lost)
+
+
+def step_at(
+    graph: Graph, call: Call, position: int, activations: dict[int, np.ndarray], paths: Paths
+) -> PlainCall:
+    """A call with what it read and made, to take nodes at one of its outputs through."""
+
+    def inside(cell: Graph, values: dict[int, np.ndarray], start: dict[int, Memory]) -> dict:
+        return walk(cell, values, start, paths).nodes
+
+    inputs, output = [activations[n] for n in call.inputs], activations[call.outputs[position]]
+    return PlainCall(call, position, inputs, output, followed(graph, call), paths, inside)
 
 
 def _leads(rule: Callable, step: PlainCall, key: Key) -> list[Lead]:
@@ -86,21 +88,6 @@ def _singles(memory: Mapping[Key, float]) -> Memory:
         for unit in there:
             nodes[unit] += mass / len(there)
     return nodes
-
-
-def _above_average(nodes: Memory, places: Place) -> Memory:
-    """The balance at each place, less the mean; it goes on through what is above 0 there."""
-    balance: dict[Place, float] = defaultdict(float)
-    favours: dict[Place, float] = defaultdict(float)
-    for (place, _), mass in nodes.items():
-        balance[place[:-1]] += mass
-        favours[place[:-1]] += max(mass, 0.0)
-    mean = sum(balance.values()) / np.prod(places)
-    return {
-        (place, sign): mass * (balance[place[:-1]] - mean) / favours[place[:-1]]
-        for (place, sign), mass in nodes.items()
-        if mass > 0
-    }
 
 
 def _any_rank(*names: str) -> tuple[str, ...]:

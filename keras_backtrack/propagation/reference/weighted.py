@@ -22,7 +22,7 @@ def dense(call: PlainCall, place: Place, sign: int) -> list[Child]:
     products = np.float32(sign) * (weights * call.inputs[0][place[:-1]])
     products = products + bias_of(call, place[-1], sign)
     places = [(*place[:-1], j) for j in range(len(weights))]
-    return best_children(places, products, weights, sign, call.paths.top_n)
+    return best_children(call.paths, places, products, weights, sign, call.paths.top_n)
 
 
 def _receptive_field(layer, size, dilation, source, output, place) -> list[tuple[Place, Place]]:
@@ -70,6 +70,12 @@ def _best_products(call, taps, kernel, place, first, sign) -> list[Child]:
         products = source[position][first : first + channels] * kernel[tap][:, place[-1]]
         sums = sums + products
         array.append(np.float32(sign) * products + bias)
+    if call.paths.weights:
+        return [
+            Child((*position, first + channel), sign, float(kernel[tap][channel, place[-1]]))
+            for tap, position in taps
+            for channel in range(channels)
+        ]
     if call.paths.all_paths:
         return _all_of(taps, array, kernel, place[-1], first, sign)
     sums = np.float32(sign) * sums + bias * np.float32(len(taps))
@@ -111,7 +117,7 @@ def depthwise_convolution(call: PlainCall, place: Place, sign: int) -> list[Chil
         for (_, position), weight in zip(taps, weights, strict=True)
     ]
     places = [(*position, channel) for _, position in taps]
-    return best_children(places, values, weights, sign, call.paths.positions)
+    return best_children(call.paths, places, values, weights, sign, call.paths.positions)
 
 
 def pool(layer, source, output, place) -> list[Place]:
@@ -151,7 +157,8 @@ def average_pooling(call: PlainCall, place: Place, sign: int) -> list[Child]:
     positions = [p for p in positions if not mask or mask[0][p]]
     values = [np.float32(sign) * source[position][place[-1]] for position in positions]
     places = [(*position, place[-1]) for position in positions]
-    return best_children(places, values, [1.0] * len(values), sign, call.paths.top_n)
+    equal = [1 / max(len(values), 1)] * len(values)
+    return best_children(call.paths, places, values, equal, sign, call.paths.top_n)
 
 
 def transposed_convolution(call: PlainCall, place: Place, sign: int) -> list[Child]:
@@ -206,4 +213,4 @@ def resized(call: PlainCall, place: Place, sign: int) -> list[Child]:
         for position, weight in zip(positions, weights, strict=True)
     ]
     places = [(*position, place[-1]) for position in positions]
-    return best_children(places, values, [1.0] * len(values), sign, call.paths.top_n)
+    return best_children(call.paths, places, values, weights, sign, call.paths.top_n)
