@@ -1,14 +1,10 @@
-"""Random small networks of every supported layer, and the comparison with the reference."""
+"""Random small networks of every supported layer."""
 
 import numpy as np
 from hypothesis import strategies as st
+from propagation.compared import assert_equals_reference as assert_equals_reference
 
 from keras_backtrack.graph.compat import keras
-from keras_backtrack.propagation import reference
-from keras_backtrack.propagation.limits import Limits
-from keras_backtrack.propagation.program import Program, Run
-from keras_backtrack.propagation.question import Question
-from keras_backtrack.rules import Rules, read_model
 
 layers = keras.layers
 TOKENS = 12
@@ -307,87 +303,3 @@ def images(model, count: int, seed: int, exact: bool) -> list[np.ndarray]:
         else:
             found.append(rng.normal(size=shape).astype(np.float32))
     return found
-
-
-def run(
-    model,
-    x: list[np.ndarray],
-    targets: np.ndarray,
-    limits: Limits | None,
-    versus=None,
-    against: bool = False,
-) -> tuple[Run, dict]:
-    """The fast path with all activations; targets are (N, K), limits None for all paths."""
-    graph = read_model(model)
-    wanted = list(graph.names)
-    program = Program(
-        graph, Rules(), limits, contrast=against, wanted=wanted, keep_activations=True
-    )
-    image_index = np.repeat(np.arange(len(x[0])), targets.shape[1])
-    units, signs = [targets.reshape(-1)], [1]
-    if versus is not None:
-        units, signs = [*units, versus.reshape(-1)], [1, -1]
-    question = Question(np.arange(len(image_index)), units, signs)
-    return program(x, image_index, question), graph
-
-
-def assert_equals_reference(
-    model,
-    x,
-    targets: np.ndarray,
-    limits: Limits | None,
-    versus: np.ndarray | None = None,
-    against: bool = False,
-) -> None:
-    """Node for node at every layer, masses within 1e-5, on the activations the fast path had.
-
-    Where `versus` is given, (N, K) as the targets, each is told from that. With `against`, for all
-    paths, what speaks against is taken off.
-    """
-    settings = reference.ALL_PATHS if limits is None else reference.Paths(*limits)
-    settings = reference.CONTRASTIVE if against else settings
-    x = x if isinstance(x, list) else [x]
-    result, graph = run(model, x, targets, limits, versus, against)
-    for row, image in enumerate(np.repeat(np.arange(len(x[0])), targets.shape[1])):
-        # What has no row for each image is the same for all.
-        activations = {n: a[image if len(a) > 1 else 0] for n, a in result.activations.items()}
-        target = int(result.targets[row])
-        target = target if versus is None else (target, int(versus.reshape(-1)[row]))
-        want = reference.backtrack(model, [v[image] for v in x], target, settings, activations)
-        reached = 0.0
-        for number, name in graph.names.items():
-            got = memory(result, number, row)
-            expected = want.nodes.get(name, {})
-            if limits is None:
-                # Split often enough, mass gets too small for float32.
-                least = 5e-6 if against else 1e-30
-                got, expected = ({n: m for n, m in d.items() if m > least} for d in (got, expected))
-            if against:
-                # What rounding leaves of two equal masses.
-                got = {n: got.get(n, 0.0) for n in {*got, *expected}}
-                expected = {n: expected.get(n, 0.0) for n in got}
-            differ = {n: (got.get(n), expected.get(n)) for n in set(got) ^ set(expected)}
-            assert not differ, f"nodes at {name}, (got, expected): {differ}"
-            for node, mass in expected.items():
-                assert abs(got[node] - mass) <= 1e-5, f"mass at {name}, {node}"
-            if number in graph.inputs:
-                reached += sum(got.values())
-        lost = result.lost[row]
-        assert abs(lost - want.lost) <= 1e-5, (
-            f"lost {lost}, expected {want.lost}, reached {reached}"
-        )
-        assert abs(reached + lost - 1) <= 1e-4
-
-
-def memory(result: Run, number: int, row: int) -> reference.Memory:
-    """What the fast path held at a tensor for one explanation, in the reference's form."""
-    if number not in result.nodes:
-        return {}
-    index, sign, mass = result.nodes[number]
-    shape = result.sizes[number]
-    size = int(np.prod(shape))
-    mine = index // size == row
-    places = np.stack(np.unravel_index(index[mine] % size, shape), axis=1).tolist()
-    keys = [(tuple(p), int(s)) for p, s in zip(places, sign[mine], strict=True)]
-    assert len(set(keys)) == len(keys), "nodes must be merged"
-    return dict(zip(keys, mass[mine].tolist(), strict=True))

@@ -15,10 +15,10 @@ def explainer_of_four() -> BacktrackExplainer:
     return BacktrackExplainer(keras.Model(image, layers.Dense(4)(x)))
 
 
-def explainer_of_five() -> BacktrackExplainer:
+def explainer_of_five(**settings) -> BacktrackExplainer:
     """Five classes of (12, 10, 3) images, called `NAMES`."""
     keras.utils.set_random_seed(0)
     image = keras.Input((12, 10, 3))
     x = layers.Conv2D(4, 3, activation="relu")(image)
     x = layers.Dense(5, activation="softmax")(layers.Flatten()(x))
-    return BacktrackExplainer(keras.Model(image, x), None, 2, 2)
+    return BacktrackExplainer(keras.Model(image, x), None, 2, 2, **settings)

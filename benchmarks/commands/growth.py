@@ -21,9 +21,10 @@ from ..speed import growth
 )
 @click.pass_obj
 def command(held: Held, varied: tuple[str, ...], quick: bool, rounds: int, out: Path) -> None:
-    """How the cost grows with what is VARIED, by default all.
+    """How the cost of the paper's walk grows with what is VARIED, by default all.
 
-    VGG16 with random weights, for threads VGG19 in a process for each number of them; depth is
+    VGG16 with random weights, for threads VGG19 and the default method, in a
+    process for each number of them; depth is
     that of a pile of equal convolutions. Backtracking is what a decision about prepared images
     takes; for threads, what an explanation takes more than the forward pass. Writes growth.csv,
     growth.png and growth.json, and prints the slope of log(backtracking) over log(value): 1 is

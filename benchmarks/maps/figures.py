@@ -12,12 +12,12 @@ from .sheets import map_sheet
 from .subject import Subject
 
 # Points of one pixel would not be seen.
-_SIGMAS = {"viterbi (the paper's)": 0.012, "posterior": 0.02}
+_SIGMAS = {"viterbi (the paper's)": 0.012, "backtrack": 0.015}
 _BLURS = (0, 2, 4, 8)
 
 
 def several(subject: Subject, photos: np.ndarray, path: Path) -> None:
-    """Photos and what the paper's walk and the posterior make of the predicted classes."""
+    """Photos and what the paper's walk and the default make of the predicted classes."""
     x = subject.prepared(photos)
     scores = subject.predict(x)
     targets = scores.argmax(axis=1)
@@ -29,7 +29,7 @@ def several(subject: Subject, photos: np.ndarray, path: Path) -> None:
     map_sheet(path, columns, ["photo", *maps])
 
 
-def blurs(subject: Subject, photos: np.ndarray, path: Path, method: str = "posterior") -> None:
+def blurs(subject: Subject, photos: np.ndarray, path: Path, method: str = "backtrack") -> None:
     """Photos under ever more blur, and the map of the class predicted for the sharp one."""
     explain = OURS[method](subject)
     targets = subject.predict(subject.prepared(photos)).argmax(axis=1)

@@ -9,23 +9,12 @@ from contextlib import redirect_stdout
 
 import numpy as np
 
-from keras_backtrack.graph.compat import keras
-
 from .subject import Subject
 
 _NOISE = 0.15  # of the range of the input, the middle of what Smilkov et al. recommend
 _SAMPLES = 25
 _STEPS = 25
 _PATCHES = 5  # patches side by side; twice as many positions
-
-
-def _last_map(model: keras.Model) -> str:
-    """The last layer with a spatial output, which CAM methods look at."""
-    for layer in reversed(model.layers):
-        output = layer.output
-        if not isinstance(output, (list, tuple)) and len(output.shape) == 4:
-            return layer.name
-    raise ValueError("The network must have a layer with a spatial output. Received: none.")
 
 
 def _xplique(name: str, positive: bool, **settings) -> Callable[[Subject], Callable]:
@@ -35,14 +24,13 @@ def _xplique(name: str, positive: bool, **settings) -> Callable[[Subject], Calla
         from xplique import attributions
 
         filled = {k: v(subject) if callable(v) else v for k, v in settings.items()}
-        classes = subject.model.output_shape[-1]
 
         def explain(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
             options = dict(filled)
             if name == "SmoothGrad":
                 options["noise"] = _NOISE * float(np.ptp(x))
             method = getattr(attributions, name)(subject.model, **options)
-            one_hot = np.eye(classes, dtype=np.float32)[targets]
+            one_hot = np.eye(subject.units, dtype=np.float32)[targets]
             return _flat(method.explain(x, one_hot), positive)
 
         return explain
@@ -60,7 +48,7 @@ def _tf_keras_vis(module: str, name: str, **settings) -> Callable[[Subject], Cal
 
         kind = getattr(import_module(f"tf_keras_vis.{module}"), name)
         method = kind(subject.model, clone=False)
-        layer = _last_map(subject.model)
+        layer = subject.last_map
 
         def explain(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
             # Score-CAM shows bars of its progress.
@@ -119,7 +107,7 @@ PEERS = {
     "Grad-CAM++ (tf-keras-vis)": _tf_keras_vis("gradcam_plus_plus", "GradcamPlusPlus"),
     "LayerCAM (tf-keras-vis)": _tf_keras_vis("layercam", "Layercam"),
     "Faster Score-CAM (tf-keras-vis)": _tf_keras_vis("scorecam", "Scorecam", max_N=16),
-    "Grad-CAM (Xplique)": _xplique("GradCAM", True, conv_layer=lambda s: _last_map(s.model)),
+    "Grad-CAM (Xplique)": _xplique("GradCAM", True, conv_layer=lambda s: s.last_map),
     "Grad-CAM (tf-explain)": _tf_explain,
     "gradient (Xplique)": _xplique("Saliency", False),
     "SmoothGrad (Xplique)": _xplique("SmoothGrad", False, nb_samples=_SAMPLES),

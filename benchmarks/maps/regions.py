@@ -1,26 +1,42 @@
-"""Regions from mass: of the pixels or of a layer, as they are or refined; and after a blur.
+"""Regions from maps: of the pixels or of a layer, as they are or refined; and after a blur.
 
-The protocol: pictures are dealt into five folds. For each fold the setting (σ and threshold; for
-the last row also layer and refinement) is that with the best mean IoU on all other folds.
+The protocol: pictures are dealt into five folds. For each fold the setting (σ and threshold; in
+the last row of each method also layer and refinement) is that with the best mean IoU on all other
+folds. LayerCAM and the controls are given the same choices as ours.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_backtrack import BacktrackExplainer, metrics
-from keras_backtrack.pictures.refine import REFINEMENTS
+from keras_backtrack.pictures.refine import REFINEMENTS, Surfaces
 
+from .cams import layercam
+from .controls import COLOUR, CONTROLS, GAUSSIAN
 from .masked_photos import Pairs
-from .scoring import folds_of, interval
+from .ours import SETTINGS
+from .scoring import folds_of, interval, smooth
 from .subject import Subject
 
+_CELLS_SIGMAS = (0.01, 0.015, 0.02, 0.03, 0.045)
+_WIDE = (0.045, 0.07, 0.1, 0.14, 0.18)
+_REFINED = (0.01, 0.03)
 # Standard deviations in shares of the longer side: as it is, refined.
 SIGMAS = {
-    "posterior": ((0.01, 0.02, 0.03, 0.045), (0.01, 0.03)),
-    "viterbi": ((0.045, 0.07, 0.1, 0.14, 0.18), (0.07,)),
+    # Its pixels are few.
+    "backtrack": ((*_CELLS_SIGMAS, 0.07), (*_REFINED, 0.07)),
+    "posterior": (_CELLS_SIGMAS, _REFINED),
+    "posterior, contrast": (_CELLS_SIGMAS, _REFINED),
+    "viterbi (the paper's)": (_WIDE, (0.07,)),
+    "LayerCAM": (_CELLS_SIGMAS, _REFINED),
+    GAUSSIAN: ((0.0,), (0.0,)),
+    COLOUR: ((0.0, *_CELLS_SIGMAS), (0.0, *_REFINED)),
 }
+# Methods that the mass of layers is tried of.
+_AT_LAYERS = ("backtrack", "posterior", "posterior, contrast", "LayerCAM")
 THRESHOLDS = np.linspace(0.04, 0.8, 39)
 BLUR = 2.0  # pixels
 LAYERS = {
@@ -65,36 +81,27 @@ def measure(
     photos = pairs.photos
     targets = subject.predict(subject.prepared(photos)).argmax(axis=1)
     folds = folds_of(len(photos), seed)
-    rows, scored = [], {}
+    tried = list(dict.fromkeys([subject.fine_layer, *layers]))
+    rows = []
     for method in SIGMAS:
-        explainer = BacktrackExplainer(subject.model, method=method, layers=layers)
-
-        def maps_of(
-            pictures: np.ndarray, settings: list[Setting], by=explainer
-        ) -> list[np.ndarray]:
-            return _maps(by, subject, pictures, targets, settings)
-
-        found, best = [], []
-        groups = list(_rows(method, layers if method == "posterior" else ()))
-        maps = iter(maps_of(photos, [setting for group in groups for setting in group]))
-        for group in groups:
-            own = {setting: _scores(next(maps), pairs.masks) for setting in group}
+        maps_of = _maker(subject, method, tried)
+        found, scored = [], {}
+        for group in _rows(method, tried if method in _AT_LAYERS else ()):
+            maps = maps_of(photos, targets, group)
+            own = {s: _scores(m, pairs.masks) for s, m in zip(group, maps, strict=True)}
             scored |= own
             name = f"{method}, {group[0].layer or 'pixels'}, {group[0].refine or 'as it is'}"
             found.append(_row(name, own, folds))
-            best.append(Setting(**{k: found[-1]["usual"][k] for k in Setting._fields}))
         if blurred:
+            best = [Setting(**{k: r["usual"][k] for k in Setting._fields}) for r in found]
             soft = metrics.blur(BLUR).apply(photos)
-            pairs_of_maps = zip(maps_of(photos, best), maps_of(soft, best), strict=True)
-            for row, both in zip(found, pairs_of_maps, strict=True):
+            pairs_of_maps = (maps_of(pictures, targets, best) for pictures in (photos, soft))
+            for row, both in zip(found, zip(*pairs_of_maps, strict=True), strict=True):
                 regions = (maps >= row["usual"]["threshold"] for maps in both)
                 row["blurred_iou"] = float(metrics.iou(*regions))
-        for row in found:
+        rows += [*found, _row(f"{method}, {CHOSEN}", scored, folds)]
+        for row in rows[-len(found) - 1 :]:
             say(line(row))
-        rows += found
-    ours = {s: values for s, values in scored.items() if s.method == "posterior"}
-    rows.append(_row(f"posterior, {CHOSEN}", ours, folds))
-    say(line(rows[-1]))
     return rows
 
 
@@ -111,29 +118,61 @@ def line(row: dict) -> str:
     )
 
 
-def _rows(method: str, layers: Sequence[str]) -> Iterator[list[Setting]]:
+def _rows(method: str, layers: Sequence[str | None]) -> Iterator[list[Setting]]:
     plain, refined = SIGMAS[method]
-    for layer in (None, *layers):
+    for layer in dict.fromkeys((None, *layers)):
         for refine in (None, *REFINEMENTS):
             yield [Setting(method, layer, refine, s) for s in (refined if refine else plain)]
 
 
-def _maps(
-    explainer: BacktrackExplainer,
+# Takes photos, targets and settings to the maps of all photos for each setting.
+_Maker = Callable[[np.ndarray, np.ndarray, Sequence[Setting]], list[np.ndarray]]
+
+
+def _maker(subject: Subject, method: str, layers: Sequence[str | None]) -> _Maker:
+    """What makes a method's maps; few at once of ours, since explanations hold a lot."""
+    if method not in SETTINGS:
+        return partial(_of_peer, subject, method)
+    wanted = [name for name in layers if name is not None]
+    settings = SETTINGS[method]
+    explainer = BacktrackExplainer(
+        subject.whole, layers=wanted if method in _AT_LAYERS else None, **settings
+    )
+
+    def make(photos: np.ndarray, targets: np.ndarray, settings: Sequence[Setting]):
+        size = max(photos.shape[1:3])
+        found = [np.empty(photos.shape[:3], np.float32) for _ in settings]
+        for part in (slice(start, start + 8) for start in range(0, len(photos), 8)):
+            e = explainer.explain(subject.prepared(photos[part]), targets[part])
+            for maps, s in zip(found, settings, strict=True):
+                layer = s.layer or e.input
+                maps[part] = e.attention(
+                    s.sigma * size, layer=layer, refine=s.refine, images=photos[part]
+                )
+        return found
+
+    return make
+
+
+def _of_peer(
     subject: Subject,
+    method: str,
     photos: np.ndarray,
     targets: np.ndarray,
     settings: Sequence[Setting],
 ) -> list[np.ndarray]:
-    """Maps of all photos for each setting; few photos at once, since explanations hold a lot."""
-    size = max(photos.shape[1:3])
-    found = [np.empty(photos.shape[:3], np.float32) for _ in settings]
-    for part in (slice(start, start + 8) for start in range(0, len(photos), 8)):
-        e = explainer.explain(subject.prepared(photos[part]), targets[part])
-        for maps, s in zip(found, settings, strict=True):
-            maps[part] = e.attention(
-                s.sigma * size, layer=s.layer, refine=s.refine, images=photos[part]
-            )
+    """The same of LayerCAM and of controls, smoothed and refined in the same ways."""
+    raw: dict[str | None, np.ndarray] = {}
+    found = []
+    for s in settings:
+        if s.layer not in raw:
+            contender = CONTROLS[method] if method in CONTROLS else layercam(s.layer)
+            raw[s.layer] = contender(subject)(subject.prepared(photos), targets)
+        maps = smooth(raw[s.layer], s.sigma)
+        if s.refine is not None:
+            pairs = zip(photos, maps, strict=True)
+            maps = np.stack([Surfaces(photo).refine(m, s.refine) for photo, m in pairs])
+        found.append(maps)
     return found
 
 

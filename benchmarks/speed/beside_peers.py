@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..maps.contenders import CHANCE, CONTENDERS, GAUSSIAN, Contender, DoesNotApply
+from ..maps.contenders import CONTENDERS, CONTROLS, Contender, DoesNotApply
 from ..maps.subject import Subject
 from .cases import Case, build, images
 from .timing import alternate, summary
@@ -42,7 +42,7 @@ def measure(
     targets = runs[FORWARD]().argmax(axis=1)
     errors, slow = {}, set()
     for name, contender in methods.items():
-        if name in (GAUSSIAN, CHANCE):
+        if name in CONTROLS:
             continue
         try:
             explain = contender(subject)

@@ -14,8 +14,9 @@ class Case(NamedTuple):
     network: str
     size: int
     batch: int
-    method: str = "viterbi"
+    method: str = "backtrack"
     targets: int = 1
+    contrast: bool = True
 
 
 QUICK = [Case("VGG19", 224, 1)]
@@ -37,8 +38,12 @@ ALL = [
         )
         for batch in (1, 8)
     ),
-    Case("VGG19", 224, 8, "posterior"),
-    Case("ResNet50", 224, 8, "posterior"),
+    # The paper's walk, and all paths down to the pixels.
+    Case("VGG19", 224, 1, "viterbi", contrast=False),
+    Case("VGG19", 224, 8, "viterbi", contrast=False),
+    Case("VGG19", 224, 8, "viterbi"),
+    Case("VGG19", 224, 8, "posterior", contrast=False),
+    Case("ResNet50", 224, 8, "posterior", contrast=False),
 ]
 
 

@@ -3,7 +3,15 @@
 import json
 from pathlib import Path
 
-_KEYS = ("network", "size", "batch", "method", "targets")
+# What a row is of, and what it is where a file does not say: older ones know no contrast.
+_KEYS = {
+    "network": None,
+    "size": None,
+    "batch": None,
+    "method": None,
+    "targets": None,
+    "contrast": False,
+}
 
 
 def speed_ups(first: dict, second: dict) -> list[dict]:
@@ -29,7 +37,7 @@ def speed_ups(first: dict, second: dict) -> list[dict]:
         }
         found.append(
             {
-                **{key: row.get(key) for key in _KEYS},
+                **dict(zip(_KEYS, _key(row), strict=True)),
                 **{name: _speed_up(*pair) for name, pair in times.items()},
             }
         )
@@ -57,17 +65,21 @@ def read(path: Path) -> dict:
 def table(first: dict, second: dict) -> str:
     """Both hosts and the speed-ups as text."""
     lines = [f"A: {_title(first)}", f"B: {_title(second)}", "", "A's time ÷ B's:"]
-    lines.append(f"{'network':>18} {'method':>9} {'size':>4} {'batch':>5} {'forward':>20} explain")
+    lines.append(
+        f"{'network':>18} {'method':>9} {'contrast':>8} {'size':>4} {'batch':>5} "
+        f"{'forward':>20} explain"
+    )
     for row in speed_ups(first, second):
         lines.append(
-            f"{row['network']:>18} {row['method']:>9} {row['size']:>4} {row['batch']:>5} "
+            f"{row['network']:>18} {row['method']:>9} {'yes' if row['contrast'] else 'no':>8} "
+            f"{row['size']:>4} {row['batch']:>5} "
             f"{_spread(row['forward']):>20} {_spread(row['explain'])}"
         )
     return "\n".join(lines)
 
 
 def _key(row: dict) -> tuple:
-    return tuple(row.get(key) for key in _KEYS)
+    return tuple(row.get(key, otherwise) for key, otherwise in _KEYS.items())
 
 
 def _speed_up(slow: dict[str, float], fast: dict[str, float]) -> list[float]:

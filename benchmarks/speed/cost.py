@@ -13,7 +13,7 @@ from .cases import Case, build, images
 from .timing import alternate, summary
 
 HEADER = (
-    f"{'network':>18} {'method':>9} {'size':>4} {'batch':>5} {'targets':>7} {'forward ms':>24} "
+    f"{'network':>18} {'method':>9} {'contrast':>8} {'size':>4} {'batch':>5} {'targets':>7} {'forward ms':>24} "
     f"{'explain ms':>24} {'ratio':>18} {'pixels':>6} {'first s':>7} {'memory':>6} {'loops s':>7}"
 )
 
@@ -24,7 +24,8 @@ def measure(case: Case, rounds: int, loops: bool = False, peaks: bool = False) -
     Args:
         case: What to time.
         rounds: How often.
-        loops: Whether to run the plain-loop reference, too: once, on the first image.
+        loops: Whether to run the plain-loop reference of the paper's walk, too, where that is the
+            case: once, on the first image.
         peaks: Whether to measure the peak memory, too.
 
     Returns:
@@ -34,7 +35,7 @@ def measure(case: Case, rounds: int, loops: bool = False, peaks: bool = False) -
     x = images(case)
     targets = None if case.targets == 1 else [list(range(case.targets))] * case.batch
     compiled = tf.function(lambda x: model(x, training=False), autograph=False)
-    explainer = BacktrackExplainer(model, method=case.method)
+    explainer = BacktrackExplainer(model, method=case.method, contrast=case.contrast)
     begin = time.perf_counter()
     e = explainer.explain(x, targets)
     first_call = time.perf_counter() - begin
@@ -59,7 +60,7 @@ def measure(case: Case, rounds: int, loops: bool = False, peaks: bool = False) -
     }
     if peaks:
         row["memory_mib"] = memory.measure(case)
-    if loops and case.method == "viterbi":
+    if loops and case.method == "viterbi" and not case.contrast:
         begin = time.perf_counter()
         reference.backtrack(model, x[0], int(e.targets[0]))
         row["loops_seconds"] = round(time.perf_counter() - begin, 2)
@@ -70,7 +71,8 @@ def line(row: dict) -> str:
     """A row of a result file as text, below `HEADER`: medians, quartiles in brackets."""
     low, high = row["ratio_of_rounds"]["q1"], row["ratio_of_rounds"]["q3"]
     return (
-        f"{row['network']:>18} {row['method']:>9} {row['size']:>4} {row['batch']:>5} "
+        f"{row['network']:>18} {row['method']:>9} {'yes' if row['contrast'] else 'no':>8} "
+        f"{row['size']:>4} {row['batch']:>5} "
         f"{row['targets']:>7} {_spread(row[row['forward']]):>24} {_spread(row['explain']):>24} "
         f"{row['ratio']:>5.2f} [{low:.2f}, {high:.2f}] {row['pixels'][0]:>6} "
         f"{row['first_call_seconds']:>7} {row.get('memory_mib', {}).get('ratio', '-'):>6} "

@@ -1,4 +1,4 @@
-"""How the cost grows with nodes, channels, batch, size, depth and threads."""
+"""How the cost of the paper's walk grows with nodes, channels, batch, size, depth and threads."""
 
 import csv
 import os
@@ -93,7 +93,7 @@ def _point(varied: str, value: int, rounds: int) -> Point:
         model = _headless(case) if varied == "size" else build(case)
     x = images(case)
     compiled = tf.function(lambda x: model(x, training=False), autograph=False)
-    explainer = BacktrackExplainer(model, **limits)
+    explainer = BacktrackExplainer(model, method="viterbi", contrast=False, **limits)
     prepared = explainer.prepare(x)
     e = prepared.explain()
     times = alternate(

@@ -37,7 +37,7 @@ def _peak(case: Case, what: str) -> float:
     # The peak is counted from here: making random weights takes more than using them.
     Path("/proc/self/clear_refs").write_text("5")
     if what == "explain":
-        explainer = BacktrackExplainer(model, method=case.method)
+        explainer = BacktrackExplainer(model, method=case.method, contrast=case.contrast)
         for _ in range(3):
             explainer.explain(x)
     else:

@@ -11,7 +11,6 @@ from ..explainer.explainer import BacktrackExplainer
 from ..explainer.settings import check_limit
 from ..explanation.explanation import Explanation
 from ..graph.compat import keras
-from ..pictures.heatmaps import SIGMAS
 from .record import Record
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class BacktrackCallback(keras.callbacks.Callback):
             batches of images or (images, ...), such as the validation data, of which the first
             `count` images are taken.
         targets: What to explain of them, as for `BacktrackExplainer.explain`: None for the class
-            predicted at the time, class names where there are `labels`, pairs.
+            predicted at the time, class names where there are `labels`.
         every: Explain every so many epochs (or batches).
         log_dir: Folder for a figure (PNG) of each time; None to keep the history only.
         per: `"epoch"` or `"batch"`: what `every` counts.
@@ -42,6 +41,7 @@ class BacktrackCallback(keras.callbacks.Callback):
         masks: (N, H, W) bool, where the object is in each decision's picture, to follow how much
             of the mass is there.
         labels: Names of the classes.
+        versus, side: As for `BacktrackExplainer.explain`.
         photos: What to draw on, (N images, H, W, 3 or 1), uint8 or floats in [0, 1]. Default: the
             images, stretched to the range of colours.
         count: How many images are taken of a data set.
@@ -76,6 +76,8 @@ class BacktrackCallback(keras.callbacks.Callback):
         tensorboard: bool = False,
         masks: Any = None,
         labels: Sequence[str] | None = None,
+        versus: Any = None,
+        side: str | None = None,
         photos: Any = None,
         count: int = 8,
         **settings: Any,
@@ -93,7 +95,8 @@ class BacktrackCallback(keras.callbacks.Callback):
                 "not bring: pip install 'keras-backtrack[tensorboard]'. Received: tensorboard=True."
             )
         self._images = _first(images, count) if isinstance(images, tf.data.Dataset) else images
-        self._targets, self._labels, self._photos = targets, labels, photos
+        self._targets, self._photos = targets, photos
+        self._asked = {"versus": versus, "side": side, "labels": labels}
         self._masks = None if masks is None else np.asarray(masks)
         self._every, self._per = every, per
         self._log_dir = None if log_dir is None else _writable(Path(log_dir))
@@ -135,7 +138,7 @@ class BacktrackCallback(keras.callbacks.Callback):
         """Explains the pictures with the weights as they are and adds that to the history."""
         if self.explainer is None or self.explainer.model is not self.model:
             self.explainer = BacktrackExplainer(self.model, **self._settings)
-        e = self.explainer.explain(self._images, self._targets, labels=self._labels)
+        e = self.explainer.explain(self._images, self._targets, **self._asked)
         attention = e.attention()
         record = self._record(e, attention)
         if self._log_dir is not None:
@@ -224,7 +227,7 @@ class BacktrackCallback(keras.callbacks.Callback):
             raise ValueError(
                 "There is nothing to draw before the first explanation. Received: no records."
             )
-        sigma = SIGMAS[self._last.method] * max(self._last.shape[:2])
+        sigma = self._last._sigma(self._last.fine_layer is None)
         return filmstrip.Frames(self._last.pictures(self._photos), self.records, sigma)
 
 

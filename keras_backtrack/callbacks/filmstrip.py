@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..pictures import heatmaps, overlays
+from ..pictures import overlays
 
 if TYPE_CHECKING:
     from .record import Record
@@ -24,7 +24,7 @@ class Frames(NamedTuple):
     Attributes:
         pictures: Of each decision, (H, W, 3).
         records: One for each time.
-        sigma: Of the Gaussian around each pixel, in pixels.
+        sigma: Of the Gaussian around each pixel or cell, in pixels.
     """
 
     pictures: list[np.ndarray]
@@ -85,7 +85,7 @@ def write_gif(frames: Frames, per: str, path: Path, fps: float) -> Path:
 def _draw(ax: Axes, picture: np.ndarray, record: "Record", row: int, sigma: float) -> None:
     height, width = picture.shape[:2]
     decision = record.decisions[row]
-    attention = heatmaps.attention(decision.pixels, decision.mass, height, width, sigma)
+    attention = decision.attention((height, width), sigma)
     ax.imshow(overlays.with_attention(picture, attention))
     ax.set_axis_off()
     if record.on_mask is not None:

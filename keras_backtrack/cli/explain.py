@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from ..pictures.class_names import short_name
-from .options import check_foil, network_options, walk_options
+from .options import check_foil, network_options, question_options, walk_options
 
 if TYPE_CHECKING:
     from ..explainer.explainer import BacktrackExplainer
@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
 @network_options
 @click.option("--target", metavar="CLASS", help="Class to explain, name or number. [predicted]")
-@click.option(
-    "--versus",
-    metavar="CLASS",
-    help="Foil, the class to contrast the target with: why the one and not the other. Writes a "
-    "second figure, the pixels of both classes and of their difference.",
-)
-@walk_options()
+@question_options
+@walk_options
 @click.option(
     "--out",
     default="out",
@@ -38,6 +33,7 @@ def explain(
     photos: Sequence[str],
     target: str | None,
     versus: str | None,
+    side: str | None,
     out: Path,
     name: str,
     weights: str | None,
@@ -50,7 +46,8 @@ def explain(
 
     For each PHOTO it prints the predicted classes and writes a figure (photo, important pixels,
     attention, salient region, boxes) and a JSON file with the pixels and boxes in the photo's own
-    coordinates.
+    coordinates. With --versus there is a second figure, the pixels of both classes and of their
+    difference.
     """
     # These import TensorFlow, which takes seconds that --help need not wait for.
     from ..explainer.explainer import BacktrackExplainer
@@ -58,11 +55,11 @@ def explain(
 
     try:
         network = load_network(name, weights, preprocess, resize, allow_code)
-        wanted: Any = None if target is None else network.class_index(target)
-        if versus is not None:
-            foil = network.class_index(versus)
-            check_foil(wanted, foil, versus)
-            wanted = (wanted, foil)
+        wanted = None if target is None else network.class_index(target)
+        foil = None if versus is None else network.class_index(versus)
+        if foil is not None:
+            check_foil(wanted, foil, str(versus))
+        asked = {"targets": wanted, "versus": foil, "side": side}
         explainer = BacktrackExplainer(network.model, **walk)
         out.mkdir(parents=True, exist_ok=True)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
@@ -70,7 +67,7 @@ def explain(
     failed = 0
     for photo, stem in zip(photos, _unique_stems(photos), strict=True):
         try:
-            _explain_photo(photo, out / stem, network, explainer, wanted)
+            _explain_photo(photo, out / stem, network, explainer, asked)
         except (OSError, ValueError) as error:
             failed += 1
             click.echo(f"{photo}: {error}", err=True)
@@ -93,7 +90,7 @@ def _unique_stems(photos: Sequence[str]) -> list[str]:
 
 
 def _explain_photo(
-    photo: str, out: Path, network: "Network", explainer: "BacktrackExplainer", target: Any
+    photo: str, out: Path, network: "Network", explainer: "BacktrackExplainer", asked: Any
 ) -> None:
     from ..explanation.on_photo import photo_row
     from ..pictures import figures
@@ -102,7 +99,7 @@ def _explain_photo(
     picture = read_photo(photo)
     frame = network.frame(picture.shape[:2], network.size)
     x = network.preprocess(frame.cut(picture)[None])
-    e = explainer.explain(x, target, labels=network.classes)
+    e = explainer.explain(x, **asked, labels=network.classes)
     [decision] = e.decisions(frames=[frame])
     row = photo_row(picture, frame, decision, e.attention()[0], e.method)
     # `with_suffix` would take "photo.2" apart.
@@ -114,7 +111,7 @@ def _explain_photo(
         compared = figures.comparison([picture], [sets])
         Path(f"{out}-versus.png").write_bytes(figures.png(compared))
         files = f"{out}-versus.png, {files}"
-    predictions = _top_classes(np.asarray(network.model(x, training=False))[0], network.classes)
+    predictions = _predictions(np.asarray(network.model(x, training=False))[0], network)
     record = {
         "photo": str(photo),
         "height": picture.shape[0],
@@ -126,18 +123,24 @@ def _explain_photo(
     Path(f"{out}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     click.echo(f"{photo}")
     for prediction in predictions:
-        click.echo(f"  {prediction['probability']:7.2%}  {prediction['name']}")
+        share = prediction.get("probability")
+        said = f"{prediction['value']:8.4g}" if share is None else f"{share:8.2%}"
+        click.echo(f"{said}  {prediction['name']}")
     click.echo(f"  {len(decision.pixels)} important pixels for {decision.label!r}, see {files}")
 
 
-def _top_classes(output: np.ndarray, classes: tuple[str, ...]) -> list[dict]:
-    """The five best classes; the output may be probabilities or logits."""
-    output = output.astype(np.float64)
-    if output.min() < 0 or abs(output.sum() - 1) > 1e-3:
+def _predictions(output: np.ndarray, network: "Network") -> list[dict]:
+    """The five best classes; the output may be probabilities or logits, or a single number."""
+    output, names = output.astype(np.float64), network.classes
+    if len(output) < len(names):  # One unit for no and yes.
+        output = np.concatenate([1 - output, output])
+    elif len(output) == 1:
+        return [{"class": 0, "name": names[0], "value": float(output[0])}]
+    elif output.min() < 0 or abs(output.sum() - 1) > 1e-3:
         output = np.exp(output - output.max())
         output /= output.sum()
     best = np.argsort(-output, kind="stable")[:5]
     return [
-        {"class": int(i), "name": short_name(int(i), classes), "probability": float(output[i])}
+        {"class": int(i), "name": short_name(int(i), names), "probability": float(output[i])}
         for i in best
     ]

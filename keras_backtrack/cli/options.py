@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from ..explainer.settings import METHODS
+from ..explainer.settings import METHODS, check_contrast, check_method
 
 
 def network_options(command: Callable) -> Callable:
@@ -12,13 +12,14 @@ def network_options(command: Callable) -> Callable:
     return _with(command, _NETWORK)
 
 
-def walk_options(channels: int = 3, positions: int = 3) -> Callable[[Callable], Callable]:
-    """What `BacktrackExplainer` takes: `method`, `top_n`, `channels`, `positions`.
+def walk_options(command: Callable) -> Callable:
+    """What `BacktrackExplainer` takes, with its defaults: `method`, `contrast`, and limits."""
+    return _with(command, _WALK)
 
-    By default what tells most in a figure on the networks that can be named: the paper's single
-    best path leaves too few pixels in networks with bottlenecks.
-    """
-    return lambda command: _with(command, _walk(channels, positions))
+
+def question_options(command: Callable) -> Callable:
+    """What `explain` takes besides a target: `versus` and `side`."""
+    return _with(command, _QUESTION)
 
 
 def check_foil(target: int | None, foil: int, given: str) -> None:
@@ -37,6 +38,26 @@ def _with(command: Callable, options: Sequence[Callable]) -> Callable:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _method(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        return check_method(value, False)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _contrast(context: click.Context, parameter: click.Parameter, value: str) -> bool | float:
+    if value in ("on", "off"):
+        return value == "on"
+    try:
+        number = float(value)
+        check_contrast(number, False)
+    except ValueError:
+        raise click.BadParameter(
+            f"must be 'on', 'off', or a number from 0 to 1. Received: {value!r}."
+        ) from None
+    return number
 
 
 def _limit(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
@@ -73,36 +94,60 @@ _NETWORK = [
     click.option("--allow-code", is_flag=True, help="Let a model file run code of its own."),
 ]
 
+_WALK = [
+    click.option(
+        "--method",
+        metavar="|".join(METHODS),
+        default="backtrack",
+        show_default=True,
+        callback=_method,
+        help="Which paths are followed back: all of them while maps are small and the best from "
+        "there to the pixels (backtrack), the best only (viterbi, the paper's), or all of them "
+        "down to the pixels (posterior).",
+    ),
+    click.option(
+        "--contrast",
+        metavar="on|off|NUMBER",
+        default="on",
+        show_default=True,
+        callback=_contrast,
+        help="Whether what speaks against the class counts as well, so that each class has a map "
+        "of its own. A number says how far ahead a place must be: 1 shows only what sets the "
+        "class off, 0 whole objects. 'on' is 0.25; 'off' asks why the class is high, as the paper.",
+    ),
+    click.option(
+        "--top-n",
+        default="20",
+        show_default=True,
+        callback=_limit,
+        help="Inputs followed from each unit of a Dense layer, or 'all'.",
+    ),
+    click.option(
+        "--channels",
+        default="1",
+        show_default=True,
+        callback=_limit,
+        help="Channels followed in a convolution, or 'all'.",
+    ),
+    click.option(
+        "--positions",
+        default="1",
+        show_default=True,
+        callback=_limit,
+        help="Positions followed in each channel, or 'all'.",
+    ),
+]
 
-def _walk(channels: int, positions: int) -> list[Callable]:
-    return [
-        click.option(
-            "--method",
-            type=click.Choice(METHODS),
-            default="viterbi",
-            show_default=True,
-            help="Follow the best contributions (the paper's), all of them, or all less what "
-            "speaks against the class.",
-        ),
-        click.option(
-            "--top-n",
-            default="20",
-            show_default=True,
-            callback=_limit,
-            help="Inputs followed from each unit of a Dense layer, or 'all'.",
-        ),
-        click.option(
-            "--channels",
-            default=str(channels),
-            show_default=True,
-            callback=_limit,
-            help="Channels followed in a convolution, or 'all'. The paper follows 1.",
-        ),
-        click.option(
-            "--positions",
-            default=str(positions),
-            show_default=True,
-            callback=_limit,
-            help="Positions followed in each channel, or 'all'. The paper follows 1.",
-        ),
-    ]
+_QUESTION = [
+    click.option(
+        "--versus",
+        metavar="CLASS",
+        help="Foil, the class to compare the target with: why the one and not the other.",
+    ),
+    click.option(
+        "--side",
+        type=click.Choice(["high", "low"]),
+        help="Why the target is as high as it is, or as low. [high; of a network with a single "
+        "output the side that it is on]",
+    ),
+]

@@ -1,6 +1,7 @@
 """`keras-backtrack report`: a page to explore, of one photo or of many."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,10 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from .options import check_foil, network_options, walk_options
+from .options import check_foil, network_options, question_options, walk_options
 
 if TYPE_CHECKING:
-    from ..explainer.explainer import BacktrackExplainer
+    from ..explanation.explanation import Explanation
     from ..models.networks import Network
     from ..pictures.page import PageEntry
 
@@ -27,13 +28,8 @@ if TYPE_CHECKING:
     help="Class to explain, name or number; give it several times to choose among them in the "
     "page. [predicted]",
 )
-@click.option(
-    "--versus",
-    metavar="CLASS",
-    help="Foil, the class to contrast the first target with: adds this class, and why the one and "
-    "not the other.",
-)
-@walk_options()
+@question_options
+@walk_options
 @click.option(
     "--out",
     default="report.html",
@@ -53,6 +49,7 @@ def report(
     photos: Sequence[str],
     targets: Sequence[str],
     versus: str | None,
+    side: str | None,
     out: Path,
     most: int,
     title: str | None,
@@ -62,9 +59,10 @@ def report(
 
     One HTML file that opens in any browser, without a network: each PHOTO with important pixels,
     attention, saliency, boxes and grid to switch, sliders for them, and the way down through the
-    network's layers. Of several photos (or a folder of them) it is a gallery to search, sort and
-    filter. Of a file that `keras-backtrack run` wrote (explanations.parquet) the network is not
-    run again, so that there are no layers and nodes.
+    network's layers. With --versus it has the foil, too, and why the first target and not it. Of
+    several photos (or a folder of them) it is a gallery to search, sort and filter. Of a file that
+    `keras-backtrack run` wrote (explanations.parquet) the network is not run again, so that there
+    are no layers and nodes.
     """
     from ..pictures.page import page
 
@@ -72,7 +70,7 @@ def report(
         if any(Path(photo).suffix == ".parquet" for photo in photos):
             total, entries = _read(photos, most)
         else:
-            total, entries = _explain(_photos_in(photos), most, targets, versus, **settings)
+            total, entries = _explain(_photos_in(photos), most, targets, versus, side, **settings)
         _check_writable(out)
     except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from None
@@ -145,13 +143,13 @@ def _explain(
     most: int,
     targets: Sequence[str],
     versus: str | None,
+    side: str | None,
     name: str,
     weights: str | None,
     preprocess: str | None,
     resize: str | None,
     allow_code: bool,
-    method: str,
-    **limits: Any,
+    **walk: Any,
 ) -> "tuple[int, Iterator[PageEntry | Exception]]":
     """How many photos there are, and what a page shows of each."""
     from ..explainer.explainer import BacktrackExplainer
@@ -159,17 +157,18 @@ def _explain(
 
     network = load_network(name, weights, preprocess, resize, allow_code)
     layers = None
-    if len(paths) == 1 and method != "viterbi":
+    if len(paths) == 1 and walk["method"] == "posterior":
         # Every unit is a node: of one picture that is some hundred megabytes.
         layers = _all_layers(network.model)
-    explainer = BacktrackExplainer(network.model, method=method, layers=layers, **limits)
+    explainer = BacktrackExplainer(network.model, layers=layers, **walk)
     wanted = [network.class_index(target) for target in targets]
     foil = None
     if versus is not None:
         foil = network.class_index(versus)
         if wanted:
             check_foil(wanted[0], foil, versus)
-    return len(paths), _entries(paths[:most], network, explainer, wanted, foil)
+    asked = partial(explainer.explain, labels=network.classes)
+    return len(paths), _entries(paths[:most], network, asked, wanted, foil, side)
 
 
 def _all_layers(model: Any) -> list[str]:
@@ -199,26 +198,30 @@ def _photos_in(given: Sequence[str]) -> list[Path]:
 def _entries(
     paths: Sequence[Path],
     network: "Network",
-    explainer: "BacktrackExplainer",
+    explain: Callable[..., "Explanation"],
     wanted: Sequence[int],
     foil: int | None,
+    side: str | None,
 ) -> "Iterator[PageEntry | Exception]":
     """What a page shows of each photo, or what is wrong with it."""
     from ..pictures.page import Picture, entry
     from ..pictures.photos import read_photo
 
+    # Rows of two classes of two could be one-hot.
+    apart = [[one] for one in wanted] if len(network.classes) == 2 else [wanted]
+    together = [np.array([some]) for some in apart] if wanted else [None]
     for path in paths:
         try:
             photo = read_photo(path)
             frame = network.frame(photo.shape[:2], network.size)
             x = network.preprocess(frame.cut(photo)[None])
-            es = [explainer.explain(x, np.array([wanted]) if wanted else None)]
+            es = [explain(x, some, side=side) for some in together]
             if foil is not None:
                 one = int(es[0].targets[0])
                 check_foil(one, foil, network.classes[foil])
                 if foil not in wanted:
-                    es.append(explainer.explain(x, foil))
-                es.append(explainer.explain(x, (one, foil)))
+                    es.append(explain(x, foil))
+                es.append(explain(x, one, versus=foil, side=side))
             # One by one: explanations are large, what a page shows of them is not.
             yield entry(Picture(path.name, photo, frame, es, network.classes), len(paths))
         except (OSError, ValueError) as error:

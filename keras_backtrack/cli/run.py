@@ -34,7 +34,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
 )
 @network_options
 @click.option("--target", metavar="CLASS", help="Class to explain, name or number. [predicted]")
-@walk_options(channels=1, positions=1)
+@walk_options
 @click.option(
     "--batch-size",
     default=16,

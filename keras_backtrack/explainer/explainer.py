@@ -10,9 +10,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ..explanation.explanation import Explanation
+from ..explanation.layer_nodes import HeldNodes
+from ..explanation.source import Source
 from ..graph.compat import keras
 from ..graph.weights import Watch
-from ..pictures.class_names import check_labels
 from ..propagation.activations import Activations
 from ..propagation.best_paths.retracing import Tracks
 from ..propagation.limits import Limits
@@ -66,12 +67,10 @@ class BacktrackExplainer:
             last map only what is ahead of a bar goes on: maps then differ from class to class. A
             number is the bar as a share of the mean over places: 1 shows only what sets the class
             off, 0 whole objects; True is 0.25. False asks the plain question, why the unit is high.
-            Sequences and volumes have places, too; a table has none, and what speaks against is
-            taken off in each column.
-            `BacktrackExplainer(model, method="viterbi", contrast=False)` is the paper, Algorithms 1
-            to 3 to the letter.
-        include_bias: Whether the bias is added to every product before the test for a positive
-            contribution, as Algorithms 1 and 2 print. By default a bias is no input's doing.
+            Sequences and volumes have places, too; in a table what speaks against is taken off.
+            method="viterbi", contrast=False is the paper, Algorithms 1 to 3 to the letter.
+        include_bias: Whether the bias is added to each product before the test for a positive
+            contribution, as Algorithms 1 and 2 print. By default it is no input's doing.
         output: Name or index of the output to explain; needed where a model has several.
         layers: Names of the layers that `Explanation.nodes` is wanted for, besides the input, the
             fine layer and the last map. Default: all that the best paths come through; none of
@@ -138,8 +137,9 @@ class BacktrackExplainer:
         if self._layers is not None:
             wanted = [numbers[graph.resolve(name)] for name in self._layers]
         self._rules = rules
-        settings = {"method": self.method, "contrast": self.contrast, "wanted": wanted}
-        self._program = Program(graph, rules, self._limits, **settings)
+        self._program = Program(
+            graph, rules, self._limits, method=self.method, contrast=self.contrast, wanted=wanted
+        )
         self._tracks = Tracks(graph, rules, self._program.walk)
         self._is_checked = False
 
@@ -166,9 +166,11 @@ class BacktrackExplainer:
             targets: What to explain: None for each image's predicted class, an int for the same
                 class in all, (N,) ints, (N, K) ints for K classes of each image, or one-hot rows
                 (N, classes) as floats or bools. The K classes share one forward pass. Where the
-                output has more axes than classes, such as (N, H, W, classes), ints are row-major
-                units of one row (`np.ravel_multi_index`), and a bool array (N, ...) or (...) of
-                the output's shape is a mask of units that are explained together.
+                output is a map of classes, such as (N, H, W, classes), a class is explained
+                everywhere that it is the predicted one; where it has rows, such as a detector's
+                (N, boxes, classes), a target is a row, and its largest value is explained. A bool
+                array (N, ...) or (...) of the output's shape is a mask of units that are explained
+                together.
                 Where the output is one unit that ends in a sigmoid, 0 is "no" and 1 is "yes", and
                 None is the side that the network is on.
                 Classes can be given by name where there are `labels`.
@@ -317,7 +319,7 @@ class BacktrackExplainer:
             targets, versus, side, labels, progress: As for `explain`.
         """
         answers = self._answers(batches)
-        labels = None if labels is None else check_labels(labels, answers.labelled)
+        labels = answers.labels(labels)
         asked = check_targets(targets, batches.images, answers, labels, versus, check_side(side))
         if not self._is_checked:
             check_rows(self._graph, batches.first_image())
@@ -335,11 +337,25 @@ class BacktrackExplainer:
                 self._is_checked = True
                 runs.append(of_two_classes(run) if answers.is_yes_or_no else run)
                 bar.update(stop - start)
-        graph, tracks, x = self._graph, self._tracks, batches.x
-        found = self._program.fine_layers.items()
-        fine = {graph.names[source]: graph.names[layer] for source, layer in found}
-        return Explanation.from_runs(
-            runs, graph, tracks, x, asked.image, labels, self.method, fine, self.explain
+        source = self._source(runs, batches.x, labels, answers.meant_by(asked.question))
+        return Explanation.from_runs(runs, source, asked.image)
+
+    def _source(
+        self,
+        runs: Sequence[Run],
+        x: Sequence[np.ndarray],
+        labels: tuple[str, ...] | None,
+        meaning: str,
+    ) -> Source:
+        """What all views of some runs share."""
+        graph, program = self._graph, self._program
+        starts = program.landmarks.last_maps.values() if self.contrast is not None else ()
+        return Source(
+            HeldNodes(runs, graph, self._tracks),
+            *(x, labels, meaning, self.method, self.contrast),
+            fine={graph.names[n]: graph.names[f] for n, f in program.fine_layers.items()},
+            starts=frozenset(starts) or {graph.output},
+            explain=self.explain,
         )
 
     @property

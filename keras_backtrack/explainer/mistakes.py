@@ -89,8 +89,9 @@ def explain_mistakes(
     rows, chosen, classes = (np.array(c[:limit], np.int64) for c in (index, predicted, true))
     found = None
     if images:
+        wrong = np.stack(images[:limit])
         found = explainer.explain(
-            np.stack(images[:limit]), (chosen, classes), labels=labels, batch_size=batch_size
+            wrong, chosen, versus=classes, labels=labels, batch_size=batch_size
         )
     return Mistakes(rows, chosen, classes, found, seen)
 

@@ -10,7 +10,7 @@ from .. import runtime
 from ..graph.errors import UnsupportedModelError
 from ..graph.graph import Graph
 from ..propagation.activations import unasked_masks
-from ..propagation.question import Question
+from ..propagation.question import Question, answered
 from ..rules import reached
 
 
@@ -84,9 +84,11 @@ def check_recording(
         UnsupportedModelError: If the model answers otherwise.
     """
     outputs = tf.nest.flatten(model(image[0] if len(image) == 1 else image, training=False))
-    output = np.asarray(outputs[place], np.float32).reshape(-1)
-    unit = question.unit[0][question.explanation == 0]
-    want = output.max() if unit[0] < 0 else output[unit].mean()
+    output = np.asarray(outputs[place], np.float32).reshape(1, -1)
+    first = question.explanation == 0
+    units = [np.asarray(unit)[first] for unit in question.unit[:1]]
+    asked = question._replace(explanation=question.explanation[first], unit=units, sign=(1,))
+    (want,) = answered(asked, output, np.zeros(1, np.int64)).scores
     if not np.allclose(score, want, rtol=1e-2, atol=1e-3):
         raise UnsupportedModelError(
             "What layers do was recorded on symbolic tensors, and the recording answers "

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..pictures.class_names import numbered
+from ..pictures.class_names import check_labels, labels_of_one_unit, numbered
 from ..propagation.program import Run
 from ..propagation.question import Question
 
@@ -52,14 +52,42 @@ class Answers(NamedTuple):
     is_yes_or_no: bool = False
 
     @property
+    def units(self) -> int:
+        """How many units it has."""
+        return int(np.prod(self.shape))
+
+    @property
+    def meaning(self) -> str:
+        """What targets stand for, as of `Question`."""
+        return {0: "unit", 1: "unit", 2: "row"}.get(len(self.shape), "class")
+
+    @property
     def classes(self) -> int:
         """How many targets there are."""
-        return 2 if self.is_yes_or_no else int(np.prod(self.shape))
+        if self.is_yes_or_no:
+            return 2
+        return {"unit": self.units, "row": self.shape[0], "class": self.shape[-1]}[self.meaning]
 
     @property
     def labelled(self) -> tuple[int, ...]:
         """The shape that labels are for."""
-        return (2,) if self.is_yes_or_no else self.shape
+        if self.is_yes_or_no:
+            return (2,)
+        return self.shape[-1:] if self.meaning == "class" else self.shape
+
+    def labels(self, given: Any) -> tuple[str, ...] | None:
+        """Names of the classes, checked; those of a single unit where none are given."""
+        if given is not None:
+            return check_labels(given, self.labelled)
+        return labels_of_one_unit(self.is_yes_or_no) if self.units == 1 else None
+
+    def meant_by(self, question: Question) -> str:
+        """What the targets of a question stand for, as `short_name` takes it."""
+        if self.is_yes_or_no:
+            return "side"
+        if question.meaning == "unit" and len(self.shape) > 1:
+            return "place"
+        return question.meaning
 
 
 def check_targets(
@@ -84,16 +112,24 @@ def check_targets(
     """
     _check_together(targets, versus, side, answers)
     if isinstance(targets, Ranks):
-        found = _alone(_ranked(targets.top, images, answers.classes))
+        found = _alone(_ranked(targets.top, images, answers.units))
     else:
         targets = numbered(targets, labels)
         if versus is not None:
-            return _pairs(targets, numbered(versus, labels), images, answers.classes)
+            found = _pairs(targets, numbered(versus, labels), images, answers.classes)
+            return found._replace(question=_meant(found.question, answers))
         if len(answers.shape) > 1 and np.asarray(targets).dtype == bool:
             found = _masks(np.asarray(targets), images, answers.shape)
         else:
             found = _alone(_units(targets, images, answers.classes))
+            if targets is not None:
+                found = found._replace(question=_meant(found.question, answers))
     return found._replace(question=_sided(found.question, side, answers))
+
+
+def _meant(question: Question, answers: Answers) -> Question:
+    """A question about classes or rows, where those are what the output is made of."""
+    return question._replace(meaning=answers.meaning, classes=answers.shape[-1])
 
 
 def _check_together(targets: Any, versus: Any, side: str | None, answers: Answers) -> None:
@@ -110,7 +146,12 @@ def _check_together(targets: Any, versus: Any, side: str | None, answers: Answer
             "`versus` asks why one class is higher than another, so there is no `side`. "
             f"Received: side={side!r}, versus={versus!r}."
         )
-    if versus is not None and answers.classes != int(np.prod(answers.shape)):
+    if versus is not None and answers.meaning == "row":
+        raise ValueError(
+            "Rows of the output, such as boxes, are not told from one another; ask about each. "
+            f"Received: versus={versus!r}."
+        )
+    if versus is not None and answers.is_yes_or_no:
         raise ValueError(
             "A model that says yes or no with one unit has no other unit to compare: explain(x, 0) "
             f"or explain(x, 1). Received: versus={versus!r}."

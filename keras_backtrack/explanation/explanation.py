@@ -24,19 +24,23 @@ class Explanation(Result):
     `e[i]` is the explanation of one decision and `e[i:j]` of some, both with everything below.
 
     Attributes:
-        targets: (N,) int64, the explained unit of the output, row-major; -1 for a mask of units.
+        targets: (N,) int64, the explained unit of the output, row-major; -1 for a mask of units. Of
+            one unit that ends in a sigmoid 0 is no and 1 is yes.
         versus: (N,) int64, the foil, the unit it is contrasted with; -1 where there is none.
         scores: (N,) float32, the output at the target, or its mean over the mask. Where the output
             is one unit that ends in a sigmoid, that of class 0 is what is left of 1.
-        side: (N,) float32, +1 where it was asked why the target is high, -1 why it is low.
+        side: (N,) float32, +1 where it was asked why the explained unit is high, -1 why it is low.
         logits: (N, 2) float32, the values of target and foil before the output's activation; NaN
             where there is no foil.
         lost: (N,) float32, the mass of paths that ended before they reached the input.
         image_index: (N,) int64, the row of `x` each decision is about.
         input: Name of the input that `pixels`, `mass` and all maps are about; `of` takes another.
         shape: Sizes of that input after the batch axis, such as (224, 224, 3).
-        labels: Names of the classes, or None.
+        labels: Names of the classes, or None. Of one unit that nobody has named it is "no" and
+            "yes", or "output" where it does not end in a sigmoid.
         method: Which paths were followed, `"backtrack"`, `"viterbi"` or `"posterior"`.
+        contrast: The bar that places were held against, a share of the mean over them; None where
+            the plain question was asked.
         fine_layer: Name of the layer that attention, regions and boxes are read at; None where they
             are the pixels'.
     """
@@ -44,6 +48,14 @@ class Explanation(Result):
     @property
     def fine_layer(self) -> str | None:
         return self._source.fine.get(self.input)
+
+    @property
+    def _defaults(self) -> str:
+        return heatmaps.defaults_of(self.method, self.fine_layer is not None)
+
+    def _sigma(self, is_of_pixels: bool) -> float:
+        shares = heatmaps.SIGMAS if is_of_pixels else heatmaps.LAYER_SIGMAS
+        return shares[self._defaults] * max(self._image_size())
 
     def attention(
         self,
@@ -58,8 +70,9 @@ class Explanation(Result):
         Args:
             sigma: Standard deviation of the Gaussian around each pixel or cell, in pixels of the
                 input. Default, in shares of the longer side: 1 % for the cells of a layer, which
-                are wide already, 1.5 % at the fine layer, and for pixels 3 % where all paths were followed down to them and
-                7 % where they are few; also 7 % for the cells that `"viterbi"` comes through.
+                are wide already, 1.5 % at the fine layer, and for pixels 3 % where all paths were
+                followed down to them and 7 % where they are few; also 7 % for the cells that
+                `"viterbi"` comes through.
             layer: Name of a layer with a spatial output, whose cells' mass is taken; the name of
                 the input takes that of the pixels. Default: the fine layer, where the explanation
                 has one.
@@ -78,9 +91,7 @@ class Explanation(Result):
         size = self._image_size()
         layer = self.fine_layer if layer is None else layer
         is_of_pixels = layer in (None, self.input)
-        if sigma is None:
-            shares = heatmaps.SIGMAS if is_of_pixels else heatmaps.LAYER_SIGMAS
-            sigma = shares[self.method] * max(size)
+        sigma = self._sigma(is_of_pixels) if sigma is None else sigma
         if is_of_pixels:
             found = [heatmaps.attention(p, m, *size, sigma) for p, m in self._points]
         else:
@@ -111,7 +122,8 @@ class Explanation(Result):
             (N, H, W) bool.
         """
         if threshold is None:
-            threshold = heatmaps.THRESHOLDS[self.method] if refine is None else refinement.THRESHOLD
+            own = heatmaps.THRESHOLDS[self._defaults]
+            threshold = own if refine is None else refinement.THRESHOLD
         attention = self.attention(sigma, layer=layer, refine=refine, images=images)
         return heatmaps.saliency(attention, threshold)
 
@@ -139,10 +151,10 @@ class Explanation(Result):
             with the largest mass first. With labels `Detections`.
         """
         regions = self.saliency(sigma, threshold, layer=layer, refine=refine, images=images)
-        held = self._points
-        if layer is None and self.fine_layer is not None:
+        layer, held = self.fine_layer if layer is None else layer, self._points
+        if layer not in (None, self.input):
             size = self._image_size()
-            held = [heatmaps.centres(grid, *size) for grid in self.mass_map(self.fine_layer)]
+            held = [heatmaps.centres(grid, *size) for grid in self.mass_map(layer)]
         found = [heatmaps.boxes(r, *points) for r, points in zip(regions, held, strict=True)]
         if labels is None:
             return found
@@ -172,7 +184,11 @@ class Explanation(Result):
         frames: Sequence[Frame] | None = None,
     ) -> list[Decision]:
         names = names or self.labels
-        return self._asked.records(names, self.input_mass, self._points, boxes, frames)
+        cells: Sequence[np.ndarray | None] = [None] * len(self)
+        if self.fine_layer is not None and len(self.shape) == 3:
+            cells = list(self.mass_map(self.fine_layer))
+        values = self.input_mass, self._points, boxes, cells, frames
+        return self._asked.records(names, self._source.meaning, *values)
 
     def plot(self, images: Any = None, names: Sequence[str] | None = None) -> Any:
         """Draws each decision: image, important pixels, attention, saliency, boxes (Fig. 1).
@@ -188,7 +204,7 @@ class Explanation(Result):
         """
         from ..pictures import figures
 
-        pictures, titles = self.pictures(images), self._asked.titles(names or self.labels)
+        pictures, titles = self.pictures(images), self._titles(names or self.labels)
         maps = self.attention(), self.saliency(), self.boxes()
         columns = zip(pictures, self._points, *maps, titles, strict=True)
         rows = [figures.Row(picture, *points, *rest) for picture, points, *rest in columns]
@@ -210,8 +226,7 @@ class Explanation(Result):
 
         pictures, names = self.pictures(images), names or self.labels
         sets = [
-            map(figures.Pixels, e._asked.titles(names), e.pixels, e.mass)
-            for e in (*self.sides, self)
+            map(figures.Pixels, e._titles(names), e.pixels, e.mass) for e in (*self.sides, self)
         ]
         return figures.comparison(pictures, list(zip(*sets, strict=True)))
 

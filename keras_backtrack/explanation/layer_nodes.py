@@ -116,6 +116,17 @@ class HeldNodes:
         names = {self.graph.names[number] for number in numbers}
         return {self._numbers[name]: self.held(name).nodes_of(row) for name in sorted(names)}
 
+    def ended(self) -> dict[str, np.ndarray]:
+        """By layer name, in the order of the way back, (N,) float32: the mass that ended there."""
+        numbers = {number for run in self._runs for number in run.ended}
+        found = {}
+        for number in sorted(numbers, reverse=True):
+            parts = [
+                run.ended.get(number, np.zeros(len(run.targets), np.float32)) for run in self._runs
+            ]
+            found[self.graph.names[number]] = np.concatenate(parts)
+        return found
+
     def resolve(self, layer: str) -> str:
         """Full name of a layer that may have been named by its last part."""
         name = self.graph.resolve(layer)

@@ -21,6 +21,7 @@ def photo_row(
         method: How paths were followed, which says where attention is salient.
     """
     on_photo = frame.map(attention)
-    region = heatmaps.saliency(on_photo, heatmaps.THRESHOLDS[method])
+    defaults = heatmaps.defaults_of(method, decision.cells is not None)
+    region = heatmaps.saliency(on_photo, heatmaps.THRESHOLDS[defaults])
     found = decision.pixels, decision.mass, on_photo, region, decision.boxes
     return Row(photo, *found, decision.title)

@@ -1,19 +1,19 @@
 """The result in numbers: what was asked and answered, the pixels, and the nodes on the way."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 
-from ..graph.graph import Graph
 from ..pictures import heatmaps
-from ..propagation.best_paths.retracing import Tracks
 from ..propagation.program import Run
 from .decisions import Decisions
 from .layer_nodes import HeldNodes, LayerNodes
 from .source import Source
+
+_ROUNDING = 1e-4  # of a decision's mass
 
 Self = TypeVar("Self", bound="Result")  # Of `typing` from Python 3.11 on.
 
@@ -44,6 +44,7 @@ class Result:
         self._rows = rows
         self.labels = source.labels
         self.method = source.method
+        self.contrast = source.contrast
         self.input = name
         self.shape = source.layers.shape_of(name)
 
@@ -51,31 +52,18 @@ class Result:
     def from_runs(
         cls: type[Self],
         runs: Sequence[Run],
-        graph: Graph,
-        tracks: Tracks,
-        images: Sequence[np.ndarray],
+        source: Source,
         image_index: np.ndarray,
-        labels: tuple[str, ...] | None,
-        method: str,
-        fine: Mapping[str, str],
-        explain: Callable[..., Self],
     ) -> Self:
         """Joins the runs of an input's batches.
 
         Args:
             runs: In the order of the input.
-            graph: The graph they ran.
-            tracks: Takes its steps again.
-            images: The whole of each input.
-            image_index: (N,) which row of it each decision is about.
-            labels: Names of the classes, or None.
-            method: The explainer's.
-            fine: By name of an input that of its fine layer, where attention is read.
-            explain: Explains other decisions about these images.
+            source: What views of them share.
+            image_index: (N,) which row of the input each decision is about.
         """
         fields = Decisions._fields[:-1]
         joined = {name: np.concatenate([getattr(r, name) for r in runs]) for name in fields}
-        source = Source(HeldNodes(runs, graph, tracks), images, labels, method, fine, explain)
         rows = np.arange(len(image_index))
         asked = Decisions(**joined, image_index=image_index)
         return cls(asked, source, rows, source.first_picture)
@@ -195,9 +183,25 @@ class Result:
 
     @property
     def titles(self) -> list[str]:
-        """Each decision as figures are headed with it: the class and its score, or both classes
-        and their logits."""
-        return self._asked.titles(self.labels)
+        """Each decision as figures are headed with it: the class and its score, why it is low where
+        that was asked, or both classes and their logits."""
+        return self._titles(self.labels)
+
+    def _titles(self, names: Sequence[str] | None) -> list[str]:
+        return self._asked.titles(names, self._source.meaning)
+
+    @property
+    def lost_at(self) -> dict[str, np.ndarray]:
+        """Where mass was lost, from the output down: (N,) float32 by layer name; its sum is `lost`.
+
+        At a layer paths end whose unit nothing contributes to: as a rule it is on through its bias,
+        or its normalisation's. `"contrast"` is what went before single nodes were walked on, or was
+        outweighed by what speaks against the decision.
+        """
+        at = {name: mass[self._rows] for name, mass in self._layers.ended().items()}
+        rest = self.lost - sum(at.values(), np.zeros_like(self.lost))
+        rest = np.where(np.abs(rest) < _ROUNDING, 0, rest).astype(np.float32)
+        return {"contrast": rest, **at} if rest.any() else at
 
     @cached_property
     def sides(self: Self) -> tuple[Self, Self]:
@@ -282,7 +286,12 @@ class Result:
         for i, (points, _) in enumerate(self._points[:8]):
             lines.append(
                 f"  image {self.image_index[i]}: target {self.targets[i]}"
-                f"{f' versus {self.versus[i]}' if self.versus[i] >= 0 else ''}, score "
+                f"{self._more_asked(i)}, score "
                 f"{self.scores[i]:.4g}, {len(points)} pixels, lost mass {self.lost[i]:.3g}"
             )
         return "\n".join(lines + ["  …"] * (len(self) > 8))
+
+    def _more_asked(self, i: int) -> str:
+        if self.versus[i] >= 0:
+            return f" versus {self.versus[i]}"
+        return ", why low" if self.side[i] < 0 and self._source.meaning != "side" else ""

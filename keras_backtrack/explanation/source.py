@@ -1,6 +1,6 @@
 """What all views of an explanation share: what runs held at each layer, and the images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from ..pictures import heatmaps
 from .decisions import Decisions
 from .layer_nodes import HeldNodes, LayerNodes
-from .way.retraced import Retraced
+from .way.retraced import Answers, Retraced
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,23 @@ class Source:
         layers: What the runs held at each layer.
         images: The whole of each of the model's inputs; None where they were not kept.
         labels: Names of the classes, or None.
+        meaning: What targets stand for, as `short_name` takes it.
         method: How paths were followed.
+        contrast: What was asked: the bar as a share of the mean over places, None without contrast.
         fine: By name of an input that of its fine layer, where there is one.
+        starts: Numbers of the tensors that paths are followed from: the output, or with contrast
+            the last maps.
         explain: Explains other decisions, as `BacktrackExplainer.explain`.
     """
 
     layers: HeldNodes
     images: Sequence[np.ndarray] | None
     labels: tuple[str, ...] | None
+    meaning: str
     method: str
+    contrast: float | None
     fine: Mapping[str, str]
+    starts: Collection[int]
     explain: Callable[..., Any]
 
     @property
@@ -107,6 +114,7 @@ class Source:
         inputs = [values[image : image + 1] for values in self.kept_images()]
         nodes = [self.layers.all_of(row) for row in rows]
         picture = graph.inputs[self.layers.inputs.index(name)]
+        answers = Answers(asked.targets, asked.scores, self.meaning)
         return Retraced(
-            graph, self.layers.tracks, inputs, picture, nodes, asked.targets, asked.scores
+            graph, self.layers.tracks, inputs, picture, nodes, answers, self.method, self.starts
         )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..explanation.decisions import Decision
 from ..pictures.heatmaps import SIGMAS, unique_points
-from ..pictures.page.cards import listed
-from ..pictures.page.encoding import pixels_of
+from ..pictures.page.cards import arrays_of, listed
 from ..pictures.page.html import LONGEST_OF_MANY, PageEntry
 from ..pictures.photos import Frame, PhotoError, read_photo
 
@@ -21,7 +20,7 @@ _COLUMNS = (
     *("path", "height", "width", "target", "target_name", "score", "lost", "pixels", "mass"),
     *("seen", "settings"),
 )
-_FOIL = ("versus", "versus_name", "logits")
+_NEW = ("side", "versus", "versus_name", "logits", "cells", "label")
 _SIZE = (224, 224)  # of the maps; the file does not say how large the network's input was
 
 
@@ -57,7 +56,7 @@ def entries_in(path: Path, most: int) -> Iterator[PageEntry | PhotoError]:
         most: How many explanations at most.
     """
     left, file = most, _open(path)
-    columns = [name for name in (*_COLUMNS, *_FOIL) if name in file.schema_arrow.names]
+    columns = [name for name in (*_COLUMNS, *_NEW) if name in file.schema_arrow.names]
     for batch in file.iter_batches(batch_size=64, columns=columns):
         for row in batch.slice(0, left).to_pylist():
             try:
@@ -108,5 +107,5 @@ def _entry(row: dict, folder: Path) -> PageEntry:
     frame, decision, method = _found(row)
     return PageEntry(
         listed(file.name, photo, frame, method, [decision], LONGEST_OF_MANY),
-        {"decisions": [{"pixels": pixels_of(decision.pixels, decision.mass, _SIZE)}]},
+        {"decisions": [arrays_of(decision, _SIZE)]},
     )

@@ -26,6 +26,8 @@ _TYPES = {
     "pixels": pa.list_(pa.list_(pa.int32(), 2)),
     "mass": pa.list_(pa.float32()),
     "boxes": pa.list_(pa.list_(pa.int32(), 4)),
+    "cells": pa.list_(pa.list_(pa.float32())),
+    "label": _TEXT,
 }
 # Which row of a batch it is says nothing; the path does.
 _FIELDS = [field.name for field in fields(Decision) if field.name != "image"]
@@ -93,6 +95,8 @@ def as_text(path: str) -> str:
 
 def _column(name: str, values: Sequence[Any]) -> pa.Array:
     """A field of some decisions."""
+    if name == "cells":
+        return pa.array([None if v is None else list(v) for v in values], _TYPES[name])
     if not isinstance(values[0], np.ndarray):
         return pa.array(values, _TYPES[name])
     offsets = np.cumsum([0, *map(len, values)]).astype(np.int32)

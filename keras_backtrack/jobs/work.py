@@ -50,6 +50,7 @@ class Worker:
             settings.channels,
             settings.positions,
             method=settings.method,
+            contrast=settings.contrast,
         )
         self._settings = settings
         self._threads = threads or usable_cpus()

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ..graph.compat import keras
-from ..pictures.class_names import find_class
+from ..pictures.class_names import find_class, labels_of_one_unit
 from ..pictures.photos import Frame
+from ..rules import read_model
+from ..rules.activations import is_sigmoid
 from .efficientnet import efficientnet_lite0
 
 __all__ = ["Network", "class_names", "efficientnet_lite0", "load_network", "network_names"]
@@ -43,7 +45,8 @@ class Network:
         model: The Keras model.
         preprocess: From RGB pixels, (N, H, W, 3) uint8 or float32 in [0, 255], to what the model
             takes, float32.
-        classes: Names of the classes; where unknown, their numbers.
+        classes: Names of the classes; where unknown, their numbers, and of a single unit "no" and
+            "yes" where it ends in a sigmoid, else "output".
         frame: From the sizes of a photo and the network's input to the part it sees.
     """
 
@@ -136,10 +139,18 @@ def load_network(
             "The network must take RGB pictures and answer with classes. "
             f"Received: input {model.input_shape}, output {model.output_shape}."
         )
-    count = model.output_shape[-1]
-    classes = class_names() if count == 1000 else tuple(map(str, range(count)))
+    classes = _classes_of(model)
     frame = {"crop": Frame.crop, "squeeze": Frame.squeeze}[resize or framing]
     return Network(model, PREPROCESSING[preprocess] if preprocess else prepare, classes, frame)
+
+
+def _classes_of(model: keras.Model) -> tuple[str, ...]:
+    count = model.output_shape[-1]
+    if count == 1:
+        graph = read_model(model)
+        maker = graph.maker(graph.output)
+        return labels_of_one_unit(maker is not None and is_sigmoid(maker.layer))
+    return class_names() if count == 1000 else tuple(map(str, range(count)))
 
 
 def _load_application(name: str, weights: str | Path | None) -> tuple[keras.Model, Preprocess]:

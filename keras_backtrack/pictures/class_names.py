@@ -34,42 +34,45 @@ def _plain(name: str) -> str:
     return name.replace("_", " ").strip().casefold()
 
 
-def short_name(target: int, labels: Sequence[str] | None) -> str:
+def short_name(target: int, labels: Sequence[str] | None, meaning: str = "unit") -> str:
     """What an explained unit is called.
 
     Args:
         target: The class, or -1 for a mask of units.
         labels: Names of the classes, or None.
+        meaning: What the target is: a class, as it is for a `"unit"` of a vector of classes and for
+            a `"class"` of a map of them; a `"side"` of a single unit that says no or yes; a `"row"`
+            of the output; or a `"place"` in one of several axes.
 
     Returns:
         The first of the class's names, such as "tabby"; without names "class 281".
     """
     if target < 0:
         return "a mask of units"
+    if meaning in ("row", "place"):
+        return f"row {target}" if meaning == "row" else f"unit {target}"
     return f"class {target}" if labels is None else labels[target].split(", ")[0]
 
 
-def label_of(target_name: str, versus_name: str | None) -> str:
-    """What a decision is called: its target, or its target rather than its foil."""
-    return target_name if versus_name is None else f"{target_name} rather than {versus_name}"
+def label_of(target_name: str, versus_name: str | None, is_low: bool = False) -> str:
+    """What a decision is called: its target, its target rather than its foil, or why it is low."""
+    if versus_name is not None:
+        return f"{target_name} rather than {versus_name}"
+    return f"{target_name}, why low" if is_low else target_name
 
 
-def title_of(
-    target_name: str, versus_name: str | None, score: float, logits: Sequence[float] | None
-) -> str:
+def title_of(label: str, score: float, logits: Sequence[float] | None) -> str:
     """What stands over a decision's figure.
 
     Args:
-        target_name: What the explained unit is called.
-        versus_name: The same of the foil, the unit it is contrasted with; None where there is none.
+        label: What the decision is called, as `label_of` says.
         score: The output at the target.
-        logits: Of target and foil, if there is one.
+        logits: Of target and foil; None where there is no foil.
 
     Returns:
         "tabby  0.93", or "tabby rather than lynx" and on a second line "logits 7.1 and 4.2".
     """
-    label = label_of(target_name, versus_name)
-    if versus_name is None or logits is None:
+    if logits is None:
         return f"{label}  {score:.3g}"
     return "{}\nlogits {:.3g} and {:.3g}".format(label, *logits)
 
@@ -98,6 +101,11 @@ def numbered(targets: Any, labels: Sequence[str] | None) -> Any:
     if isinstance(targets, np.ndarray) and targets.dtype.kind in "OUT":
         return numbered(targets.tolist(), labels)
     return targets
+
+
+def labels_of_one_unit(is_yes_or_no: bool) -> tuple[str, ...]:
+    """What the answers of a network with one unit are called where nobody has named them."""
+    return ("no", "yes") if is_yes_or_no else ("output",)
 
 
 def check_labels(labels: Any, shape: tuple[int, ...] | None = None) -> tuple[str, ...]:

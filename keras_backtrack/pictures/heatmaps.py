@@ -145,6 +145,17 @@ def saliency(attention: np.ndarray, threshold: float) -> np.ndarray:
     return (attention >= threshold) & (attention > 0)
 
 
+def defaults_of(method: str, has_fine: bool) -> str:
+    """The method whose shares and threshold maps have: without a fine layer where all paths become
+    the best, all of them lead to the pixels.
+
+    Args:
+        method: How paths were followed.
+        has_fine: Whether there is such a layer.
+    """
+    return "posterior" if method == "backtrack" and not has_fine else method
+
+
 def inside(points: np.ndarray, box: Sequence[int]) -> np.ndarray:
     """Which of the (P, 2) points are in a half-open box (top, left, bottom, right): (P,) bool."""
     return np.all((points >= box[:2]) & (points < box[2:]), axis=1)

@@ -57,7 +57,7 @@ def walk_back(
     take: Callable[[Step, Mass], Taken],
     join: Callable[[int, list[Mass], bool], Mass],
     until: Collection[int] = (),
-) -> tuple[dict[int, Mass], list[Any]]:
+) -> tuple[dict[int, Mass], dict[int, Any]]:
     """Takes mass at some tensors back to the graph's inputs.
 
     Every interpreter goes this way, with nodes in machine code, nodes in TensorFlow or the mass of
@@ -73,13 +73,13 @@ def walk_back(
         until: Numbers of tensors that are not gone on from.
 
     Returns:
-        What was held at each tensor that anything arrived at, inputs included, by number; and what
-        ended, step by step.
+        What was held at each tensor that anything arrived at, inputs included, and what ended
+        there; both by number.
     """
     arriving: dict[int, list[Mass]] = defaultdict(list, {n: [own] for n, own in start.items()})
     settled = set(start)
     held: dict[int, Mass] = {}
-    ended = []
+    ended: dict[int, Any] = {}
 
     def joined(number: int) -> Mass:
         parts = arriving.pop(number)
@@ -94,7 +94,7 @@ def walk_back(
             continue
         taken = take(step, held[number])
         if taken.ended is not None:
-            ended.append(taken.ended)
+            ended[number] = taken.ended
         for read, part in zip(step.call.inputs, taken.parts, strict=True):
             if part is not None:
                 arriving[read].append(part)

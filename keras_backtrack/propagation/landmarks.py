@@ -6,8 +6,8 @@ input, so that a walk may stop there and another one go on.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -27,7 +27,7 @@ from .over_activations import any_batch
 
 _PIXELS = 16  # of an input, along each axis, for which a fine layer has at least a cell
 _CELLS = 8  # that it has at least along each axis, however small the input
-_NOMINAL = 256  # the size of axes that may have any
+_NOMINAL = (256, 224, 299)  # sizes tried for axes that may have any
 
 # Takes a place, returns what a rule says of it.
 Ask = Callable[[Place], Contributions]
@@ -56,6 +56,8 @@ def landmarks(graph: Graph, rules: Rules) -> Landmarks:
         rules: Which rule serves which of them.
     """
     shapes = _shapes(graph)
+    if shapes is None:
+        return Landmarks({}, {})
     last_maps: dict[int, int] = {}
 
     def find() -> None:
@@ -82,37 +84,44 @@ def landmarks(graph: Graph, rules: Rules) -> Landmarks:
     return Landmarks(last_maps, fine)
 
 
-Shape = tuple[int | None, ...]
+# The sizes of a tensor's axes after the batch axis.
+Shape = tuple[int, ...]
 
 
-def cells_of(shape: Shape) -> Shape:
-    """Sizes of the axes that places are on: those between the batch and the channels."""
-    return tuple(shape[1:-1])
+def has_places(shape: Sequence[Any]) -> bool:
+    """Whether a tensor is a map, a sequence or a volume of several places.
+
+    Args:
+        shape: Sizes of its axes after the batch axis; the last is that of the channels.
+    """
+    return any(size != 1 for size in shape[:-1])
 
 
-def has_places(shape: Shape) -> bool:
-    """Whether a tensor of some shape is a map, a sequence or a volume of several places."""
-    return any(size != 1 for size in cells_of(shape))
+def _shapes(graph: Graph) -> dict[int, Shape] | None:
+    """The shape of every tensor, for inputs of a nominal size where they may have any.
 
-
-def _shapes(graph: Graph) -> dict[int, Shape]:
-    """The shape of every tensor, for inputs of a nominal size where they may have any."""
-    shapes = {n: tuple(graph.specs[n].shape) for n in graph.names}
-    if all(None not in shape[1:] for shape in shapes.values()):
-        return shapes
-    inputs = [
-        tf.TensorSpec([1, *(s or _NOMINAL for s in shapes[n][1:])], graph.specs[n].dtype)
-        for n in graph.inputs
-    ]
+    None where no nominal size fits the network.
+    """
+    specs = {n: graph.specs[n].shape[1:].as_list() for n in graph.names}
+    if all(None not in shape for shape in specs.values()):
+        return {number: tuple(shape) for number, shape in specs.items()}
 
     def run(*tensors: tf.Tensor) -> dict[int, tf.Tensor]:
         return graph.replay(tensors)
 
-    try:
-        found = tf.function(run, autograph=False).get_concrete_function(*inputs)
-    except (ValueError, tf.errors.InvalidArgumentError):  # Sizes that do not fit one another.
-        return shapes
-    return {number: tuple(shape) for number, shape in found.output_shapes.items()}
+    for nominal in _NOMINAL:
+        inputs = [
+            tf.TensorSpec([1, *(size or nominal for size in specs[n])], graph.specs[n].dtype)
+            for n in graph.inputs
+        ]
+        try:
+            traced = tf.function(run, autograph=False).get_concrete_function(*inputs)
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError):
+            continue
+        found = {n: shape[1:].as_list() for n, shape in traced.output_shapes.items() if shape.rank}
+        if len(found) == len(specs) and all(None not in shape for shape in found.values()):
+            return {number: tuple(shape) for number, shape in found.items()}
+    return None
 
 
 def _leading_to(graph: Graph, source: int) -> set[int]:
@@ -178,12 +187,11 @@ def _is_spread(kind: Contributions, above: Shape, below: Shape, was_spread: bool
     if isinstance(kind, (Product, Loop)):
         return True
     if isinstance(kind, Sum):
-        return was_spread or cells_of(above) != cells_of(below)
+        return was_spread or above[:-1] != below[:-1]
     is_move = isinstance(kind, Moves) and not isinstance(kind, WindowMaximum)
-    if is_move and None not in above[1:] and None not in below[1:]:
-        # Of a slice all other places are left behind, as of all tokens but that of the class.
-        return was_spread and math.prod(above[1:]) >= math.prod(below[1:])
-    return was_spread
+    # Of a slice all other places are left behind, as of all tokens but that of the class.
+    is_slice = is_move and math.prod(above) < math.prod(below)
+    return was_spread and not is_slice
 
 
 def _last_map(
@@ -209,8 +217,7 @@ def _last_map(
 def _fine_layer(
     graph: Graph, source: int, start: Collection[int], shapes: dict[int, Shape]
 ) -> int | None:
-    size = cells_of(shapes[source])
-    if not has_places(shapes[source]) or None in size:
+    if not has_places(shapes[source]):
         return None
     way = [(p.call.outputs[p.position], is_all) for p, is_all in _way_to(graph, source, start)]
     way.append((source, True))
@@ -219,13 +226,13 @@ def _fine_layer(
         for number, _ in way
         if len(shapes[number]) == len(shapes[source]) and has_places(shapes[number])
     ]
-    coarsest = min(maps, key=lambda number: math.prod(cells_of(shapes[number])))
+    coarsest = min(maps, key=lambda number: math.prod(shapes[number][:-1]))
     below = [number for number, _ in way].index(coarsest)
     cuts = [number for number, is_all in way[below:] if is_all]
-    first = next(i for i, n in enumerate(cuts) if n in maps and _is_fine(shapes[n], size))
+    first = next(i for i, n in enumerate(cuts) if n in maps and _is_fine(shapes[n], shapes[source]))
     found = cuts[first]
     for number in cuts[first + 1 : -1]:
-        units, fewest = (math.prod(shapes[n][1:]) for n in (number, found))
+        units, fewest = (math.prod(shapes[n]) for n in (number, found))
         maker = graph.maker(found)
         is_chain = maker is not None and _reads(graph, maker) == [number]
         if number not in maps or units > fewest or (units == fewest and not is_chain):
@@ -234,8 +241,6 @@ def _fine_layer(
     return found
 
 
-def _is_fine(shape: Shape, size: Shape) -> bool:
-    pairs = zip(cells_of(shape), size, strict=True)
-    return all(
-        _PIXELS * cells >= extent and cells >= min(_CELLS, extent) for cells, extent in pairs
-    )
+def _is_fine(shape: Shape, source: Shape) -> bool:
+    pairs = zip(shape[:-1], source[:-1], strict=True)
+    return all(_PIXELS * cells >= size and cells >= min(_CELLS, size) for cells, size in pairs)

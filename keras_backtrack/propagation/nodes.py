@@ -98,10 +98,12 @@ class Walked(NamedTuple):
         nodes: By tensor number, the nodes there (tensors, arrays, or the maps of all units); absent
             where there are none, or none are wanted.
         lost: (E,) mass of the paths of each explanation that ended on the way.
+        ended: By tensor number, the part of it that ended there, as far as that is told apart.
     """
 
     nodes: dict[int, Any]
     lost: Any
+    ended: dict[int, Any] = {}  # noqa: RUF012  # Nobody adds to it.
 
 
 class Held(NamedTuple):

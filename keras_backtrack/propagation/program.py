@@ -38,6 +38,8 @@ class Run(NamedTuple):
             there is no contrast.
         sides: (E,) float32, +1 where the explained unit is asked why it is high, -1 why it is low.
         lost: (E,) float32, mass of the paths that ended before the input.
+        ended: By tensor number, (E,) float32, the part of it that ended there. The rest was lost
+            before single nodes began, or where mass below 0 outweighed it.
         nodes: By tensor number, the nodes held there; absent where there were none.
         sizes: By tensor number, the sizes of its axes after the batch axis.
         activations: By tensor number, its activation; empty unless asked for.
@@ -49,6 +51,7 @@ class Run(NamedTuple):
     logits: np.ndarray
     sides: np.ndarray
     lost: np.ndarray
+    ended: dict[int, np.ndarray]
     nodes: dict[int, Nodes]
     sizes: dict[int, tuple[int, ...]]
     activations: dict[int, np.ndarray]
@@ -193,6 +196,7 @@ class Program:
             logits=begun.logits,
             sides=begun.side,
             lost=lost.astype(np.float32),
+            ended={n: mass.astype(np.float32) for n, mass in walked.ended.items() if mass.any()},
             nodes={n: Nodes(*(p[0] if len(p) == 1 else merge(p))) for n, p in nodes.items()},
             sizes=sizes,
             activations={n: t.numpy() for n, t in kept.tensors.items()}
@@ -242,7 +246,13 @@ class Program:
             for held in (found.nodes, found.passed)
         )
         explanations = len(batch.image_index)
-        logits = found.logits.numpy() if kind.units == 2 else _no_logits(explanations)
+        logits = _no_logits(explanations)
+        if kind.units == 2:
+            by_unit = found.logits.numpy().T
+            means = [
+                np.bincount(question.explanation, own * asked.mass, explanations) for own in by_unit
+            ]
+            logits = np.stack(means, axis=1).astype(np.float32)
         sides = _sides_of(asked)
         if kind.is_predicted:
             sides[question.explanation] *= found.side.numpy()

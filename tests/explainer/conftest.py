@@ -5,9 +5,17 @@ import pytest
 from same import small_explainer
 
 
-@pytest.fixture(scope="module", params=["viterbi", "posterior"])
+WAYS = [
+    {},
+    {"method": "viterbi"},
+    {"method": "posterior"},
+    {"method": "viterbi", "contrast": False},
+]
+
+
+@pytest.fixture(scope="module", params=WAYS, ids=lambda way: "-".join(map(str, way.values())))
 def explainer(request):
-    return small_explainer(request.param)
+    return small_explainer(**request.param)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_mistakes_of_a_real_network(shared):
         np.arange(len(e))[:, None], [*zip(wrong.predicted, wrong.true, strict=True)]
     ]
     np.testing.assert_allclose(-np.diff(e.logits), -np.diff(np.log(outputs)), atol=1e-3)
-    swapped = explainer.explain(x[wrong.index], (wrong.true, wrong.predicted))
+    swapped = explainer.explain(x[wrong.index], wrong.true, versus=wrong.predicted)
     for other in (swapped, e.sides[0]):
         apart = np.abs(e.attention() - other.attention()).max(axis=(1, 2))
         assert (apart > 0.02).mean() > 0.5

@@ -4,11 +4,14 @@ import pytest
 from same import assert_same
 
 
-@pytest.mark.parametrize("targets", [None, 2, [[0, 1]] * 7, (1, 2)])
-def test_prepared_images_are_explained_as_before(explainer, x, targets):
+@pytest.mark.parametrize(
+    ("targets", "more"),
+    [(None, {}), (2, {"side": "low"}), ([[0, 1]] * 7, {}), (1, {"versus": 2})],
+)
+def test_prepared_images_are_explained_as_before(explainer, x, targets, more):
     prepared = explainer.prepare(x, batch_size=3)
-    assert_same(prepared.explain(targets), explainer.explain(x, targets))
-    assert_same(prepared(targets), prepared(targets))
+    assert_same(prepared.explain(targets, **more), explainer.explain(x, targets, **more))
+    assert_same(prepared(targets, **more), prepared(targets, **more))
 
 
 def test_preparing_is_bounded_and_knows_the_weights(explainer, x):

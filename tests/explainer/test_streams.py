@@ -10,13 +10,16 @@ from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
 
 
-@pytest.mark.parametrize("targets", [None, 2, (1, 2)])
-def test_a_data_set_is_explained_as_its_array(explainer, x, targets):
+@pytest.mark.parametrize(
+    ("targets", "more"), [(None, {}), (2, {"side": "low"}), (1, {"versus": 2})]
+)
+def test_a_data_set_is_explained_as_its_array(explainer, x, targets, more):
     labels = np.zeros(len(x))
     data = tf.data.Dataset.from_tensor_slices((x, labels)).batch(3)
-    together = explainer.explain(data, targets, batch_size=2)
-    assert_same(together, explainer.explain(x, targets))
-    np.testing.assert_allclose(together.grid(), explainer.explain(x, targets).grid(), atol=1e-6)
+    together = explainer.explain(data, targets, **more, batch_size=2)
+    alone = explainer.explain(x, targets, **more)
+    assert_same(together, alone)
+    np.testing.assert_allclose(together.grid(), alone.grid(), atol=1e-6)
     assert together.plot(x) is not None
     with pytest.raises(ValueError, match=r"not kept.*Received: an explanation of"):
         together.plot()
@@ -58,7 +61,7 @@ def test_progress(explainer, x, capsys):
 
 def test_what_a_stream_refuses(explainer, x):
     data = tf.data.Dataset.from_tensor_slices(x)
-    with pytest.raises(ValueError, match=r"same for all images.*Received: \[0, 1, 2\]"):
+    with pytest.raises(ValueError, match=r"same for all.*Received: \[0, 1, 2\]"):
         next(explainer.stream(data.batch(3), [0, 1, 2]))
     with pytest.raises(ValueError, match=r"at least one batch.*Received"):
         list(explainer.stream(iter([])))

@@ -1,5 +1,6 @@
 """Which of a network's tensors a page shows, and what it calls them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -29,13 +30,16 @@ class Shown:
         return self.numbers.index(number)
 
 
-def shown_layers(graph: Graph, rules: Rules, tensors: dict[int, tf.Tensor]) -> Shown:
+def shown_layers(
+    graph: Graph, rules: Rules, tensors: dict[int, tf.Tensor], kept: Collection[int] = ()
+) -> Shown:
     """Chooses the tensors to show.
 
     Args:
         graph: The calls.
         rules: Which rule serves which of them.
         tensors: Activation of every tensor for one picture, by number.
+        kept: Numbers of tensors that are shown whatever comes next.
     """
     calls = reached(graph)
     readers: dict[int, list[Call]] = {}
@@ -45,7 +49,7 @@ def shown_layers(graph: Graph, rules: Rules, tensors: dict[int, tf.Tensor]) -> S
             readers.setdefault(number, []).append(call)
     folded = set()
     for number, [reader, *more] in readers.items():
-        if more or number in graph.inputs or len(reader.outputs) > 1:
+        if more or number in graph.inputs or number in kept or len(reader.outputs) > 1:
             continue
         same = isinstance(rules.ask(rules.trace(graph, reader, 0, tensors)), Same)
         if same and tensors[number].shape == tensors[reader.outputs[0]].shape:

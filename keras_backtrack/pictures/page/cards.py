@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..heatmaps import SIGMAS, THRESHOLDS
+from ..heatmaps import LAYER_SIGMAS, SIGMAS, THRESHOLDS, defaults_of
 from ..photos import Frame
 from .encoding import jpeg, pack, pixels_of
 
@@ -48,6 +48,9 @@ class Decision(Protocol):
 
     @property
     def mass(self) -> np.ndarray: ...
+
+    @property
+    def cells(self) -> np.ndarray | None: ...
 
 
 class Explained(Protocol):
@@ -176,6 +179,8 @@ def listed(
     """A photo and where the network looked at it, beside what it decided."""
     height, width = frame.photo
     top, left, bottom, right = frame.part
+    has_cells = decisions[0].cells is not None
+    defaults, shares = defaults_of(method, has_cells), LAYER_SIGMAS if has_cells else SIGMAS
     return {
         "name": name,
         "photo": jpeg(photo, longest),
@@ -184,8 +189,8 @@ def listed(
         "part": [top / height, left / width, bottom / height, right / width],
         "size": list(frame.network),
         # Where the sliders stand at first.
-        "sigma": SIGMAS[method] * max(frame.network),
-        "threshold": THRESHOLDS[method],
+        "sigma": shares[defaults] * max(frame.network),
+        "threshold": THRESHOLDS[defaults],
         "decisions": [
             {"label": decision.label, **{name: getattr(decision, name) for name in _LISTED}}
             for decision in decisions
@@ -194,7 +199,7 @@ def listed(
 
 
 def details(picture: Picture, budget: int | None) -> dict:
-    """The arrays of a picture: pixels and grid of each decision, and the nodes on the way.
+    """The arrays of a picture: pixels and maps of each decision, and the nodes on the way.
 
     Args:
         picture: The picture.
@@ -207,17 +212,32 @@ def details(picture: Picture, budget: int | None) -> dict:
 
 
 def _maps_of(e: Explained, decisions: Sequence[Decision]) -> list[dict[str, Any]]:
-    """Pixels and grid of each decision."""
-    found: list[dict[str, Any]] = [
-        {"pixels": pixels_of(decision.pixels, decision.mass, e.shape[:2])} for decision in decisions
-    ]
+    """Pixels of each decision, and mass in the cells of the fine layer and of the last map."""
+    found: list[dict[str, Any]] = [arrays_of(decision, e.shape[:2]) for decision in decisions]
     try:
         grids: Iterable[np.ndarray] = e.grid()
     except ValueError:  # The network has no other maps than the picture.
         grids = []
     for maps, grid in zip(found, grids, strict=False):
-        maps["grid"] = {"size": list(grid.shape), "mass": pack(grid)}
+        maps["grid"] = _packed_map(grid)
     return found
+
+
+def arrays_of(decision: Decision, size: Sequence[int]) -> dict[str, Any]:
+    """What a page draws a decision's maps of.
+
+    Args:
+        decision: With pixels in the coordinates of the network's input.
+        size: Height and width of that.
+    """
+    pixels = {"pixels": pixels_of(decision.pixels, decision.mass, size)}
+    if decision.cells is None:
+        return pixels
+    return {**pixels, "cells": _packed_map(decision.cells)}
+
+
+def _packed_map(cells: np.ndarray) -> dict[str, Any]:
+    return {"size": list(cells.shape), "mass": pack(cells)}
 
 
 def _add_ways(explanations: Sequence[Explained], maps: Sequence[list[dict]], budget: int) -> dict:
@@ -230,7 +250,7 @@ def _add_ways(explanations: Sequence[Explained], maps: Sequence[list[dict]], bud
             decision["layers"] = summaries
         # All are of one network, so what is said of its layers is the same.
         layers = [{**layer, "field": _packed_field(layer["field"])} for layer in way.layers]
-        about = {"layers": layers, "is_current": way.is_current, "is_walk": way.is_walk}
+        about = {"layers": layers, "is_current": way.is_current, "note": way.note}
     return about
 
 

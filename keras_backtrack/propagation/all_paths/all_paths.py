@@ -52,7 +52,8 @@ class AllPaths:
         roots = [Nodes(*map(tf.constant, nodes)) for nodes in start.values()]
         walked = spread(tensors, tf.constant(len(batch.image_index), tf.int64), roots)
         found = {n: NodeArrays(*(f.numpy() for f in held)) for n, held in walked.nodes.items()}
-        return Walked(found, walked.lost.numpy())
+        ended = {number: mass.numpy() for number, mass in walked.ended.items()}
+        return Walked(found, walked.lost.numpy(), ended)
 
     def _spread(self, start: tuple[int, ...]) -> OverActivations:
         if start not in self._spreads:

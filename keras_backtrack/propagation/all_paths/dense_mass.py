@@ -138,7 +138,9 @@ def by_place(mass: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     Where a tensor has no places, each unit is one.
     """
     *places, channels = dims(tensor)
-    shape = [product(places), channels] if has_places(tensor.shape) else [product(dims(tensor)), 1]
+    shape = (
+        [product(places), channels] if has_places(tensor.shape[1:]) else [product(dims(tensor)), 1]
+    )
     return tf.reshape(mass, tf.concat([tf.shape(mass)[:-1], shape], 0))
 
 

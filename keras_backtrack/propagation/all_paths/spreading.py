@@ -84,13 +84,13 @@ def spread_back(
     walked = Spread(tensors, rules, is_signed).back(graph, start, until)
     ends = {*until, *graph.inputs}
     held = {n: maps for n, maps in walked.nodes.items() if n in {*wanted, *ends}}
-    lost = walked.lost
+    lost, ended = walked.lost, walked.ended
     if is_signed:
         held = {number: left_over(maps, tensors[number]) for number, maps in held.items()}
         # What ended, and what was outweighed.
         arrived = [all_mass(maps) for number, maps in held.items() if number in ends]
-        lost = tf.ones_like(lost) - sum(arrived)
-    return Walked({n: as_nodes(maps) for n, maps in held.items()}, lost)
+        lost, ended = tf.ones_like(lost) - sum(arrived), {}
+    return Walked({n: as_nodes(maps) for n, maps in held.items()}, lost, ended)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Spread:
 
         held, ended = walk_back(graph, places_back(graph.calls), roots, take, join, until)
         lost = tf.zeros(tf.shape(next(iter(roots.values())).high)[:1])
-        return Walked(held, sum(ended, lost))
+        return Walked(held, sum(ended.values(), lost), ended)
 
     def follow(self, contributions: Contributions, call: TracedCall, maps: Maps) -> Taken:
         """A single step."""

@@ -61,4 +61,4 @@ class AllThenBest:
         for number, own in spread.nodes.items():
             if number not in met:
                 nodes[number] = merge([own, nodes[number]]) if number in nodes else own
-        return Walked(nodes, spread.lost + walked.lost)
+        return Walked(nodes, spread.lost + walked.lost, {**spread.ended, **walked.ended})

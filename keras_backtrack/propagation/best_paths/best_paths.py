@@ -63,7 +63,8 @@ class BestPaths:
             for number, nodes in start.items()
         }
         held, ended = walk_back(self._graph, self.steps, begun, take, _merged)
-        return Walked(held, sum(ended, np.zeros(len(batch.image_index))))
+        lost = sum(ended.values(), np.zeros(len(batch.image_index)))
+        return Walked(held, lost, ended)
 
     def followed(self, number: int, nodes: NodeArrays, size: Sequence[int]) -> NodeArrays:
         """Of the nodes at a tensor those that a walk begins with.

@@ -134,7 +134,7 @@ def _stacked(pair: Sequence[tf.Tensor]) -> tf.Tensor:
 def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, bar: float) -> Maps:
     """What is ahead of the bar, and below 0 what is behind it."""
     ours, theirs = (by_place(both(maps), tensor) for maps in (for_it, against))
-    if not has_places(tensor.shape):
+    if not has_places(tensor.shape[1:]):
         lead = ours - theirs
     else:
         balance = tf.reduce_sum(ours - theirs, axis=[0, 3], keepdims=True)

@@ -12,7 +12,15 @@ import tensorflow as tf
 
 from ...graph.graph import Graph
 from ...rules import Rules
-from ...rules.contributions import Branches, LinearSum, Loop, Product, Same, Sum
+from ...rules.contributions import (
+    Branches,
+    Contributions,
+    LinearSum,
+    Loop,
+    Product,
+    Same,
+    Sum,
+)
 from ...rules.indexing import dims, product
 from ...rules.traced_call import TracedCall
 from ..all_paths.dense_mass import Maps, add, as_nodes
@@ -98,7 +106,7 @@ def _less_the_mean(weights: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     return tf.reshape(by_class, tf.shape(weights))
 
 
-def _through(spread: Spread, kind, call: TracedCall, weights: tf.Tensor) -> list:
+def _through(spread: Spread, kind: Contributions, call: TracedCall, weights: tf.Tensor) -> list:
     """The weights of a step's inputs."""
     if isinstance(kind, LinearSum):
         return call.among_inputs([_transposed(kind, weights)])
@@ -128,11 +136,12 @@ def _transposed(layer: LinearSum, weights: tf.Tensor) -> tf.Tensor:
     return tf.reshape(found, tf.shape(layer.flat_source))
 
 
-def _at_sum(kind: Sum | Product, call: TracedCall, weights: tf.Tensor) -> list[Sides | None]:
-    """The contributions at each input of a sum."""
+def _at_sum(kind: Contributions, call: TracedCall, weights: tf.Tensor) -> list[Sides | None]:
+    """The contributions at each input of a step that `ends_question`."""
     if isinstance(kind, Product):
         each = weights / len(kind.sums)
         return call.among_inputs([_contributions(factor, each) for factor in kind.sums])
+    assert isinstance(kind, Sum)
     sides = _contributions(kind, weights)
     pairs = zip(*(cut_maps(maps, call) for maps in sides), strict=True)
     return call.among_inputs([Sides(*pair) for pair in pairs])

@@ -102,7 +102,7 @@ def start(
     for number in graph.inputs:
         if number in held:
             found[number].append(held[number].singles(units_of(tensors[number])))
-    lost = sum(ended, tf.zeros_like(image_index, tf.float32))
+    lost = sum(ended.values(), tf.zeros_like(image_index, tf.float32))
     return Start({n: merge(parts) for n, parts in found.items()}, passed, logits, lost, side)
 
 

@@ -21,7 +21,7 @@ def einsum_dense(call: PlainCall, place: Place, sign: int) -> list[Child]:
 
 def einsum(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """What the equation says."""
-    return _of_two(call, *_of_equation(call), place, sign)
+    return _of_two(call, _of_equation(call), place, sign)
 
 
 def _of_equation(call: PlainCall) -> list[str]:
@@ -31,7 +31,7 @@ def _of_equation(call: PlainCall) -> list[str]:
 
 def matmul(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Rows with columns, matrix by matrix."""
-    return _of_two(call, *_of_matrices(call), place, sign)
+    return _of_two(call, _of_matrices(call), place, sign)
 
 
 def _of_matrices(call: PlainCall) -> list[str]:
@@ -118,8 +118,9 @@ def _places_of_tensors(call: PlainCall) -> list[int]:
     ]
 
 
-def _of_two(call: PlainCall, first: str, second: str, output: str, place, sign) -> list[Child]:
-    operands, names, children = _operands(call), (first, second), []
+def _of_two(call: PlainCall, letters: list[str], place: Place, sign: int) -> list[Child]:
+    *names, output = letters
+    operands, children = _operands(call), []
     places = _places_of_tensors(call)
     pairs = [(names[p][1:] if p in places else names[p], np.asarray(operands[p])) for p in range(2)]
     for branch in call.followed:

@@ -4,6 +4,7 @@ A tensor is on every way to an input where that cannot be reached without it.
 """
 
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -29,30 +30,43 @@ class Landmarks:
         graph: The calls.
         activations: Every tensor's activation, without a batch axis.
 
-    Attributes:
-        last_maps: By number of an input the first tensor on every way to it whose places decisions
-            are spread over, behind the sums that tell what speaks for them from what speaks
-            against; else the first there that has places.
-        fine_layers: By number of an input with places the first tensor on every way, from the
-            coarsest map down, with a cell to 16 pixels and 8 along each axis; of the next ones the
-            narrowest.
     """
 
     def __init__(self, graph: Graph, activations: dict[int, np.ndarray]) -> None:
-        self._graph, self._shapes = graph, {n: a.shape for n, a in activations.items()}
-        self._kinds = {
-            number: kind_of(step_at(graph, call, position, activations, Paths()))
+        self._graph, self._activations = graph, activations
+        self._shapes = {number: values.shape for number, values in activations.items()}
+
+    @cached_property
+    def last_maps(self) -> dict[int, int]:
+        """By number of an input the first tensor on every way to it whose places decisions are
+        spread over, behind the sums that tell what speaks for them from what speaks against; else
+        the first there that has places."""
+        start = self._behind_first_sums()
+        found = {source: self._last_map(source, start) for source in self._graph.inputs}
+        return {source: number for source, number in found.items() if number is not None}
+
+    @cached_property
+    def fine_layers(self) -> dict[int, int]:
+        """By number of an input with places the first tensor on every way to it, from the coarsest
+        map down, with a cell to 16 pixels and 8 along each axis; of the next ones the narrowest."""
+        graph = self._graph
+        found = {s: self._fine_layer(s, self.last_maps.get(s, graph.output)) for s in graph.inputs}
+        return {source: number for source, number in found.items() if number is not None}
+
+    @cached_property
+    def _kinds(self) -> dict[int, Kind]:
+        steps = {
+            number: step_at(self._graph, call, position, self._activations, Paths())
             for call, position, number in self._back()
         }
-        self._reads = {
-            number: [call.inputs[i] for i in followed(graph, call)]
+        return {number: kind_of(step) for number, step in steps.items()}
+
+    @cached_property
+    def _reads(self) -> dict[int, list[int]]:
+        return {
+            number: [call.inputs[i] for i in followed(self._graph, call)]
             for call, _, number in self._back()
         }
-        start = self._behind_first_sums()
-        found = {source: self._last_map(source, start) for source in graph.inputs}
-        self.last_maps = {s: n for s, n in found.items() if n is not None}
-        found = {s: self._fine_layer(s, self.last_maps.get(s, graph.output)) for s in graph.inputs}
-        self.fine_layers = {s: n for s, n in found.items() if n is not None}
 
     def _back(self) -> Iterator[tuple[Call, int, int]]:
         for call in reversed(self._graph.calls):
@@ -131,9 +145,7 @@ class Landmarks:
             return None
         way = self._way([start], source)
         maps = [
-            n
-            for n in way
-            if len(self._shapes[n]) == len(size) + 1 and has_places(self._shapes[n])
+            n for n in way if len(self._shapes[n]) == len(size) + 1 and has_places(self._shapes[n])
         ]
         coarsest = min(maps, key=lambda n: prod(self._shapes[n][:-1]))
         below = way[way.index(coarsest) :]

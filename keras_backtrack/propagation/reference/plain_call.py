@@ -27,8 +27,8 @@ Memory = dict[Unit, float]
 class Paths(NamedTuple):
     """Which paths are followed: how many contributions are kept; None keeps all.
 
-    `all_paths` makes no choices at all, neither of channels nor of branches. `weights` follows none:
-    a rule of a sum then gives every unit it sums over, with its weight in place of a share.
+    `all_paths` makes no choices at all, neither of channels nor of branches. `weights` follows none
+    but has the rule of a sum give every unit it sums over, with its weight in place of a share.
     """
 
     top_n: int | None = 20

@@ -9,9 +9,9 @@ from benchmarks.speed import cases, compare
 from benchmarks.speed.timing import summary
 
 
-def record(forward, explain):
+def record(forward, explain, case=None):
     times = {"compiled": summary(forward), "explain": summary(explain), "forward": "compiled"}
-    case = cases.Case("VGG19", 224, 1)._asdict()
+    case = cases.Case("VGG19", 224, 1)._asdict() if case is None else case
     host = {"cpu": "a CPU", "cores": 2, "date": "2026-01-01T00:00:00"}
     return {"benchmark": "cost", "host": host, "rows": [{**case, **times}]}
 
@@ -29,3 +29,12 @@ def test_comparing_two_hosts(tmp_path):
     assert "4.00 [3.14, 5.20]" in result.output
     result = CliRunner().invoke(main, ["compare", str(paths[0]), str(paths[2])])
     assert result.exit_code == 2 and "Received" in result.output
+
+
+def test_older_files_know_no_contrast():
+    old = {"network": "VGG19", "size": 224, "batch": 1, "method": "viterbi", "targets": 1}
+    new = cases.Case("VGG19", 224, 1, "viterbi")._asdict()
+    before = record([8.0] * 3, [12.0] * 3, old)
+    assert compare.speed_ups(before, record([4.0] * 3, [6.0] * 3, new)) == []
+    (row,) = compare.speed_ups(before, record([4.0] * 3, [6.0] * 3, {**new, "contrast": False}))
+    assert row["explain"] == [2.0] * 3

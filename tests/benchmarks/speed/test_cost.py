@@ -15,7 +15,7 @@ def test_cost_of_a_network(monkeypatch, tmp_path):
     image = keras.Input((8, 8, 3))
     x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
     model = keras.Model(image, layers.Dense(5, activation="softmax")(x))
-    monkeypatch.setattr(cases, "QUICK", [cases.Case("small", 8, 2)])
+    monkeypatch.setattr(cases, "QUICK", [cases.Case("small", 8, 2, "viterbi", contrast=False)])
     monkeypatch.setattr(cost, "build", lambda case: model)
     path = tmp_path / "results" / "cost.json"
     arguments = ["cost", "--quick", "--loops", "--no-memory", "--rounds", "3", "--out", str(path)]

@@ -18,12 +18,19 @@ function densityOf(pixels, [height, width]) {
   return density;
 }
 
+/** What attention is made of (`spread`), and where its mass is held when it comes to boxes. */
+function mapsOf(details, density, size) {
+  if (!details.cells) return { spread: density, held: density };
+  const cells = { size: details.cells.size, mass: unpack(details.cells.mass) };
+  return { cells, spread: zoomed(cells, size), held: inCentres(cells, size) };
+}
+
 /** One decision with its arrays read. */
 function readDecision(listed, details, size) {
   const density = densityOf(details.pixels, size);
   const places = [];
   density.forEach((mass, place) => mass > 0 && places.push(place));
-  const decision = { ...listed, density, places };
+  const decision = { ...listed, density, places, ...mapsOf(details, density, size) };
   if (details.grid) {
     decision.grid = { size: details.grid.size, mass: unpack(details.grid.mass) };
   }

@@ -82,7 +82,8 @@ function waysOn(i, order) {
 
 /** Lays the attention over a card's photo. */
 function overlay(target, picture, details) {
-  const attention = attentionOf(densityOf(details.decisions[0].pixels, picture.size), picture.size, picture.sigma);
+  const { spread } = readDecision(picture.decisions[0], details.decisions[0], picture.size);
+  const attention = attentionOf(spread, picture.size, picture.sigma);
   const canvas = attentionPicture(attention, picture.size);
   const [top, left, bottom, right] = picture.part;
   Object.assign(canvas.style, { top: `${100 * top}%`, left: `${100 * left}%`, height: `${100 * (bottom - top)}%`, width: `${100 * (right - left)}%` });

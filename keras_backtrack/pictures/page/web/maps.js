@@ -58,6 +58,41 @@ function blurLines(values, weights, count, length, lineStep, step) {
   return result;
 }
 
+/** Where the `i`-th of `length` pixels is among `count` cells: the two next to it, and how far. */
+function between(i, length, count) {
+  const at = Math.min(Math.max(((i + 0.5) * count) / length - 0.5, 0), count - 1);
+  const low = Math.min(Math.floor(at), Math.max(count - 2, 0));
+  return [low, Math.min(low + 1, count - 1), at - low];
+}
+
+/** Cells of a layer in every pixel, interpolated between their centres, as SciPy's `zoom` does. */
+function zoomed({ size: [rows, columns], mass }, [height, width]) {
+  const across = Array.from({ length: width }, (_, x) => between(x, width, columns));
+  const map = new Float32Array(height * width);
+  for (let y = 0; y < height; y++) {
+    const [top, bottom, down] = between(y, height, rows);
+    for (let x = 0; x < width; x++) {
+      const [left, right, over] = across[x];
+      const upper = (1 - over) * mass[top * columns + left] + over * mass[top * columns + right];
+      const lower = (1 - over) * mass[bottom * columns + left] + over * mass[bottom * columns + right];
+      map[y * width + x] = (1 - down) * upper + down * lower;
+    }
+  }
+  return map;
+}
+
+/** Cells of a layer in the pixels in their middle. */
+function inCentres({ size: [rows, columns], mass }, [height, width]) {
+  const map = new Float32Array(height * width);
+  mass.forEach((value, cell) => {
+    if (!(value > 0)) return;
+    const row = Math.trunc(((Math.floor(cell / columns) + 0.5) * height) / rows);
+    const column = Math.trunc((((cell % columns) + 0.5) * width) / columns);
+    map[row * width + column] += value;
+  });
+  return map;
+}
+
 /** `Explanation.attention`: a Gaussian around each pixel, the maximum scaled to 1. */
 function attentionOf(density, [height, width], sigma) {
   const weights = gaussianWeights(sigma);

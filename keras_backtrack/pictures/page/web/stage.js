@@ -167,7 +167,8 @@ class Stage {
         const [top, left, bottom, right] = cell(row, column);
         const [x, y] = this.at(top, left);
         const [x1, y1] = this.at(bottom, right);
-        g.globalAlpha = opacity * 0.75 * (mass[row * columns + column] / (largest || 1));
+        // With contrast there are cells with mass below 0.
+        g.globalAlpha = opacity * 0.75 * (Math.max(mass[row * columns + column], 0) / (largest || 1));
         g.fillStyle = "#3d8bff";
         g.fillRect(x, y, x1 - x, y1 - y);
         g.globalAlpha = opacity * 0.5;

@@ -2,7 +2,7 @@
 
 const LAYERS = [
   ["pixels", "Pixels", "The important pixels, larger or denser the more of the decision they hold"],
-  ["attention", "Attention", "Density of the important pixels"],
+  ["attention", "Attention", "Density of the decision's mass: in the cells of the layer down to which all paths were followed, where there is one, else in the important pixels"],
   ["saliency", "Saliency", "Where the attention reaches the threshold"],
   ["boxes", "Boxes", "Around the salient regions"],
   ["grid", "Grid", "Mass in the cells of the last map of the network"],
@@ -56,7 +56,7 @@ class View {
     const step = longer / 1000;
     this.sliders = {
       opacity: slider("Opacity", { min: 0, max: 1, step: 0.01, value: this.state.opacity, text: (v) => `${Math.round(100 * v)} %` }, change("opacity", [])),
-      sigma: slider("Blur σ", { min: step, max: 0.15 * longer, step, value: this.state.sigma, text: size, hint: "Width of the Gaussian around each pixel, in pixels of the network's input" }, change("sigma", ["attention", "saliency", "boxes"])),
+      sigma: slider("Blur σ", { min: step, max: 0.15 * longer, step, value: this.state.sigma, text: size, hint: "Width of the Gaussian around each pixel or cell, in pixels of the network's input" }, change("sigma", ["attention", "saliency", "boxes"])),
       threshold: slider("Threshold", { min: 0, max: 1, step: 0.005, value: this.state.threshold, text: (v) => v.toFixed(3), hint: "Share of the largest attention that a salient region reaches" }, change("threshold", ["saliency", "boxes"])),
     };
     this.caption = make("figcaption", { "aria-live": "polite" });
@@ -135,7 +135,7 @@ class View {
 
   get attention() {
     return this.made("attention", () => {
-      const map = attentionOf(this.decision.density, this.picture.size, this.state.sigma);
+      const map = attentionOf(this.decision.spread, this.picture.size, this.state.sigma);
       return { map, picture: attentionPicture(map, this.picture.size) };
     });
   }
@@ -148,7 +148,7 @@ class View {
   }
 
   get boxes() {
-    return this.made("boxes", () => boxesOf(this.saliency.map, this.decision.density, this.picture.size));
+    return this.made("boxes", () => boxesOf(this.saliency.map, this.decision.held, this.picture.size));
   }
 
   drawNow() {

@@ -2,6 +2,13 @@
 
 const LISTED = 40; // nodes in the list; all that came along are on the photo
 
+// Of layers without nodes, by how decisions came to them.
+const NOTHING = {
+  best: "The walk did not come through here.",
+  all: "The nodes of this layer were not kept: the explainer keeps those of layers=[…], where all paths are followed.",
+  weighed: "No nodes are held here: what speaks for and what speaks against the class was only weighed.",
+};
+
 class Walk {
   constructor(view) {
     this.view = view;
@@ -47,7 +54,7 @@ class Walk {
     for (const place of [canvas, this.list]) place.addEventListener("pointerleave", () => this.look(this.kept));
     const { details } = this.view;
     const note = details.is_current
-      ? !details.is_walk && "All paths were followed at once, so no node has a single parent."
+      ? details.note
       : "The network has changed since: activations and paths are not known any more.";
     return make(
       "aside", { class: "walk", "aria-label": "Down through the network" },
@@ -101,9 +108,7 @@ class Walk {
     const shown = this.rows().length;
     this.facts.textContent = held.nodes
       ? `${many(held.nodes, "node")} hold ${percent(held.mass)} of the decision${shown < held.nodes ? `; the ${many(shown, "heaviest", "heaviest")} are here` : ""}. Output ${layer.shape.join(" × ") || "1"}.`
-      : this.view.details.is_walk
-        ? "The walk did not come through here."
-        : "The nodes of this layer were not kept: the explainer keeps those of layers=[…], where all paths are followed.";
+      : NOTHING[layer.way];
     this.showChannels(held);
     this.showList();
     this.keep(row >= 0 ? row : (this.rows()[0] ?? -1));
@@ -161,7 +166,12 @@ class Walk {
   /** What a unit of a layer is called. */
   unitName(place, unit) {
     const { shape } = this.layers[place];
-    if (place === this.count - 1 && unit === this.decision.target) return `“${this.decision.label}”`;
+    if (place === this.count - 1) {
+      const { target, target_name: name, versus, versus_name: foil } = this.decision;
+      // Of a single unit that says no or yes, these are the targets.
+      if (unit === target || shape.every((size) => size === 1)) return `“${name}”`;
+      if (unit === versus) return `“${foil}”`;
+    }
     if (shape.length < 2) return `unit ${unit}`;
     const coordinates = [];
     for (let axis = shape.length - 1, rest = unit; axis >= 0; axis--) {
@@ -211,6 +221,18 @@ class Walk {
     return rows;
   }
 
+  /** What a path of rows leads up to. */
+  topOf(rows) {
+    const place = this.layerOf(rows.at(-1));
+    return place === this.count - 1 ? "the class" : this.layers[place].name;
+  }
+
+  /** Why a node that was walked to, or from, has no parent. */
+  orphan() {
+    if (this.layer.begun) return "no single one: here the walk begins";
+    return this.place === this.count - 1 ? "none: here the walk starts" : "not known: the walk starts with a difference";
+  }
+
   /** Looks at a node for good, until another is chosen. */
   keep(row) {
     this.kept = row;
@@ -233,7 +255,8 @@ class Walk {
 
   describe(row) {
     const { activation, mass, sign, passed, parent } = this.nodes;
-    const { is_walk: isWalk, is_current: isCurrent } = this.view.details;
+    const { is_current: isCurrent } = this.view.details;
+    const { way, begun } = this.layer;
     const field = this.fieldOfRow(row);
     const term = (name, ...values) => [make("dt", {}, name), make("dd", {}, ...values)];
     const link = (text, to) => to >= 0 ? make("button", { type: "button", class: "link", onclick: () => this.visit(to) }, text) : text;
@@ -244,20 +267,21 @@ class Walk {
       ...term("Sees", field ? `rows ${field[0]}–${field[2] - 1}, columns ${field[1]}–${field[3] - 1} (${field[2] - field[0]} × ${field[3] - field[1]} pixels)` : "the whole picture"),
     ];
     const name = make("h3", {}, this.nameOf(row));
-    if (!isWalk || !isCurrent) return [name, make("dl", {}, ...facts)];
+    if (!isCurrent || !(way === "best" || begun)) return [name, make("dl", {}, ...facts)];
     const up = parent[row];
-    facts.push(...term("Parent", up >= 0 ? link(this.nameOf(up), up) : this.place === this.count - 1 ? "none: here the walk starts" : "not known: the walk starts with a difference", up >= 0 ? ` passed it ${percent(passed[row])}${passed[row] < 0.999 * mass[row] ? ", the most of all" : ""}` : ""));
+    facts.push(...term("Parent", up >= 0 ? link(this.nameOf(up), up) : this.orphan(), up >= 0 ? ` passed it ${percent(passed[row])}${passed[row] < 0.999 * mass[row] ? ", the most of all" : ""}` : ""));
     const children = this.contributions(row);
     const below = children.map((child) =>
       make("li", {}, link(`${this.layers[child.place].name} ${this.unitName(child.place, child.unit)}`, child.row),
         make("data", { class: "score", value: child.mass }, percent(child.share))));
-    const nothing = this.place === 0 ? "none: this is the picture" : "none: its path ended here";
+    const ended = begun ? "none: only the heaviest are walked on" : "none: its path ended here";
+    const nothing = this.place === 0 ? "none: this is the picture" : ended;
     facts.push(...(children.length
       ? [make("dt", { class: "wide" }, "Largest contributions, as shares of this node’s mass"), make("dd", { class: "wide" }, make("ol", { class: "below" }, ...below))]
       : term("Contributions", nothing)));
-    const way = this.path(row);
-    const steps = way.map((r) => make("li", {}, link(this.nameOf(r), r), make("span", { class: "score" }, percent(mass[r]))));
-    const path = way.length ? make("details", {}, make("summary", {}, `Path up to the class, ${many(way.length, "step")}`), make("ol", { class: "up" }, ...steps)) : null;
+    const above = this.path(row);
+    const steps = above.map((r) => make("li", {}, link(this.nameOf(r), r), make("span", { class: "score" }, percent(mass[r]))));
+    const path = above.length ? make("details", {}, make("summary", {}, `Path up to ${this.topOf(above)}, ${many(above.length, "step")}`), make("ol", { class: "up" }, ...steps)) : null;
     if (path) {
       path.open = this.isPathOpen;
       path.addEventListener("toggle", () => (this.isPathOpen = path.open));
@@ -323,6 +347,7 @@ class Walk {
       const largest = rows.length ? mass[rows[0]] : 1;
       for (const row of [...rows].reverse()) {
         const share = mass[row] / largest;
+        if (!(share > 0)) continue; // with contrast, what is behind
         const [x, y] = this.centre(stage, row);
         stage.dot(x, y, 2.5 + 6 * Math.sqrt(share), NODE, opacity * (0.45 + 0.55 * share), sign[row] < 0);
       }
