@@ -13,6 +13,7 @@ COMMANDS = (
     "cost",
     "growth",
     "peers",
+    "planted",
     "regions",
     "run",
     "saliency",

@@ -12,7 +12,7 @@ ACTIVATIONS = ["relu", "swish", "tanh", "linear", "elu", "sigmoid", "gelu"]
 
 
 @st.composite
-def networks(draw):
+def networks(draw, units=5):
     """A model and the weights' kind: `exact` ones make ties, and sums without rounding."""
     size = draw(st.tuples(st.integers(5, 11), st.integers(5, 11), st.integers(1, 4)))
     exact = draw(st.booleans())
@@ -20,8 +20,50 @@ def networks(draw):
     x = _stem(draw, image)
     for _ in range(draw(st.integers(1, 3))):
         x = _block(draw, x)
-    x = _head(draw, x)
+    x = _head(draw, x, units)
     model = keras.Model(image, x)
+    randomise_all(model, draw(st.integers(0, 2**31)), exact)
+    return model, exact
+
+
+@st.composite
+def two_input_networks(draw):
+    """As `networks`, of a picture and a table, or of two pictures."""
+    first = keras.Input((draw(st.integers(6, 9)), 7, 2))
+    x = _block(draw, _conv(draw, first))
+    if draw(st.booleans()):
+        second = keras.Input((4,))
+        x = layers.Flatten()(x)
+        y = layers.Dense(3, activation=draw(st.sampled_from(ACTIVATIONS)))(second)
+    else:
+        second = keras.Input((5, 6, 1))
+        y = layers.GlobalAveragePooling2D()(_block(draw, second))
+        x = layers.GlobalMaxPooling2D()(x)
+    x = layers.Dense(5)(layers.Concatenate()([x, y]))
+    model, exact = keras.Model([first, second], x), draw(st.booleans())
+    randomise_all(model, draw(st.integers(0, 2**31)), exact)
+    return model, exact
+
+
+@st.composite
+def u_nets(draw):
+    """As `networks`, with a decision for every pixel; narrow maps are only on some of the ways."""
+    image = keras.Input((16, draw(st.sampled_from([8, 12])), draw(st.integers(1, 3))))
+    settings = {"padding": "same", "activation": draw(st.sampled_from(ACTIVATIONS))}
+    x = wide = layers.Conv2D(2, 3, **settings)(image)
+    x = _block(draw, layers.MaxPooling2D(2)(x)) if draw(st.booleans()) else layers.MaxPooling2D()(x)
+    x = layers.Conv2D(2, 3, **settings)(x)
+    if x.shape[1:3] != (8, image.shape[2] // 2):
+        x = layers.Resizing(8, image.shape[2] // 2)(x)
+    up = draw(st.sampled_from(["nearest", "bilinear", "transposed"]))
+    if up == "transposed":
+        x = layers.Conv2DTranspose(2, 2, strides=2, **settings)(x)
+    else:
+        x = layers.UpSampling2D(2, interpolation=up)(x)
+    x = layers.Conv2D(2, 3, **settings)(layers.Concatenate()([wide, x]))
+    last = draw(st.sampled_from([None, "softmax", "sigmoid"]))
+    model = keras.Model(image, layers.Conv2D(2, 1, activation=last)(x))
+    exact = draw(st.booleans())
     randomise_all(model, draw(st.integers(0, 2**31)), exact)
     return model, exact
 
@@ -253,8 +295,12 @@ def _elementwise(draw, x):
     )(x)
 
 
-def _head(draw, x):
-    kind = draw(st.sampled_from(["flatten", "average", "max", "dense in place"]))
+def _head(draw, x, units):
+    last = draw(st.sampled_from([None, "softmax", "sigmoid"]))
+    kind = draw(st.sampled_from(["flatten", "average", "max", "dense in place", "class maps"]))
+    if kind == "class maps":
+        x = layers.Conv2D(units, 1, activation=draw(st.sampled_from(ACTIVATIONS)))(x)
+        return layers.Activation(last or "linear")(layers.GlobalAveragePooling2D()(x))
     if kind == "dense in place":
         x = layers.Flatten()(layers.Dense(3, activation="relu")(x))
     elif kind == "flatten":
@@ -265,7 +311,7 @@ def _head(draw, x):
         x = layers.GlobalMaxPooling2D()(x)
     if draw(st.booleans()):
         x = layers.Dense(6, activation=draw(st.sampled_from(ACTIVATIONS)))(x)
-    return layers.Dense(5, activation=draw(st.sampled_from([None, "softmax", "sigmoid"])))(x)
+    return layers.Dense(units, activation=last)(x)
 
 
 def randomise(model, seed: int) -> None:

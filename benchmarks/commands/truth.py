@@ -32,7 +32,11 @@ from .options import methods_of, network_options, subject_of
 @click.option("--limit", type=click.IntRange(2), help="So many pairs only, evenly picked.")
 @click.option("--photos", type=click.IntRange(1), help="So many photos only, evenly picked.")
 @click.option(
-    "--few", default=10, show_default=True, type=click.IntRange(1), help="Photos for `randomised`."
+    "--few",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Photos for `randomised`, and mosaics of each size.",
 )
 @click.option("--figures/--no-figures", "draw", default=True, help="Draw figure-7 and figure-8.")
 @click.option(
@@ -61,8 +65,9 @@ def command(
 
     On pairs of pictures and masks: the pointing game, and how regions survive a blur. On photos:
     insertion and deletion, and how much maps change with the class asked about and with layers
-    randomised. Writes tables (NETWORK.md), numbers (NETWORK.json), and the paper's Figs. 7 and 8
-    drawn anew.
+    randomised. On mosaics of photos: how much of a map lies in the photo asked about (`grid`;
+    `difull` and `dipart`, where photos go through copies of the network). Writes tables
+    (NETWORK.md), numbers (NETWORK.json), and the paper's Figs. 7 and 8 drawn anew.
     """
     subject, methods = subject_of(name, models, preprocess), methods_of(wanted)
     try:

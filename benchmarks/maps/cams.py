@@ -36,7 +36,7 @@ def cam(subject: Subject) -> Explain:
             maps = np.einsum("nhwc,cn->nhw", values, kernel[:, targets])
         else:
             maps = values[np.arange(len(x)), :, :, targets]
-        return to_pixels(maps, subject.size)
+        return to_pixels(maps, subject)
 
     return explain
 
@@ -45,8 +45,10 @@ def layercam(layer: str | None = FINE) -> Callable[[Subject], Explain]:
     """LayerCAM (Jiang et al., *LayerCAM: exploring hierarchical class activation maps for
     localization*, IEEE Transactions on Image Processing, 2021).
 
-    Each unit's activation times the positive part of the gradient of the class's logit there,
-    summed over channels, and of that the positive part (their eqs. 4 to 6).
+    Each unit's activation times the gradient of the class's logit there, of that the positive part,
+    summed over channels. Behind a ReLU these are their eqs. 4 to 6; where activations may be below
+    0, which theirs are not, two negatives count as well, or much of what speaks for a class would
+    be left out.
 
     Args:
         layer: Name of the layer; `FINE` for the one that our default explanations are read at; None
@@ -66,7 +68,7 @@ def layercam(layer: str | None = FINE) -> Callable[[Subject], Explain]:
                 cells, logits = both(x, training=False)
                 asked = tf.gather(logits, targets, axis=1, batch_dims=1)
             gradient = tape.gradient(asked, x if name is None else cells)
-            return tf.nn.relu(tf.reduce_sum(tf.nn.relu(gradient) * cells, axis=-1))
+            return tf.reduce_sum(tf.nn.relu(gradient * cells), axis=-1)
 
         def explain(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
             parts = (slice(i, i + _BATCH) for i in range(0, len(x), _BATCH))
@@ -74,7 +76,7 @@ def layercam(layer: str | None = FINE) -> Callable[[Subject], Explain]:
                 maps_of(tf.constant(x[part]), tf.constant(targets[part], tf.int32))
                 for part in parts
             ]
-            return to_pixels(np.concatenate(found), subject.size)
+            return to_pixels(np.concatenate(found), subject)
 
         return explain
 

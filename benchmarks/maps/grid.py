@@ -9,7 +9,7 @@
 - `dipart`, DiPart of Rao et al.: cells have copies up to the last map, whose average mixes them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -51,13 +51,16 @@ class Grids:
             )
         )
 
-    def measure(self, kind: str, contender: Contender, sigma: float) -> dict[str, np.ndarray]:
+    def measure(
+        self, kind: str, contender: Contender, sigma: float, sides: Sequence[int] | None = None
+    ) -> dict[str, np.ndarray]:
         """Shares of each cell's map that lie in it, and which maps are empty.
 
         Args:
             kind: One of `KINDS`.
             contender: The method.
             sigma: Width of the Gaussian, in shares of the longer side of a photograph.
+            sides: How many photographs side by side. [`SIDES`]
 
         Returns:
             For each size, such as `"2 × 2"`, (mosaics · cells,) shares of the raw map; with
@@ -69,7 +72,7 @@ class Grids:
             DoesNotApply: If the network cannot be taken apart, or the method is not made for it.
         """
         found = {}
-        for side in SIDES[kind]:
+        for side in SIDES[kind] if sides is None else sides:
             rows = self._of_side(kind, side, contender, sigma)
             names = ("", ", smoothed", ", empty")
             found |= {f"{side} × {side}{n}": row for n, row in zip(names, rows, strict=True)}

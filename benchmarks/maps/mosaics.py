@@ -13,7 +13,7 @@ from .subject import Subject
 
 layers = keras.layers
 
-FINE_JOIN, LAST_JOIN = "fine_map", "last_map"
+FINE_JOIN, BEFORE_JOIN, LAST_JOIN = "fine_map", "map_before", "last_map"
 
 
 class Mosaics(NamedTuple):
@@ -151,15 +151,18 @@ def disjoint(subject: Subject, side: int, is_full: bool) -> Subject:
     """
     parts = convolutional(subject.model)
     image = _picture(subject, side)
-    names = [subject.fine_layer, parts.last_map]
-    joins = [FINE_JOIN, LAST_JOIN]
-    if names[0] in (None, names[1]) or names[0] not in {n.name for n in parts.body.layers}:
-        names, joins = names[1:], joins[1:]
+    joins = {subject.fine_layer: FINE_JOIN}
+    if len(parts.top) == 1 and parts.body.get_layer(parts.last_map).output is parts.body.output:
+        # Classes have maps of their own: what tells places apart is the map before.
+        joins[_before(parts.body, parts.last_map)] = BEFORE_JOIN
+    joins[parts.last_map] = LAST_JOIN
+    joins = {n.name: joins[n.name] for n in parts.body.layers if n.name in joins}
     x = image
-    for piece, join in zip(_pieces(parts.body, names), [*joins, "averaged_map"], strict=False):
+    pieces, names = _pieces(parts.body, list(joins)), [*joins.values(), "averaged_map"]
+    for piece, join in zip(pieces, names, strict=False):
         x = _joined([piece(cell) for cell in _cut(x, side)], side, join)
     if not is_full:
-        return _subject(subject, image, _through_top(parts.top, x), LAST_JOIN)
+        return _subject(subject, image, _through_top(parts.top, x), LAST_JOIN, side)
     size = tuple(n // side for n in x.shape[1:3])
     x = layers.AveragePooling2D(size, size, name="cell_averages")(x)
     for layer in parts.top[1:]:
@@ -171,7 +174,13 @@ def disjoint(subject: Subject, side: int, is_full: bool) -> Subject:
     by_cell = layers.Reshape((side**2, classes))(x)
     whole = keras.Model(image, layers.Softmax()(by_cell))
     network = replace(subject.network, model=whole)
-    return Subject(network, logits, LAST_JOIN)
+    return Subject(network, logits, LAST_JOIN, side)
+
+
+def _before(model: keras.Model, name: str) -> str | None:
+    """Name of the layer that a layer reads."""
+    read = model.get_layer(name).input
+    return next((layer.name for layer in model.layers if layer.output is read), None)
 
 
 def _picture(subject: Subject, side: int):
@@ -179,11 +188,11 @@ def _picture(subject: Subject, side: int):
     return keras.Input((side * height, side * width, subject.model.input.shape[-1]))
 
 
-def _subject(subject: Subject, image, logits, last_map: str) -> Subject:
+def _subject(subject: Subject, image, logits, last_map: str, side: int = 1) -> Subject:
     model = whole = keras.Model(image, logits)
     if subject.whole is not subject.model:
         whole = keras.Model(image, layers.Activation("softmax")(logits))
-    return Subject(replace(subject.network, model=whole), model, last_map)
+    return Subject(replace(subject.network, model=whole), model, last_map, side)
 
 
 def _clone(model: keras.Model, image) -> keras.Model:

@@ -39,7 +39,7 @@ def ours(layer: str | None = None, **settings: Any) -> Callable[[Subject], Calla
 
         def explain(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
             e = explainer.explain(x, _asked(subject, targets), batch_size=_BATCH)
-            return e.mass_map() if at is None else to_pixels(e.mass_map(at), subject.size)
+            return e.mass_map() if at is None else to_pixels(e.mass_map(at), subject)
 
         return explain
 

@@ -19,6 +19,7 @@ class Subject:
             end is another than a soft-max over all units.
         last_map: Name of the last layer with a map that is all there is; by default the last layer
             with a spatial output.
+        side: How many photographs side by side have a copy of the network each.
 
     Attributes:
         network: The network.
@@ -33,8 +34,10 @@ class Subject:
         network: Network,
         logits: keras.Model | None = None,
         last_map: str | None = None,
+        side: int = 1,
     ) -> None:
         self.network = network
+        self.side = side
         if logits is None:
             self.model, self.whole = _without_softmax(network.model)
         else:

@@ -5,20 +5,21 @@ other pictures, or in `blurred` the same, but there masks do not count.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_backtrack import metrics
 
-from . import saliency
+from . import grid, saliency
 from .contenders import Contender, Explain
 from .keeping import Keeper
 from .masked_photos import Pairs
 from .scoring import interval, smooth, usual
 from .subject import Subject
 
-KINDS = ("faithful", "blurred", "discriminating", "randomised")
+KINDS = ("faithful", "blurred", "discriminating", "wrong classes", "randomised", *grid.KINDS)
 BLUR = 2.0  # pixels of the network's input
 SHARES = (0.25, 0.5, 0.75, 1.0)
 _STEPS = 20  # of insertion and deletion
@@ -57,7 +58,8 @@ def measure(
         methods: By name.
         keeper: Keeps the maps.
         kinds: Which of `KINDS`.
-        few: How many of the photos are for `randomised`, which explains them over and over.
+        few: How many of the photos are for `randomised`, which explains them over and over, and how
+            many mosaics there are of each size.
         say: Told what is done, and what did not work.
 
     Yields:
@@ -66,29 +68,40 @@ def measure(
     """
     results = saliency.measure(subject, pairs, methods, keeper, say=say)
     chosen = photos[:: max(len(photos) // few, 1)][:few]
-    counts = dict.fromkeys(("faithful", "discriminating"), len(photos))
+    counts = dict.fromkeys(("faithful", "discriminating", "wrong classes"), len(photos))
     counts |= dict.fromkeys(("pointing", "blurred"), len(pairs.photos))
-    counts["randomised"] = len(chosen)
+    counts |= {"randomised": len(chosen), **dict.fromkeys(grid.KINDS, few)}
+    grids = grid.Grids(subject, photos, few)
     rows = {name: {"error": text} for name, text in results.errors.items()}
     for name, scored in results.scored.items():
         sigma, threshold = usual(scored.settings)
         rows[name] = {"sigma": sigma, "threshold": threshold, "pointing": summary(scored.values)}
     yield {"counts": counts, "rows": rows}
     for name, scored in results.scored.items():
-        try:
-            method = Method(methods[name](subject), *usual(scored.settings))
-            found = {
-                "faithful": lambda m: faithful(subject, photos, *m, keeper),
-                "blurred": lambda m: blurred(subject, pairs.photos, *m, keeper),
-                "discriminating": lambda m: discriminating(subject, photos, *m, keeper),
-                "randomised": lambda m: randomised(subject, chosen, *m),
-            }
-            for kind in kinds:
+        method = Method(methods[name](subject), *usual(scored.settings))
+        found = {
+            "faithful": lambda m: faithful(subject, photos, *m, keeper),
+            "blurred": lambda m: blurred(subject, pairs.photos, *m, keeper),
+            "discriminating": lambda m: discriminating(subject, photos, *m, keeper),
+            "wrong classes": lambda m: wrong_classes(subject, photos, *m, keeper),
+            "randomised": lambda m: randomised(subject, chosen, *m),
+            **{kind: partial(_in_cells, grids, kind, methods) for kind in grid.KINDS},
+        }
+        for kind in kinds:
+            try:
                 rows[name][kind] = summary(found[kind]((name, method)))
-                yield {"counts": counts, "rows": rows}
-        except Exception as error:  # What the other methods do is worth having.
-            say(f"{name}: {saliency.describe(error)}")
+            except Exception as error:  # What the others do is worth having.
+                rows[name].setdefault("failed", {})[kind] = saliency.describe(error)
+                say(f"{name}, {kind}: {saliency.describe(error)}")
+            yield {"counts": counts, "rows": rows}
         say(f"{name}: done")
+
+
+def _in_cells(
+    grids: grid.Grids, kind: str, methods: Mapping[str, Contender], named: tuple[str, Method]
+) -> dict[str, np.ndarray]:
+    name, method = named
+    return grids.measure(kind, methods[name], method.sigma)
 
 
 def faithful(
@@ -123,6 +136,36 @@ def discriminating(
     return {
         "rank_correlation": metrics.rank_correlation(a, b, average=None),
         "pearson": np.array([_pearson(p, q) for p, q in zip(a, b, strict=True)]),
+    }
+
+
+def wrong_classes(
+    subject: Subject, photos: np.ndarray, name: str, method: Method, keeper: Keeper
+) -> dict[str, np.ndarray]:
+    """Correlations of the maps of two random classes, neither of them predicted; and how many of
+    the maps are empty: an empty map is like no other, and says nothing.
+
+    The predicted class often is what its map is different for: wrong ones may share theirs.
+
+    Raises:
+        ValueError: If there are fewer than three classes.
+    """
+    x = subject.prepared(photos)
+    scores = subject.predict(x)
+    targets, classes = scores.argmax(axis=1), scores.shape[1]
+    if classes < 3:
+        raise ValueError(f"There must be two wrong classes. Received: {classes} classes.")
+    rng = np.random.default_rng(1)
+    drawn = np.array([rng.choice(classes - 1, 2, replace=False) + 1 for _ in x])
+    raw = (
+        keeper.maps(name, of, x, (targets + step) % classes, method.explain)[0]
+        for of, step in zip(("wrong classes", "other wrong classes"), drawn.T, strict=True)
+    )
+    a, b = (smooth(maps, method.sigma) for maps in raw)
+    return {
+        "rank_correlation": metrics.rank_correlation(a, b, average=None),
+        "pearson": np.array([_pearson(p, q) for p, q in zip(a, b, strict=True)]),
+        "empty": np.mean([m.max(axis=(1, 2)) <= 0 for m in (a, b)], axis=0),
     }
 
 

@@ -25,6 +25,35 @@ _TITLES = {
         "good: the map depends on what is asked.",
         False,
     ),
+    "wrong classes": (
+        "Wrong classes",
+        ["rank_correlation", "pearson", "empty"],
+        "The same of two random classes that are not predicted, and the share of maps that are "
+        "empty.",
+        False,
+    ),
+    "grid": (
+        "Grid pointing game",
+        [f"{n} × {n}{of}" for n in (2, 3) for of in ("", ", smoothed", ", empty")],
+        "Mosaics of photographs that the network is sure of (Böhle et al., CVPR 2021; Rao et al., "
+        "CVPR 2022): the share of a cell's map that lies in the cell, raw and under the method's "
+        "Gaussian, and the share of maps that are empty. Mosaics of each size:",
+        True,
+    ),
+    "difull": (
+        "DiFull",
+        ["2 × 2", "2 × 2, smoothed", "2 × 2, empty"],
+        "The same where each cell has a network to itself (Rao et al., CVPR 2022): a raw map that "
+        "is not all in its cell is wrong. Mosaics:",
+        True,
+    ),
+    "dipart": (
+        "DiPart",
+        ["2 × 2", "2 × 2, smoothed", "2 × 2, empty"],
+        "The same where cells meet in the average of the last map only (Rao et al., CVPR 2022). "
+        "Mosaics:",
+        True,
+    ),
 }
 
 
@@ -37,7 +66,8 @@ def page(record: dict) -> str:
         some = {name: row[key] for name, row in rows.items() if key in row}
         if some:
             order = sorted(some, key=lambda n: some[n][columns[0]]["mean"], reverse=descending)
-            counted = f"{record['counts'][key]} pictures."
+            count = record["counts"][key]
+            counted = f"{count}." if text.endswith(":") else f"{count} pictures."
             parts.append(f"### {title}\n\n{text} {counted}\n")
             parts.append(
                 _table(
@@ -72,6 +102,8 @@ def page(record: dict) -> str:
             )
         )
     errors = {name: row["error"] for name, row in rows.items() if "error" in row}
+    for name, row in rows.items():
+        errors |= {f"{name}, {kind}": e for kind, e in row.get("failed", {}).items()}
     if errors:
         parts.append("Did not run: " + "; ".join(f"{n}: {e}" for n, e in errors.items()) + "\n")
     return "\n".join(parts)

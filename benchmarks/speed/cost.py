@@ -13,8 +13,9 @@ from .cases import Case, build, images
 from .timing import alternate, summary
 
 HEADER = (
-    f"{'network':>18} {'method':>9} {'contrast':>8} {'size':>4} {'batch':>5} {'targets':>7} {'forward ms':>24} "
-    f"{'explain ms':>24} {'ratio':>18} {'pixels':>6} {'first s':>7} {'memory':>6} {'loops s':>7}"
+    f"{'network':>18} {'method':>9} {'contrast':>8} {'size':>4} {'batch':>5} {'targets':>7} "
+    f"{'forward ms':>24} {'explain ms':>24} {'ratio':>18} {'pixels':>6} {'first s':>7} "
+    f"{'memory':>6} {'loops s':>7}"
 )
 
 

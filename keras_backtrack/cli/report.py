@@ -157,8 +157,8 @@ def _explain(
 
     network = load_network(name, weights, preprocess, resize, allow_code)
     layers = None
-    if len(paths) == 1 and walk["method"] == "posterior":
-        # Every unit is a node: of one picture that is some hundred megabytes.
+    if len(paths) == 1 and walk["method"] != "viterbi":
+        # Of all paths every unit is a node: of one picture that is some hundred megabytes.
         layers = _all_layers(network.model)
     explainer = BacktrackExplainer(network.model, layers=layers, **walk)
     wanted = [network.class_index(target) for target in targets]

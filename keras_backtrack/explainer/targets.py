@@ -85,9 +85,8 @@ class Answers(NamedTuple):
         """What the targets of a question stand for, as `short_name` takes it."""
         if self.is_yes_or_no:
             return "side"
-        if question.meaning == "unit" and len(self.shape) > 1:
-            return "place"
-        return question.meaning
+        is_vector = len(self.shape) < 2
+        return "class" if is_vector or question.meaning == "class" else "unit"
 
 
 def check_targets(

@@ -34,23 +34,22 @@ def _plain(name: str) -> str:
     return name.replace("_", " ").strip().casefold()
 
 
-def short_name(target: int, labels: Sequence[str] | None, meaning: str = "unit") -> str:
+def short_name(target: int, labels: Sequence[str] | None, meaning: str = "class") -> str:
     """What an explained unit is called.
 
     Args:
         target: The class, or -1 for a mask of units.
         labels: Names of the classes, or None.
-        meaning: What the target is: a class, as it is for a `"unit"` of a vector of classes and for
-            a `"class"` of a map of them; a `"side"` of a single unit that says no or yes; a `"row"`
-            of the output; or a `"place"` in one of several axes.
+        meaning: What the target is: a `"class"`, a `"side"` of a single unit that says no or yes,
+            or a `"unit"` of an output with several axes.
 
     Returns:
         The first of the class's names, such as "tabby"; without names "class 281".
     """
     if target < 0:
         return "a mask of units"
-    if meaning in ("row", "place"):
-        return f"row {target}" if meaning == "row" else f"unit {target}"
+    if meaning == "unit":
+        return f"unit {target}"
     return f"class {target}" if labels is None else labels[target].split(", ")[0]
 
 

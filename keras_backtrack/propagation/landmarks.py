@@ -13,14 +13,15 @@ import tensorflow as tf
 
 from ..graph.graph import Call, Graph
 from ..rules import Rules, followed, reached
+from ..rules.activations import is_activation
 from ..rules.contributions import (
     Contributions,
+    Extreme,
     LinearSum,
     Loop,
     Moves,
     Product,
     Sum,
-    WindowMaximum,
 )
 from .backward import Place, places_back
 from .over_activations import any_batch
@@ -188,7 +189,7 @@ def _is_spread(kind: Contributions, above: Shape, below: Shape, was_spread: bool
         return True
     if isinstance(kind, Sum):
         return was_spread or above[:-1] != below[:-1]
-    is_move = isinstance(kind, Moves) and not isinstance(kind, WindowMaximum)
+    is_move = isinstance(kind, Moves) and not isinstance(kind, Extreme)
     # Of a slice all other places are left behind, as of all tokens but that of the class.
     is_slice = is_move and math.prod(above) < math.prod(below)
     return was_spread and not is_slice
@@ -236,6 +237,12 @@ def _fine_layer(
         maker = graph.maker(found)
         is_chain = maker is not None and _reads(graph, maker) == [number]
         if number not in maps or units > fewest or (units == fewest and not is_chain):
+            break
+        found = number
+    # What is done to each unit alone leaves it the same place, under the name that people know.
+    for number in reversed(cuts[first : cuts.index(found)]):
+        maker = graph.maker(number)
+        if maker is None or not is_activation(maker.layer):
             break
         found = number
     return found

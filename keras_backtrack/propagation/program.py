@@ -107,7 +107,8 @@ class Program:
         keep_activations: bool = False,
     ) -> None:
         self.graph = graph
-        self.landmarks: Landmarks = landmarks(graph, rules)
+        needs_landmarks = method == "backtrack" or contrast is not None
+        self.landmarks = landmarks(graph, rules) if needs_landmarks else Landmarks({}, {})
         self._rules, self._keep_activations = rules, keep_activations
         self._limits = limits if method == "viterbi" else None
         # Best paths through networks without maps have no place to begin at but the output.

@@ -62,6 +62,15 @@ def is_softmax(layer: Any) -> bool:
     return is_own or id(getattr(layer, "activation", None)) in _SOFTMAX
 
 
+def is_activation(layer: Any) -> bool:
+    """Whether a layer or an operation is but an activation, or nothing in inference."""
+    kinds = (keras.layers.Activation, *ACTIVATION_LAYERS, *NOTHING_IN_INFERENCE)
+    return isinstance(layer, kinds) or operation_name(layer) in _PLAIN_NAMES
+
+
+_PLAIN_NAMES = {name.replace("_", "") for name in NAMES}
+
+
 def is_gate(layer: Any) -> bool:
     """Whether what a layer or an operation ends in only weighs other things."""
     return is_sigmoid(layer) or is_softmax(layer)

@@ -93,8 +93,13 @@ class Joined(Moves):
 
 
 @dataclass(frozen=True)
-class WindowMaximum(Moves):
-    """As `Moves`, where each unit is the largest of its window, the first of equals.
+class Extreme(Moves):
+    """As `Moves`, where each unit is the largest or smallest of several, the first of equals."""
+
+
+@dataclass(frozen=True)
+class WindowMaximum(Extreme):
+    """As `Extreme`, where each unit is the largest of its window.
 
     Attributes:
         slide: How the windows slide; None where there is one that sees everything.

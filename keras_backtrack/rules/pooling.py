@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ..graph.compat import as_tuple, keras, operation_name
 from .contraction import ContractionSum, reduced_axes
-from .contributions import Arrival, At, LinearSum, Moves, Sum, WindowMaximum
+from .contributions import Arrival, At, Extreme, LinearSum, Sum, WindowMaximum
 from .indexing import dims, largest, product, units_of, value_at
 from .registry import register_operation, register_rule
 from .traced_call import TracedCall
@@ -46,7 +46,7 @@ def average_pooling(call: TracedCall) -> Sum:
 
 
 @register_operation("max", "min")
-def extreme_along_axes(call: TracedCall) -> Moves:
+def extreme_along_axes(call: TracedCall) -> Extreme:
     """Along some axes, as a pooling window."""
     least = operation_name(call.layer) == "min"
     along, sizes = reduced_axes(call), dims(call.input)
@@ -60,7 +60,7 @@ def extreme_along_axes(call: TracedCall) -> Moves:
         value = value_at(call.input, at.image[:, None], unit)
         return [Arrival(largest(-value if least else value, unit))]
 
-    return Moves(to)
+    return Extreme(to)
 
 
 @dataclass(frozen=True)

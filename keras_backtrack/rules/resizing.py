@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from ..graph.compat import keras
-from .contributions import Arrival, At, Groups, LinearSum, Moves, Sum, single_groups
+from .contributions import Arrival, At, Extreme, Groups, LinearSum, Moves, Sum, single_groups
 from .indexing import dims, largest, unravel, value_at
 from .registry import register_rule
 from .reshaping import moved
@@ -32,7 +32,7 @@ def resized(call: TracedCall) -> Sum | Moves:
     return ResizedSum(call.input, None, tf.ones([]), _along(call))
 
 
-def adaptive_max_pooling(call: TracedCall) -> Moves:
+def adaptive_max_pooling(call: TracedCall) -> Extreme:
     """As max pooling, its windows now and then larger."""
     along = _along(call)
 
@@ -40,7 +40,7 @@ def adaptive_max_pooling(call: TracedCall) -> Moves:
         unit, value, weight = _taps(call.input, along, at)
         return [Arrival(largest(tf.where(weight > 0, value, -float("inf")), unit))]
 
-    return Moves(to)
+    return Extreme(to)
 
 
 if _MAX:

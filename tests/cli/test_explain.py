@@ -11,8 +11,11 @@ from click.testing import CliRunner
 from networks import layers
 from PIL import Image
 
+from keras_backtrack import BacktrackExplainer
 from keras_backtrack.cli import main
 from keras_backtrack.graph.compat import keras
+from keras_backtrack.models.networks import load_network
+from keras_backtrack.pictures.photos import read_photo
 
 
 def run(*arguments):
@@ -49,6 +52,60 @@ def test_why_this_and_not_that(model, photo, tmp_path):
     assert result.exit_code == 2 and "must be another class" in result.output
 
 
+def test_a_network_of_one_unit(model_of_one_unit, photo, tmp_path):
+    model, path = model_of_one_unit
+    is_sigmoid = model.layers[-1].activation.__name__ == "sigmoid"
+    out = tmp_path / "out"
+
+    def explained(*more):
+        result = run(photo, "--model", path, "--out", out, *more)
+        assert result.exit_code == 0, result.output
+        return json.loads((out / "photo.json").read_text()), result.output
+
+    record, said = explained()
+    output = record["predictions"]
+    if is_sigmoid:
+        assert {each["name"] for each in output} == {"yes", "no"}
+        assert sum(each["probability"] for each in output) == pytest.approx(1)
+        assert record["target_name"] == record["label"] == output[0]["name"]
+        assert record["score"] == pytest.approx(output[0]["probability"], abs=1e-5)
+        for target, name in enumerate(("no", "yes")):
+            for given in (name, target):
+                record, said = explained("--target", given)
+                assert (record["target"], record["label"]) == (target, name)
+                assert record["side"] == (1 if target else -1) and f"'{name}'" in said
+        result = run(photo, "--model", path, "--out", out, "--target", "yes", "--versus", "no")
+        assert result.exit_code == 2 and "no other unit to compare" in result.output
+        result = run(photo, "--model", path, "--out", out, "--target", "yes", "--side", "high")
+        assert result.exit_code == 2 and "are the sides" in " ".join(result.output.split())
+    else:
+        assert output == [{"class": 0, "name": "output", "value": record["score"]}]
+        assert record["side"] == (1 if record["score"] > 0 else -1)
+        for side, label in (("high", "output"), ("low", "output, why low")):
+            record, said = explained("--side", side)
+            assert record["label"] == label and f"'{label}'" in said
+
+
+def test_the_defaults_are_the_librarys(model, photo, tmp_path):
+    explained, network = tmp_path / "out", load_network(model)
+    assert run(photo, "--model", model, "--out", explained).exit_code == 0
+    record = json.loads((explained / "photo.json").read_text())
+    picture = read_photo(photo)
+    frame = network.frame(picture.shape[:2], network.size)
+    e = BacktrackExplainer(network.model).explain(network.preprocess(frame.cut(picture)[None]))
+    (want,) = e.decisions(frames=[frame])
+    np.testing.assert_array_equal(record["pixels"], want.pixels)
+    np.testing.assert_allclose(record["mass"], want.mass, atol=1e-6)
+    np.testing.assert_array_equal(record["boxes"], want.boxes)
+
+
+@pytest.mark.parametrize("command", ["explain", "report", "run"])
+def test_help_says_what_is_asked(command):
+    said = " ".join(CliRunner().invoke(main, [command, "--help"]).output.split())
+    assert "--contrast on|off|NUMBER" in said and "[default: on]" in said
+    assert "[default: backtrack]" in said and "contrastive" not in said
+
+
 def test_broken_photos_do_not_stop_the_others(model, photo, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
     whole = tmp_path / "whole.jpg"
@@ -74,6 +131,12 @@ def test_broken_photos_do_not_stop_the_others(model, photo, tmp_path):
         (["--target", "2", "--versus", "2"], "--versus are one class. Received: '2'"),
         (["--versus", "9"], "from 0 to 4. Received: class 9"),
         (["--preprocess", "odd"], "`preprocess` must be one of"),
+        (["--method", "contrastive"], "is method='posterior', contrast=1 now"),
+        (["--method", "best"], "must be one of ('backtrack', 'viterbi', 'posterior')"),
+        (["--contrast", "yes"], "'on', 'off', or a number from 0 to 1. Received: 'yes'"),
+        (["--contrast", "1.5"], "'on', 'off', or a number from 0 to 1. Received: '1.5'"),
+        (["--contrast", "nan"], "'on', 'off', or a number from 0 to 1. Received: 'nan'"),
+        (["--side", "left"], "'high', 'low'"),
         (["--top-n", "0"], "at least 1, or 'all'. Received: '0'"),
         (["--weights", "w.h5"], "has its own weights"),
     ],

@@ -9,7 +9,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from keras_backtrack import BacktrackExplainer
 from keras_backtrack.cli import main
+from keras_backtrack.models.networks import load_network
+from keras_backtrack.pictures.heatmaps import LAYER_SIGMAS
+from keras_backtrack.pictures.photos import read_photo
 
 
 def report(*arguments):
@@ -37,13 +41,39 @@ def test_a_page_of_two_classes_and_their_difference(model, photo, tmp_path):
     assert result.exit_code == 2 and "are one class. Received" in result.output
 
 
-@pytest.mark.parametrize("method", ["posterior", "contrastive"])
-def test_a_page_of_all_paths_has_nodes_at_every_layer(model, photo, tmp_path, method):
+@pytest.mark.parametrize("contrast", ["on", "off", "0.5"])
+@pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
+def test_a_page_has_nodes_wherever_there_are_any(model, photo, tmp_path, method, contrast):
     out = tmp_path / "page.html"
-    result = report(photo, "--model", model, "--out", out, "--method", method)
+    given = (photo, "--model", model, "--out", out, "--method", method, "--contrast", contrast)
+    result = report(*given)
     assert result.exit_code == 0, result.output
     details = json.loads(re.search('class="details">(.*?)</script>', out.read_text())[1])
-    assert all(layer["nodes"] for layer in details["decisions"][0]["layers"])
+    layers = zip(details["layers"], details["decisions"][0]["layers"], strict=True)
+    without = [layer["way"] for layer, held in layers if not held["nodes"]]
+    assert set(without) <= {"weighed"}
+    assert not without if contrast == "off" else without
+    assert "weighed down to" in details["note"] or contrast == "off"
+
+
+def test_pages_of_a_network_of_one_unit(model_of_one_unit, photo, tmp_path):
+    model, path = model_of_one_unit
+    is_sigmoid = model.layers[-1].activation.__name__ == "sigmoid"
+    out = tmp_path / "page.html"
+    two = ("--target", "no", "--target", "yes")
+    for more, labels in (
+        ((), None),
+        (
+            two if is_sigmoid else ("--side", "low"),
+            ["no", "yes"] if is_sigmoid else ["output, why low"],
+        ),
+    ):
+        result = report(photo, "--model", path, "--out", out, *more)
+        assert result.exit_code == 0, result.output
+        text = out.read_text()
+        found = re.findall('"label":"([^"]*)"', text)
+        assert found == labels or (labels is None and len(found) == 1)
+        assert '"is_current":true' in text
 
 
 def test_a_page_of_a_folder(model, photo, tmp_path):
@@ -118,6 +148,31 @@ def test_a_page_of_a_job(table, tmp_path):
     assert result.exit_code == 0 and "--most takes more" in result.output
 
 
+@pytest.mark.usefixtures("plain_graphs")
+def test_a_page_of_a_job_of_this_version(photo, model_of_one_unit, tmp_path):
+    """It has the maps that the figures have: those of the fine layer's cells."""
+    _, path = model_of_one_unit
+    out = tmp_path / "out"
+    arguments = ["run", "--images", photo, "--out", out, "--model", path]
+    assert CliRunner().invoke(main, [str(a) for a in arguments]).exit_code == 0
+    part = out / "explanations" / "part-000000.parquet"
+    result = report(part, "--out", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    listed = json.loads(re.search('class="listed">(.*?)</script>', text)[1])
+    (picture,) = listed["pictures"]
+    assert picture["sigma"] == LAYER_SIGMAS["backtrack"] * 224
+    decision = json.loads(re.search('class="details">(.*?)</script>', text)[1])["decisions"][0]
+    network = load_network(path)
+    seen = network.frame((60, 90), network.size).cut(read_photo(photo))
+    e = BacktrackExplainer(network.model).explain(network.preprocess(seen[None]))
+    assert picture["decisions"][0]["label"] == e.decisions()[0].label
+    cells = np.frombuffer(base64.b64decode(decision["cells"]["mass"][3:]), np.float32)
+    want = e.mass_map(e.fine_layer)[0]
+    assert decision["cells"]["size"] == list(want.shape)
+    np.testing.assert_allclose(cells, want.reshape(-1), atol=1e-5)
+
+
 def test_parquet_of_another_kind(table, photo, tmp_path):
     import pyarrow.parquet as pq
 
@@ -128,7 +183,11 @@ def test_parquet_of_another_kind(table, photo, tmp_path):
     result = report(other)
     assert result.exit_code == 2 and "lacks the columns" in result.output
     rows = pq.read_table(table).to_pylist()
-    for name, value in (("settings", "{}"), ("settings", '{"method": "x"}'), ("seen", None)):
+    for name, value in (
+        ("settings", "{}"),
+        ("settings", '{"method": "contrastive"}'),
+        ("seen", None),
+    ):
         new = [{**row, name: value} for row in rows]
         pq.write_table(pq.read_table(table).from_pylist(new), other)
         result = report(other)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from same import small_explainer
 
-
 WAYS = [
     {},
     {"method": "viterbi"},

@@ -27,7 +27,7 @@ def per_place(e, size: int, place_of) -> np.ndarray:
     return np.stack(totals)
 
 
-@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+@pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
 def test_recurrent_network_points_at_the_marked_token(kind, method, rng):
     tokens = rng.integers(0, 20, (4000, STEPS))
@@ -90,7 +90,7 @@ def vision_transformer():
     return keras.Model(image, layers.Dense(3, activation="softmax")(x))
 
 
-@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+@pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
 def test_vision_transformer_points_at_the_bright_patch(method, rng):
     """The class is the colour of one patch among dim noise."""
     x = rng.uniform(0, 0.1, size=(2500, 16, 16, 3)).astype("float32")

@@ -13,8 +13,8 @@ layers = keras.layers
 
 
 def explain(model, x, **settings):
-    """Both methods: all mass is accounted for, and what comes out has the rank of the input."""
-    for method in ("viterbi", "posterior"):
+    """Every method: all mass is accounted for, and what comes out has the rank of the input."""
+    for method in ("viterbi", "posterior", "backtrack"):
         e = BacktrackExplainer(model, method=method, **settings).explain(x)
         for points, mass, lost in zip(e.pixels, e.mass, e.lost, strict=True):
             assert points.shape == (len(mass), x.ndim - 2) and np.isfinite(mass).all()
@@ -103,7 +103,8 @@ def test_image_and_vector(rng):
     head = layers.Dense(3, kernel_initializer="ones")(layers.Concatenate()([x, y]))
     model = keras.Model([image, vector], head)
     pictures, vectors = rng.uniform(size=(2, 12, 12, 3)), rng.uniform(size=(2, 5))
-    e = BacktrackExplainer(model, None, None, None).explain([pictures, 1e6 * vectors])
+    settings = {"method": "viterbi", "contrast": False}
+    e = BacktrackExplainer(model, None, None, None, **settings).explain([pictures, 1e6 * vectors])
     assert e.inputs == ["image", "vector"] and e.input == "image"
     assert (e.input_mass[:, 1] > 0.99).all()
     np.testing.assert_allclose(e.input_mass.sum(axis=1) + e.lost, 1, atol=1e-4)
@@ -111,7 +112,7 @@ def test_image_and_vector(rng):
     np.testing.assert_allclose([m.sum() for m in on_vector.mass], e.input_mass[:, 1], rtol=1e-5)
     assert set(on_vector.pixels[0][:, 0]) <= set(range(5))
     by_name = {"vector": 1e-6 * vectors, "image": pictures}
-    e = BacktrackExplainer(model, None, None, None).explain(by_name)
+    e = BacktrackExplainer(model, None, None, None, **settings).explain(by_name)
     assert (e.input_mass[:, 0] > 0.99).all() and e.attention().shape == (2, 12, 12)
 
 
@@ -124,8 +125,8 @@ def test_siamese(rng):
     alike = layers.Dot(1, normalize=True)([encode(first), encode(second)])
     model = keras.Model([first, second], alike)
     x = [rng.uniform(size=(2, 9, 9, 1)), rng.uniform(size=(2, 9, 9, 1))]
-    for method in ("viterbi", "posterior"):
-        e = BacktrackExplainer(model, method=method).explain(x, 0)
+    for method in ("backtrack", "viterbi", "posterior"):
+        e = BacktrackExplainer(model, method=method, contrast=False).explain(x, 0)
         np.testing.assert_allclose(e.input_mass.sum(axis=1) + e.lost, 1, atol=1e-4)
         assert (e.input_mass > 0.1).all()
 
@@ -143,8 +144,9 @@ def test_channels_first(rng):
     first, last = network("channels_first", (3, 8, 6)), network("channels_last", (8, 6, 3))
     first.set_weights(last.get_weights())
     x = rng.normal(size=(2, 8, 6, 3))
-    a = BacktrackExplainer(first, None, None, None).explain(np.moveaxis(x, 3, 1))
-    b = BacktrackExplainer(last, None, None, None).explain(x)
+    settings = {"method": "viterbi", "contrast": False}
+    a = BacktrackExplainer(first, None, None, None, **settings).explain(np.moveaxis(x, 3, 1))
+    b = BacktrackExplainer(last, None, None, None, **settings).explain(x)
     for i in range(2):
         # The pixels of an input with channels first are its (channel, row) pairs.
         rows = {(r, m) for (_, r), m in zip(a.pixels[i], a.mass[i], strict=True) if m > 1e-3}
@@ -152,26 +154,50 @@ def test_channels_first(rng):
         assert abs(a.mass[i].sum() - b.mass[i].sum()) < 1e-4
 
 
-def test_segmentation(rng):
-    """Why the network sees a thing where it does: a mask of units, or one of them."""
+@pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
+def test_segmentation(method, rng):
+    """Why the network sees a thing where it does: a class where it is predicted, or a mask."""
     x = image = keras.Input((None, None, 3))
     x = layers.Conv2D(6, 3, padding="same", activation="relu")(x)
     x = layers.Conv2DTranspose(4, 2, strides=2, activation="relu")(layers.MaxPooling2D()(x))
     model = keras.Model(image, layers.Conv2D(2, 1, activation="softmax")(x))
-    x = rng.uniform(size=(2, 12, 16, 3))
-    explainer = BacktrackExplainer(model, method="posterior")
-    mask = np.zeros((12, 16, 2), bool)
-    mask[2:4, 10:14, 1] = True
-    e = explainer.explain(x, mask)
-    assert e.targets.tolist() == [-1, -1] and e.plot() is not None
-    for points in e.pixels:
-        assert points[:, 0].max() < 6 and points[:, 1].min() > 6
-    unit = np.ravel_multi_index((2, 10, 1), mask.shape)
-    assert explainer.explain(x, unit).targets.tolist() == [unit, unit]
+    x = rng.uniform(size=(2, 12, 16, 3)).astype("float32")
+    explainer = BacktrackExplainer(model, method=method)
+    is_one = np.asarray(model(x)).argmax(axis=3) == 1
+    assert is_one.any(axis=(1, 2)).all() and not is_one.all(axis=(1, 2)).any()
+    e = explainer.explain(x, 1, labels=["ground", "thing"])
+    by_mask = explainer.explain(x, np.stack([np.zeros_like(is_one), is_one], axis=3))
+    assert e.targets.tolist() == [1, 1] and by_mask.targets.tolist() == [-1, -1]
+    assert e.titles[0].startswith("thing  ") and by_mask.titles[0].startswith("a mask of units  ")
+    np.testing.assert_allclose(e.mass_map(), by_mask.mass_map(), atol=1e-6)
+    assert e.plot() is not None and e[0].to_html()
+    # Of a part of it what is seen is not far away.
+    place = np.argwhere(is_one[0])[0]
+    mask = np.zeros((2, 12, 16, 2), bool)
+    mask[:, place[0], place[1], 1] = True
+    (points, _) = explainer.explain(x, mask).pixels
+    assert len(points) and (np.abs(points - place) <= 2).all()
     with pytest.raises(ValueError, match=r"at least one unit.*Received: none for image"):
         explainer.explain(x, np.zeros((12, 16, 2), bool))
     with pytest.raises(ValueError, match=r"output's shape \(12, 16, 2\).*Received"):
         explainer.explain(x, np.ones((12, 15, 2), bool))
+
+
+@pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
+def test_rows_of_a_detector(method, rng):
+    """Each row is a part of the picture and answers with three classes."""
+    image = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 4, strides=4, activation="relu")(image)
+    x = layers.Reshape((16, 3))(layers.Conv2D(3, 1, activation="sigmoid")(x))
+    model = keras.Model(image, x)
+    x = rng.uniform(size=(1, 16, 16, 3)).astype("float32")
+    e = BacktrackExplainer(model, method=method).explain(x, 6)
+    row = np.asarray(model(x))[0, 6]
+    assert e.targets.tolist() == [6 * 3 + row.argmax()]
+    assert e.titles == [f"unit {e.targets[0]}  {row.max():.3g}"]
+    assert (e.pixels[0] // 4 == [1, 2]).all() and e.to_html()
+    with pytest.raises(ValueError, match="from 0 to 15. Received: 16"):
+        BacktrackExplainer(model, method=method).explain(x, 16)
 
 
 @pytest.mark.skipif(
@@ -202,7 +228,7 @@ def test_tokens(rng):
     model = keras.Model(tokens, layers.Dense(2)(x))
     x = rng.integers(1, 50, size=(2, 9))
     x[0, 5:] = 0
-    for method in ("viterbi", "posterior"):
+    for method in ("backtrack", "viterbi", "posterior"):
         e = BacktrackExplainer(model, method=method).explain(x)
         assert e.pixels[0].shape[1] == 1 and e.pixels[0].max() < 5
         np.testing.assert_allclose(e.mass[0].sum() + e.lost[0], 1, atol=1e-4)

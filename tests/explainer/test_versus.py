@@ -15,12 +15,18 @@ def explainer():
     return explainer_of_five()
 
 
-def test_the_difference_of_two_logits(explainer, rng):
+@pytest.fixture(scope="module")
+def walker():
+    """The paper's walk."""
+    return explainer_of_five(method="viterbi", contrast=False)
+
+
+def test_the_difference_of_two_logits(walker, rng):
     """At the last layer the contributions are (W_a - W_b)·A, and the logits are those before it."""
     x = rng.uniform(size=(2, 12, 10, 3))
-    e = explainer.explain(x, ("tabby", "tiger cat"), labels=NAMES)
-    head = explainer.model.layers[-1]
-    source = keras.Model(explainer.model.inputs, head.input)(x).numpy()
+    e = walker.explain(x, "tabby", versus="tiger cat", labels=NAMES)
+    head = walker.model.layers[-1]
+    source = keras.Model(walker.model.inputs, head.input)(x).numpy()
     kernel, bias = head.get_weights()
     np.testing.assert_allclose(e.logits, (source @ kernel + bias)[:, :2], atol=1e-5)
     held = e.nodes(e.layers[-2])
@@ -31,21 +37,23 @@ def test_the_difference_of_two_logits(explainer, rng):
         np.testing.assert_allclose(found, parts / parts.sum(), atol=1e-6)
     assert e.targets.tolist() == [0, 0] and e.versus.tolist() == [1, 1]
     np.testing.assert_allclose([m.sum() for m in e.mass] + e.lost, 1, atol=1e-4)
-    swapped = explainer.explain(x, ("tiger cat", "tabby cat"), labels=NAMES)
+    swapped = walker.explain(x, "tiger cat", versus="tabby cat", labels=NAMES)
     assert not np.allclose(e.attention(), swapped.attention(), atol=0.05)
-    assert not np.allclose(e.attention(), explainer.explain(x, 0).attention(), atol=0.01)
+    assert not np.allclose(e.attention(), walker.explain(x, 0).attention(), atol=0.01)
 
 
 def test_a_pair_for_each_image(explainer, rng):
     x = rng.uniform(size=(3, 12, 10, 3))
-    together = explainer.explain(x, ([0, "lynx", 4], ["fox", 1, 1]), labels=NAMES, batch_size=2)
+    together = explainer.explain(
+        x, [0, "lynx", 4], versus=["fox", 1, 1], labels=NAMES, batch_size=2
+    )
     assert together.targets.tolist() == [0, 2, 4] and together.versus.tolist() == [3, 1, 1]
     for i in range(3):
-        alone = explainer.explain(x[i], (together.targets[i], together.versus[i]))
+        alone = explainer.explain(x[i], together.targets[i], versus=together.versus[i])
         np.testing.assert_array_equal(alone.pixels[0], together.pixels[i])
     predicted = explainer.explain(x).targets
     versus = (predicted + 1) % 5
-    e = explainer.explain(x, (None, versus))
+    e = explainer.explain(x, versus=versus)
     assert e.targets.tolist() == predicted.tolist() and e.versus.tolist() == versus.tolist()
     # A list of two is a class for each of two images, as it always was.
     e = explainer.explain(x[:2], [0, 1])
@@ -55,7 +63,7 @@ def test_a_pair_for_each_image(explainer, rng):
 
 def test_figures_and_files(explainer, rng, tmp_path):
     x = rng.uniform(size=(2, 12, 10, 3))
-    e = explainer.explain(x, (["tabby", "dog"], "lynx"), labels=NAMES)
+    e = explainer.explain(x, ["tabby", "dog"], versus="lynx", labels=NAMES)
     logits = e.logits[1]
     assert e.titles[1] == f"dog rather than lynx\nlogits {logits[0]:.3g} and {logits[1]:.3g}"
     figure = e.compare()
@@ -76,7 +84,7 @@ def test_figures_and_files(explainer, rng, tmp_path):
     e.save(tmp_path / "e.npz")
     assert np.load(tmp_path / "e.npz")["versus"].tolist() == [2, 2]
     assert "versus 2" in repr(e)
-    e = explainer.explain(x, (0, 1))
+    e = explainer.explain(x, 0, versus=1)
     weights = explainer.model.get_weights()
     explainer.model.set_weights([-w for w in weights])
     with pytest.raises(ValueError, match="model has changed"):
@@ -87,28 +95,37 @@ def test_figures_and_files(explainer, rng, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("targets", "labels", "error", "message"),
+    ("targets", "versus", "labels", "error", "message"),
     [
-        ((1, 1), None, ValueError, r"must be another class. Received: class 1 on both sides.*0, 1"),
-        (([0, 1], [2, 1]), None, ValueError, r"class 1 on both sides, for image\(s\) 1"),
-        ((None, None), None, ValueError, "the predicted class on both sides"),
-        ((0, 5), None, ValueError, "not the second.*from 0 to 4. Received: 5"),
-        ((0, [1, 2, 3]), None, ValueError, r"not the second.*Received: shape \(3,\)"),
-        (([[0, 1], [0, 1]], 2), None, ValueError, "each side is one class"),
-        (("tabby", "tigre cat"), NAMES, ValueError, r"near it are \['tiger cat'.*'tigre cat'"),
-        (("tabby", "tiger cat"), None, TypeError, "labels=.*Received: 'tabby'"),
-        ("Tabby Cat", NAMES[:3], ValueError, "Received: 3 names for an output of shape"),
-        (0, "abcde", TypeError, "list of names.*Received: 'abcde'"),
-        (0, [1, 2, 3, 4, 5], TypeError, r"list of names.*Received: \[1, 2"),
+        (1, 1, None, ValueError, r"must be another class. Received: class 1 on both sides.*0, 1"),
+        ([0, 1], [2, 1], None, ValueError, r"class 1 on both sides, for image\(s\) 1"),
+        (0, 5, None, ValueError, "target and versus each.*from 0 to 4. Received: 5"),
+        (0, [1, 2, 3], None, ValueError, r"target and versus each.*Received: shape \(3,\)"),
+        ([[0, 1], [0, 1]], 2, None, ValueError, "target and versus each are one class"),
+        ("tabby", "tigre cat", NAMES, ValueError, r"near it are \['tiger cat'.*'tigre cat'"),
+        ("tabby", "tiger cat", None, TypeError, "labels=.*Received: 'tabby'"),
+        ("Tabby Cat", None, NAMES[:3], ValueError, "Received: 3 names for an output of shape"),
+        (0, None, "abcde", TypeError, "list of names.*Received: 'abcde'"),
+        (0, None, [1, 2, 3, 4, 5], TypeError, r"list of names.*Received: \[1, 2"),
     ],
 )
-def test_wrong_input(explainer, targets, labels, error, message):
+def test_wrong_input(explainer, targets, versus, labels, error, message):
     with pytest.raises(error, match=message):
-        explainer.explain(np.zeros((2, 12, 10, 3)), targets, labels=labels)
+        explainer.explain(np.zeros((2, 12, 10, 3)), targets, versus=versus, labels=labels)
+
+
+def test_how_it_was_asked_before_is_told(explainer):
+    """Two targets in a tuple were a class and its foil, and look like a class of each image."""
+    for x in (np.zeros((2, 12, 10, 3)), np.zeros((1, 12, 10, 3))):
+        with pytest.raises(ValueError, match=r"target, versus=other.*Received: targets=\(0, 1\)"):
+            explainer.explain(x, (0, 1))
+    for asked in ({"versus": 1, "side": "low"}, {"versus": 1, "top": 2}):
+        with pytest.raises(ValueError, match=r"Received: .*versus=1"):
+            explainer.explain(x, **asked)
 
 
 def test_told_from_what_is_predicted(explainer, rng):
     x = rng.uniform(size=(2, 12, 10, 3))
     predicted = int(explainer.explain(x[1]).targets[0])
     with pytest.raises(ValueError, match=rf"class {predicted} on both sides, for image\(s\) 1"):
-        explainer.explain(x, (None, [(predicted + 1) % 5, predicted]), batch_size=1)
+        explainer.explain(x, versus=[(predicted + 1) % 5, predicted], batch_size=1)

@@ -22,7 +22,7 @@ def explainer():
     head = layers.Dense(3, use_bias=False)
     model = keras.Model(image, head(layers.GlobalAveragePooling2D()(x)))
     head.set_weights([np.eye(3)])
-    return BacktrackExplainer(model, None, None, None)
+    return BacktrackExplainer(model, None, None, None, method="viterbi", contrast=False)
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def squares():
     return x
 
 
-@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+@pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
 def test_separate_objects_become_separate_boxes(explainer, squares, method, tmp_path):
-    limits = (None, None, None) if method == "viterbi" else ()
-    explainer = BacktrackExplainer(explainer.model, *limits, method=method)
+    limits = () if method == "posterior" else (None, None, None)
+    explainer = BacktrackExplainer(explainer.model, *limits, method=method, contrast=False)
     e = explainer.explain(squares, top=2)
     assert e.targets.tolist()[:3] == [0, 1, 2]
     found = e.boxes(sigma=1.5, threshold=0.5, labels=NAMES)

@@ -11,7 +11,7 @@ from keras_backtrack import BacktrackExplainer
 from keras_backtrack.explanation.decisions import Decision
 from keras_backtrack.graph.compat import keras
 from keras_backtrack.pictures import heatmaps
-from keras_backtrack.pictures.class_names import short_name, title_of
+from keras_backtrack.pictures.class_names import label_of, short_name, title_of
 from keras_backtrack.pictures.photos import Frame
 
 
@@ -22,7 +22,7 @@ def e():
     x = layers.Conv2D(5, 3, padding="same", activation="relu", name="conv")(image)
     x = layers.MaxPooling2D(2, name="pool")(x)
     model = keras.Model(image, layers.Dense(4, activation="softmax")(layers.Flatten()(x)))
-    explainer = BacktrackExplainer(model, channels=2)
+    explainer = BacktrackExplainer(model, channels=2, method="viterbi", contrast=False)
     return explainer(np.random.default_rng(0).random((3, 12, 10, 3)), [[0, 1]] * 3)
 
 
@@ -63,11 +63,12 @@ def test_layers_of_a_posterior():
     x = layers.MaxPooling2D(2, name="pool")(x)
     model = keras.Model(image, layers.Dense(4)(layers.Flatten()(x)))
     x = np.random.default_rng(0).random((2, 12, 10, 3))
-    e = BacktrackExplainer(model, method="posterior").explain(x)
+    e = BacktrackExplainer(model, method="posterior", contrast=False).explain(x)
     assert e.grid().shape == (2, 5, 4)
     with pytest.raises(ValueError, match="does not hold.*Received: 'conv'"):
         e.nodes("conv")
-    e = BacktrackExplainer(model, method="posterior", layers=["conv"]).explain(x)
+    settings = {"method": "posterior", "contrast": False, "layers": ["conv"]}
+    e = BacktrackExplainer(model, **settings).explain(x)
     assert abs(e.nodes("conv").mass[0].sum() + e.lost[0] - 1) < 1e-4
     assert e.nodes("pool").mass[1].sum() > 0
 
@@ -140,9 +141,10 @@ def test_a_decision_as_a_record(e):
 
 
 def test_titles():
-    assert title_of("tabby", None, 0.9312, None) == "tabby  0.931"
-    assert (
-        title_of("tabby", "lynx", 0.9, (7.125, -4)) == "tabby rather than lynx\nlogits 7.12 and -4"
-    )
+    assert title_of("tabby", 0.9312, None) == "tabby  0.931"
+    label = label_of("tabby", "lynx")
+    assert title_of(label, 0.9, (7.125, -4)) == "tabby rather than lynx\nlogits 7.12 and -4"
+    assert label_of("tabby", None, is_low=True) == "tabby, why low"
     assert short_name(1, ["ant", "bee, honey bee"]) == "bee" and short_name(1, None) == "class 1"
     assert short_name(-1, ["ant"]) == "a mask of units"
+    assert short_name(70, ["ant", "bee"], "unit") == "unit 70"

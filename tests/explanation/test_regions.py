@@ -84,6 +84,68 @@ def test_what_maps_refuse(network, photo_and_mask):
         e.attention(layer="nothing")
 
 
+@pytest.fixture
+def fine(photo_and_mask):
+    """An explanation that is read at the fine layer, `"pooled"` of 24 × 24 cells."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((96, 96, 3), name="picture")
+    x = layers.Conv2D(6, 3, padding="same", activation="relu")(image)
+    x = layers.MaxPooling2D(4, name="pooled")(x)
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(layers.MaxPooling2D(4)(x))
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    return BacktrackExplainer(model).explain(photo_and_mask[0] / 255, [[0, 1]])
+
+
+def test_maps_are_read_at_the_fine_layer(fine):
+    e = fine
+    assert e.fine_layer == "pooled" and e.mass_map("pooled").shape == (2, 24, 24)
+    sigma = maps.LAYER_SIGMAS["backtrack"] * 96
+    want = [maps.attention_of_grid(grid, 96, 96, sigma) for grid in e.mass_map("pooled")]
+    np.testing.assert_array_equal(e.attention(), want)
+    np.testing.assert_array_equal(e.attention(layer="pooled"), want)
+    region = e.saliency()
+    np.testing.assert_array_equal(region, np.stack(want) >= maps.THRESHOLDS["backtrack"])
+    for i, boxes in enumerate(e.boxes()):
+        points, mass = maps.centres(e.mass_map("pooled")[i], 96, 96)
+        np.testing.assert_array_equal(boxes, maps.boxes(region[i], points, mass))
+        np.testing.assert_array_equal(boxes, e.boxes(layer="pooled")[i])
+        assert len(boxes)
+        decision = e.decisions()[i]
+        np.testing.assert_array_equal(decision.cells, e.mass_map("pooled")[i])
+        np.testing.assert_array_equal(decision.boxes, boxes)
+        np.testing.assert_array_equal(decision.attention((96, 96), sigma), want[i])
+    objects = e.boxes(labels=["a", "b", "c"])
+    assert {d.box for d in objects} <= {tuple(box) for boxes in e.boxes() for box in boxes.tolist()}
+
+
+def test_the_name_of_the_input_reads_the_pixels(fine):
+    e, sigma = fine, maps.SIGMAS["backtrack"] * 96
+    pixels = zip(e.pixels, e.mass, strict=True)
+    want = [maps.attention(*points, 96, 96, sigma) for points in pixels]
+    np.testing.assert_array_equal(e.attention(layer="picture"), want)
+    assert not np.allclose(want, e.attention(), atol=0.1)
+    regions = e.saliency(layer="picture")
+    for boxes, region, points, mass in zip(
+        e.boxes(layer="picture"), regions, e.pixels, e.mass, strict=True
+    ):
+        np.testing.assert_array_equal(boxes, maps.boxes(region, points, mass))
+    np.testing.assert_array_equal(e.mass_map().astype(bool).sum(axis=(1, 2)), [*map(len, e.pixels)])
+
+
+def test_without_a_fine_layer_all_paths_lead_to_the_pixels(rng):
+    image = keras.Input((8, 8, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
+    model, x = keras.Model(image, layers.Dense(2)(x)), rng.random((2, 8, 8, 3))
+    e, all_paths = (
+        BacktrackExplainer(model, **s).explain(x) for s in ({}, {"method": "posterior"})
+    )
+    assert e.fine_layer is None and e.method == "backtrack"
+    np.testing.assert_allclose(e.mass_map(), all_paths.mass_map(), atol=1e-6)
+    np.testing.assert_allclose(e.attention(), all_paths.attention(), atol=1e-5)
+    assert e.decisions()[0].cells is None
+    assert [b.tolist() for b in e.boxes()] == [b.tolist() for b in all_paths.boxes()]
+
+
 def test_each_method_has_its_defaults(network, photo_and_mask):
     for method in ("viterbi", "posterior"):
         e = explain(network, photo_and_mask[0], method=method, layers=["cells"])

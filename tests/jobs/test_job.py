@@ -52,20 +52,21 @@ def test_explains_a_folder(model, tmp_path, rng):
     assert len(list((out / "figures").glob("*.png"))) == 5
 
     # The same as `explain` says.
-    limits = ["--channels", "1", "--positions", "1", "--out", str(tmp_path / "one")]
     photo = str(photos / "001.png")
-    arguments = ["explain", photo, "--model", str(model), *limits]
+    arguments = ["explain", photo, "--model", str(model), "--out", str(tmp_path / "one")]
     assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
     want = json.loads((tmp_path / "one" / "001.json").read_text())
     (row,) = (row for row in found if row["path"] == photo)
     assert {*row} - {*want} == {"path", "settings", "versions"}
     assert {*want} - {*row} == {"photo", "image", "predictions"}
-    for key in {*want} & {*row} - {"mass", "score", "lost", "input_mass"}:
+    for key in {*want} & {*row} - {"mass", "score", "lost", "input_mass", "cells"}:
         assert row[key] == want[key]
-    for key in ("mass", "score", "lost", "input_mass"):
+    for key in ("mass", "score", "lost", "input_mass", "cells"):
         np.testing.assert_allclose(row[key], want[key], atol=1e-5)
     assert np.isclose(sum(row["mass"]) + row["lost"], 1, atol=1e-4)
-    assert json.loads(row["settings"])["model"] == str(model)
+    settings = json.loads(row["settings"])
+    assert settings["model"] == str(model) and row["side"] == 1
+    assert settings["method"] == "backtrack" and settings["contrast"] is True
     assert json.loads(row["versions"])["keras"] == keras.__version__
 
     result = CliRunner().invoke(main, ["merge", str(out)], catch_exceptions=False)
@@ -81,7 +82,12 @@ def test_parts_of_an_older_version_are_merged(model, tmp_path, rng):
     run("--images", photos, "--out", out, "--model", model)
     path = out / "explanations" / "part-000000.parquet"
     old = pq.read_table(path, partitioning=None)
-    pq.write_table(old.drop_columns(["versus", "versus_name", "logits", "input_mass"]), path)
+    pq.write_table(
+        old.drop_columns(
+            ["side", "versus", "versus_name", "logits", "input_mass", "label", "cells"]
+        ),
+        path,
+    )
     result = CliRunner().invoke(main, ["merge", str(out)], catch_exceptions=False)
     assert result.exit_code == 0
     merged = pq.read_table(out / "explanations.parquet").to_pylist()
@@ -118,6 +124,8 @@ def test_other_settings_and_pictures_are_refused(model, tmp_path, rng):
     run("--images", f"{photos}/*.png", *given)
     before = rows(out)
     assert "5 pictures explained" in run("--images", photos, *given)
+    said = run("--images", photos, *given, "--contrast", 0.5, code=1)
+    assert "contrast was True and is 0.5" in said
     said = run("--images", photos, *given, "--target", 3, code=1)
     assert "holds results of other settings" in said and "target was None and is '3'" in said
     small_network(model)  # Other weights in a file of the same name.

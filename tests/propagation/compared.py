@@ -172,7 +172,13 @@ class Close:
         assert len(got) <= _HEAVIEST
         share = sum(nodes.values()) / (sum(nodes.get(node, 0.0) for node in got) or 1.0)
         for node, mass in got.items():
-            assert abs(mass - nodes.get(node, 0.0) * share) <= self.tolerance * share, (name, node, mass, nodes.get(node), share)
+            assert abs(mass - nodes.get(node, 0.0) * share) <= self.tolerance * share, (
+                name,
+                node,
+                mass,
+                nodes.get(node),
+                share,
+            )
         lightest = 0.0
         if len(got) == _HEAVIEST:
             lightest = min(nodes.get(node, 0.0) for node in got)

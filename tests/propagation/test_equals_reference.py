@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from networks import assert_equals_reference, images, layers, networks, other_rank_networks
+from networks import (
+    assert_equals_reference,
+    images,
+    layers,
+    networks,
+    other_rank_networks,
+    two_input_networks,
+    u_nets,
+)
 from sequence_networks import sequence_networks
 
 from keras_backtrack.graph.compat import keras
@@ -15,75 +23,95 @@ some = st.sampled_from([1, 2, 3, None])
 
 pictures = networks()
 limits = st.builds(Limits, st.sampled_from([1, 3, 20, None]), some, some, st.booleans())
+METHODS = ["viterbi", "posterior", "backtrack"]
+bars = st.sampled_from([0.0, 0.25, 1.0])
+kinds = st.sampled_from(["high", "low", "versus", "together"])
 
 
-def check(data, networks, limits) -> None:
+def check(data, networks, method: str, bars) -> None:
+    """Two questions about each of some images, asked and followed back at random."""
     model, exact = data.draw(networks)
-    limits = data.draw(limits)
-    count, per_image = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3))
-    x = images(model, count, data.draw(st.integers(0, 2**31)), exact)
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**31)))
-    targets = np.stack([rng.permutation(5)[:per_image] for _ in range(count)])
-    assert_equals_reference(model, x, targets, limits)
+    number, count = data.draw(st.integers(0, 2**31)), data.draw(st.integers(1, 3))
+    x, rng = images(model, count, number, exact), np.random.default_rng(number)
+    units, bar = int(np.prod(model.output_shape[1:])), data.draw(bars)
+    kind = data.draw(kinds) if units > 1 else "predicted"
+    own = None if method == "posterior" else data.draw(limits)
+    if own is not None and (method != "viterbi" or bar is not None):
+        # The paper's walk alone knows biases.
+        own = own._replace(include_bias=False)
+    pairs = [[rng.permutation(units)[:2] for _ in range(2)] for _ in range(count)]
+    pairs = np.array(pairs) if units > 1 else np.zeros((count, 1, 1), int)
+    assert_equals_reference(
+        model,
+        x,
+        pairs[:, 0] if kind == "together" else pairs[..., 0],
+        own,
+        pairs[..., 1] if kind == "versus" else None,
+        method=method,
+        contrast=bar,
+        side={"low": -1, "predicted": None}.get(kind, 1),
+        together=kind == "together",
+    )
     # Or the networks of a whole run would stay in memory.
     keras.backend.clear_session()
 
 
-def check_random_networks(examples: int, number: int, networks=pictures, limits=limits) -> None:
+def check_random_networks(examples, number, networks=pictures, method="viterbi", bars=bars):
     @settings(max_examples=examples, derandomize=False, database=None)
     @given(st.data())
     def run(data):
-        check(data, networks, limits)
+        check(data, networks, method, bars)
 
     seed(number)(run)()
 
 
-both_methods = pytest.mark.parametrize(
-    "limits", [limits, st.none()], ids=["best paths", "all paths"]
-)
+all_methods = pytest.mark.parametrize("method", METHODS)
+both_questions = pytest.mark.parametrize("bars", [st.none(), bars], ids=["plain", "contrast"])
 
 
-# With the slow tests 300 networks for all paths and half as many for the best, in parts.
 def test_random_networks_optimised():
-    check_random_networks(10, 0)
+    check_random_networks(4, 0, bars=st.one_of(st.none(), bars))
 
 
-@both_methods
-@pytest.mark.parametrize("part", range(2))
-def test_random_networks(part, limits, plain_graphs):
-    check_random_networks(12, 1 + part, limits=limits)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
-@pytest.mark.parametrize(
-    ("examples", "limits"), [(25, limits), (69, st.none())], ids=["best paths", "all paths"]
-)
-def test_more_random_networks(part, examples, limits, plain_graphs):
-    check_random_networks(examples, 11 + part, limits=limits)
-
-
-@both_methods
-def test_random_networks_of_other_ranks(limits, plain_graphs):
-    check_random_networks(6, 8, other_rank_networks(), limits)
-
-
-@both_methods
-def test_random_networks_over_sequences(limits, plain_graphs):
-    check_random_networks(4, 9, sequence_networks(), limits)
+@all_methods
+@both_questions
+def test_random_networks(method, bars, plain_graphs):
+    check_random_networks(5, 1, method=method, bars=bars)
 
 
 @pytest.mark.slow
-@both_methods
-def test_more_random_networks_over_sequences(limits, plain_graphs):
-    check_random_networks(15, 10, sequence_networks(), limits)
+@pytest.mark.parametrize("part", range(3))
+@all_methods
+@both_questions
+def test_more_random_networks(part, method, bars, plain_graphs):
+    check_random_networks(33, 11 + part, method=method, bars=bars)
+
+
+@all_methods
+@pytest.mark.parametrize("examples", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_outputs_of_one_unit(examples, method, plain_graphs):
+    """On the side that they are on."""
+    check_random_networks(examples, 2, networks(1), method, st.one_of(st.none(), bars))
+
+
+@all_methods
+@pytest.mark.parametrize("examples", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("network", [two_input_networks, u_nets, other_rank_networks])
+def test_other_random_networks(network, examples, method, plain_graphs):
+    check_random_networks(examples, 8, network(), method, st.one_of(st.none(), bars))
+
+
+@all_methods
+@pytest.mark.parametrize("examples", [2, pytest.param(15, marks=pytest.mark.slow)])
+def test_random_networks_over_sequences(examples, method, plain_graphs):
+    check_random_networks(examples, 9, sequence_networks(), method, st.one_of(st.none(), bars))
 
 
 def test_random_networks_in_parts(monkeypatch):
     """Every step shares its nodes among threads, a few for each."""
     monkeypatch.setattr("keras_backtrack.propagation.kernels.compiled._WORTH_A_THREAD", 1)
     monkeypatch.setattr("keras_backtrack.propagation.kernels.compiled._MOST_NUMBERS", 64)
-    check_random_networks(6, 7)
+    check_random_networks(4, 7, bars=st.none())
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -27,9 +27,15 @@ def assert_same(a, b):
         np.testing.assert_allclose(a.mass[i], b.mass[i], atol=1e-6)
 
 
-@pytest.mark.parametrize("settings", [{"channels": 2, "positions": 2}, {"method": "posterior"}])
-def test_mass_and_lost_make_one(settings, rng):
-    e = BacktrackExplainer(network(), **settings).explain(rng.normal(size=(5, 16, 14, 3)))
+METHODS = ["viterbi", "posterior", "backtrack"]
+both_questions = pytest.mark.parametrize("contrast", [False, True])
+
+
+@both_questions
+@pytest.mark.parametrize("method", METHODS)
+def test_mass_and_lost_make_one(method, contrast, rng):
+    explainer = BacktrackExplainer(network(), 20, 2, 2, method=method, contrast=contrast)
+    e = explainer.explain(rng.normal(size=(5, 16, 14, 3)))
     for i in range(5):
         assert abs(e.mass[i].sum() + e.lost[i] - 1) < 1e-4
 
@@ -42,7 +48,7 @@ def test_posterior_loses_nothing_where_everything_contributes(rng):
     model = keras.Model(image, layers.Dense(3)(layers.Flatten()(layers.UpSampling2D(2)(x))))
     model.set_weights([abs(weight) for weight in model.get_weights()])
     pictures = rng.uniform(0.1, 1, size=(2, 12, 12, 3)).astype(np.float32)
-    e = BacktrackExplainer(model, method="posterior").explain(pictures)
+    e = BacktrackExplainer(model, method="posterior", contrast=False).explain(pictures)
     np.testing.assert_allclose([mass.sum() for mass in e.mass], 1, atol=1e-4)
     np.testing.assert_allclose(e.lost, 0, atol=1e-4)
 
@@ -55,7 +61,7 @@ def test_posterior_is_excitation_backprop_in_a_network_of_relus(rng):
     x = layers.Dense(7, activation="relu")(layers.Flatten()(x))
     model = keras.Model(image, layers.Dense(4)(x))
     picture = rng.uniform(size=(1, 9, 8, 3)).astype("float32")
-    e = BacktrackExplainer(model, method="posterior").explain(picture, 2)
+    e = BacktrackExplainer(model, method="posterior", contrast=False).explain(picture, 2)
 
     _, conv, pool, _, hidden, head = model.layers
     maps = conv(picture).numpy()[0]
@@ -82,9 +88,10 @@ def test_posterior_is_excitation_backprop_in_a_network_of_relus(rng):
     np.testing.assert_allclose(found, pixels.sum(axis=-1), atol=1e-6)
 
 
-@pytest.mark.parametrize("method", ["viterbi", "posterior"])
-def test_batch_equals_singles_and_any_batch_size(method, rng):
-    explainer = BacktrackExplainer(network(), method=method)
+@both_questions
+@pytest.mark.parametrize("method", METHODS)
+def test_batch_equals_singles_and_any_batch_size(method, contrast, rng):
+    explainer = BacktrackExplainer(network(), method=method, contrast=contrast)
     x = rng.normal(size=(5, 16, 14, 3))
     targets = [[0, 1], [1, 2], [2, 3], [3, 0], [0, 2]]
     together = explainer.explain(x, targets)
@@ -149,7 +156,7 @@ def test_max_pooling_chooses_where_its_gradient_is(padding, rng):
     pooled = layers.MaxPooling2D(3, 2, padding=padding)(image)
     model = keras.Model(image, layers.Flatten()(pooled))
     x = tf.constant(rng.normal(size=(1, 9, 9, 2)), tf.float32)
-    explainer = BacktrackExplainer(model)
+    explainer = BacktrackExplainer(model, method="viterbi", contrast=False)
     for target in range(model.output_shape[-1]):
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -168,21 +175,28 @@ def relu_network(between=lambda x: x):
     return keras.Model(image, layers.Dense(4)(layers.Flatten()(x)))
 
 
-@pytest.mark.parametrize("method", ["viterbi", "posterior"])
-def test_a_relu_network_only_asks_why_units_are_high(method, rng):
+@both_questions
+@pytest.mark.parametrize("method", METHODS)
+def test_a_relu_network_only_asks_why_units_are_high(method, contrast, rng):
     model = relu_network()
     names = [model.inputs[0].name.split(":")[0], *(layer.name for layer in model.layers[1:])]
-    e = BacktrackExplainer(model, None, None, None, method=method, layers=names)
+    if contrast:
+        # Above the last map there are no nodes.
+        names = names[: names.index("pool") + 1]
+    settings = {"method": method, "contrast": contrast, "layers": names}
+    e = BacktrackExplainer(model, None, None, None, **settings)
     e = e.explain(rng.random((3, 12, 11, 3)))
-    assert e.layers == names[1:]
+    assert e.layers[: len(names) - 1] == names[1:]
     assert all((sign == 1).all() for name in names for sign in e.nodes(name).sign)
 
 
-@pytest.mark.parametrize("method", ["viterbi", "posterior"])
-def test_turning_twice_changes_nothing(method, rng):
+@both_questions
+@pytest.mark.parametrize("method", METHODS)
+def test_turning_twice_changes_nothing(method, contrast, rng):
     turned = relu_network(lambda x: layers.Rescaling(-1.0)(x * -1.0))
     x = rng.normal(size=(3, 12, 11, 3))
-    e, other = (BacktrackExplainer(m, method=method).explain(x) for m in (relu_network(), turned))
+    settings = {"method": method, "contrast": contrast}
+    e, other = (BacktrackExplainer(m, **settings).explain(x) for m in (relu_network(), turned))
     assert_same(e, other)
 
 
@@ -200,7 +214,7 @@ class Subclassed(keras.Model):
         return self.head(self.flatten(x * 2.0 + x))
 
 
-@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+@pytest.mark.parametrize("method", METHODS)
 def test_subclassed_equals_functional(method, rng):
     model = Subclassed()
     x = rng.normal(size=(2, 9, 8, 3)).astype(np.float32)

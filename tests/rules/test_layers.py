@@ -92,14 +92,16 @@ class Deviation(layers.Layer):
         return tf.reshape(self.row, (1, -1))
 
 
-@pytest.mark.parametrize("method", ["viterbi", "posterior", "contrastive"])
-def test_divided_by_the_same_for_all_images(method, rng):
+@pytest.mark.parametrize("contrast", [True, False])
+@pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
+def test_divided_by_the_same_for_all_images(method, contrast, rng):
     """The divisor has one row, whichever image a node is of."""
     image = keras.Input((4,))
     x = layers.Dense(5, name="linear")(image)
     model = keras.Model(image, layers.Dense(3)(x / Deviation()(x)))
     randomise_all(model, 1, exact=False)
-    x, explainer = rng.normal(size=(3, 4)), BacktrackExplainer(model, method=method)
+    x = rng.normal(size=(3, 4))
+    explainer = BacktrackExplainer(model, method=method, contrast=contrast)
     e = explainer.explain(x, [[0, 1, 2]] * 3)
     np.testing.assert_allclose([m.sum() for m in e.mass] + e.lost, 1, atol=1e-5)
     assert all(map(len, e.pixels))

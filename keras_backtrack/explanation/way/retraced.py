@@ -33,11 +33,11 @@ class Answers(NamedTuple):
             masks: For each decision the units that it is about where these are several; None where
                 they were not kept.
         """
-        meaning, units = self.meaning, output.reshape(-1)
-        if meaning == "side":
-            meaning, units = "unit", np.concatenate([1 - units, units])
-        elif meaning == "place":
-            meaning = "unit"
+        units = output.reshape(-1)
+        if self.meaning == "side":
+            units = np.concatenate([1 - units, units])
+        is_everywhere = self.meaning == "class" and output.ndim > 1
+        meaning = "class" if is_everywhere else "unit"
         now = self.scores.copy()
         for i, (target, mask) in enumerate(zip(self.targets, masks, strict=True)):
             first = np.zeros(1, np.int64)

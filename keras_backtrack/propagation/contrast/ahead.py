@@ -33,6 +33,8 @@ from ..nodes import Asked
 from .evidence import Sides, evidence
 from .start import Start, logits_of, predicted_side
 
+_LEAST = 1e-6  # of what speaks for and against at a place, that speaks for it
+
 
 class _Rows(dict[int, tf.Tensor]):
     """Activations with a row for each explanation, each made when it is first asked for."""
@@ -140,7 +142,9 @@ def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, bar: float) -> Maps:
         balance = tf.reduce_sum(ours - theirs, axis=[0, 3], keepdims=True)
         mean = tf.reduce_mean(balance, axis=2, keepdims=True)
         balance -= tf.minimum(bar * mean, mean)
-        total = tf.reduce_sum(ours, axis=[0, 3], keepdims=True)
+        total, against = (tf.reduce_sum(m, axis=[0, 3], keepdims=True) for m in (ours, theirs))
+        # Where next to nothing speaks for it there is nothing to go on along.
+        total = tf.where(total > _LEAST * (total + against), total, 0.0)
         lead = ours * tf.math.divide_no_nan(balance, total)
     return one_of(tf.reshape(lead, tf.shape(both(for_it))), for_it)
 

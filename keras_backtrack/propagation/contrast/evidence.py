@@ -24,7 +24,7 @@ from ...rules.contributions import (
 from ...rules.indexing import dims, product
 from ...rules.traced_call import TracedCall
 from ..all_paths.dense_mass import Maps, add, as_nodes
-from ..all_paths.spreading import Spread, cut_maps, unbroadcast
+from ..all_paths.spreading import Spread, cut_maps
 from ..backward import Place, Taken, places_back, walk_back
 from ..landmarks import ends_question
 from ..nodes import Asked
@@ -106,34 +106,41 @@ def _less_the_mean(weights: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     return tf.reshape(by_class, tf.shape(weights))
 
 
-def _through(spread: Spread, kind: Contributions, call: TracedCall, weights: tf.Tensor) -> list:
+def _through(
+    spread: Spread, kind: Contributions, call: TracedCall, weights: tf.Tensor
+) -> list[tf.Tensor | None]:
     """The weights of a step's inputs."""
-    if isinstance(kind, LinearSum):
-        return call.among_inputs([_transposed(kind, weights)])
-    if isinstance(kind, Branches):
-        shape = tf.shape(call.output)
-        values = [tf.broadcast_to(tf.cast(t, tf.float32), shape) for t in call.inputs]
-        flat = [tf.reshape(value, tf.shape(weights)) for value in values]
-        # What an input contributes is its value times what it counts with.
-        parts = zip(kind.parts(tf.constant(1.0), flat), flat, call.inputs, strict=True)
-        return call.into_followed(
-            [
-                unbroadcast(weights * tf.math.divide_no_nan(part, value), call.output, tensor)
-                for part, value, tensor in parts
-            ]
-        )
+    if isinstance(kind, (Branches, LinearSum)):
+        return _linear(call, weights, isinstance(kind, Branches))
     taken = spread.follow(kind, call, Maps(weights, weights[:0]))
     return [part if part is None else add(part.high, -part.low) for part in taken.parts]
 
 
-def _transposed(layer: LinearSum, weights: tf.Tensor) -> tf.Tensor:
-    """What the units of a sum's input count with: (E, units)."""
-    source = tf.cast(layer.source, tf.float32)
+def _linear(call: TracedCall, weights: tf.Tensor, is_shared: bool) -> list[tf.Tensor | None]:
+    """As `_through`: what each input's units change of the output, as it is.
+
+    Args:
+        call: A call that has no activation.
+        weights: Of its output.
+        is_shared: Whether inputs make units together, as factors do. Each then has an equal part.
+    """
+    inputs = [tf.cast(tensor, tf.float32) for tensor in call.inputs]
     with tf.GradientTape() as tape:
-        tape.watch(source)
-        output = layer.apply(source, layer.weights)
-    found = tape.gradient(output, source, tf.reshape(weights, tf.shape(output)))
-    return tf.reshape(found, tf.shape(layer.flat_source))
+        tape.watch(inputs)
+        given = [tf.cast(t, own.dtype) for t, own in zip(inputs, call.inputs, strict=True)]
+        output = tf.cast(call.run(given), tf.float32)
+    zero = tf.UnconnectedGradients.ZERO
+    found = tape.gradient(output, inputs, tf.reshape(weights, tf.shape(output)), zero)
+    pairs = zip(inputs, found, strict=True)
+    parts = [tf.reshape(slope, [tf.shape(tensor)[0], -1]) for tensor, slope in pairs]
+    if is_shared and _is_product(call):
+        parts = [part / call.followed.count(True) for part in parts]
+    return call.into_followed(parts)
+
+
+def _is_product(call: TracedCall) -> bool:
+    """Whether a call multiplies its inputs."""
+    return call.call.kind.lower() == "multiply"
 
 
 def _at_sum(kind: Contributions, call: TracedCall, weights: tf.Tensor) -> list[Sides | None]:
@@ -151,6 +158,16 @@ def _contributions(layer: Sum, weights: tf.Tensor) -> Sides:
     if isinstance(layer, LinearSum):
         return _sides(layer.source, _transposed(layer, weights))
     return _node_by_node(layer, weights)
+
+
+def _transposed(layer: LinearSum, weights: tf.Tensor) -> tf.Tensor:
+    """What the units of a sum's input count with: (E, units)."""
+    source = tf.cast(layer.source, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(source)
+        output = layer.apply(source, layer.weights)
+    found = tape.gradient(output, source, tf.reshape(weights, tf.shape(output)))
+    return tf.reshape(found, tf.shape(layer.flat_source))
 
 
 def _sides(source: tf.Tensor, weights: tf.Tensor) -> Sides:

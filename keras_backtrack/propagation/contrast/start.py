@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from ...graph.graph import Graph
 from ...rules import Rules
+from ...rules.activations import is_activation
 from ...rules.contributions import At, LinearSum, Loop, Same, Sum
 from ...rules.indexing import units_of, value_at
 from ..backward import Place, Taken, places_back, walk_back
@@ -118,10 +119,9 @@ def logits_of(
     while (maker := graph.maker(number)) is not None:
         traced = rules.trace(graph, maker, maker.outputs.index(number), tensors)
         kind = rules.ask(traced)
-        if not isinstance(kind, Same):
-            at = asked.at(units_of(traced.output), image_index)
-            if isinstance(kind, LinearSum):
-                return _sums_of(kind, at)
+        if isinstance(kind, LinearSum):
+            return _sums_of(kind, asked.at(units_of(traced.output), image_index))
+        if not (isinstance(kind, Same) and is_activation(maker.layer)):
             break
         number = maker.inputs[traced.followed.index(True)]
     at = asked.at(units_of(tensors[number]), image_index)

@@ -12,6 +12,7 @@ from .landmarks import has_places
 from .plain_call import Memory, Paths, Place
 from .walk import walk
 
+_ROUNDED = 1e-6  # of all mass, that may be due to rounding
 _HEAVIEST = 100  # nodes that a walk along the best paths begins with
 
 
@@ -22,7 +23,7 @@ class Ahead(NamedTuple):
         nodes: By tensor number, the masses at last maps and at inputs without one. Those above 0
             add up to 1, if there are any.
         scale: How many times as much speaks for and against as is ahead: so much larger becomes
-            what was rounded on the way.
+            what was rounded on the way. Infinite where nodes would be others.
     """
 
     nodes: dict[int, Memory]
@@ -58,8 +59,14 @@ def ahead(
     if not total:
         is_none_for_it = not any(sides[0].get(number) for number in ends)
         return Ahead({}, 1.0 if is_none_for_it else np.inf)
+    # Where more speaks against than for, a place is ahead of the mean by next to nothing for it.
+    is_thin = any(
+        mass > _ROUNDED * total and sides[0].get(number, {}).get(node, 0.0) < _ROUNDED * at_ends
+        for number, nodes in found.items()
+        for node, mass in nodes.items()
+    )
     scaled = {n: {u: m / total for u, m in nodes.items()} for n, nodes in found.items() if nodes}
-    return Ahead(scaled, at_ends / total)
+    return Ahead(scaled, np.inf if is_thin else at_ends / total)
 
 
 def _lead(for_it: Memory, against: Memory, shape: tuple[int, ...], bar: float) -> Memory:
@@ -71,13 +78,17 @@ def _lead(for_it: Memory, against: Memory, shape: tuple[int, ...], bar: float) -
     for (place, _), mass in for_it.items():
         balance[place[:-1]] += mass
         ours[place[:-1]] += mass
+    theirs: dict[Place, float] = defaultdict(float)
     for (place, _), mass in against.items():
         balance[place[:-1]] -= mass
+        theirs[place[:-1]] += mass
     mean = sum(balance.values()) / prod(shape[:-1])
     level = min(bar * mean, mean)
     return {
         (place, sign): mass * (balance[place[:-1]] - level) / ours[place[:-1]]
         for (place, sign), mass in for_it.items()
+        # Where next to nothing speaks for it there is nothing to go on along.
+        if mass and ours[place[:-1]] > _ROUNDED * (ours[place[:-1]] + theirs[place[:-1]])
     }
 
 

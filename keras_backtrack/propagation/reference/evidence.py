@@ -13,7 +13,7 @@ import numpy as np
 
 from ...graph.compat import keras, operation_name
 from ...graph.graph import Graph
-from . import joining
+from . import joining, moving
 from .followed import followed
 from .kinds import Kind, kind_of
 from .plain_call import Memory, Paths, Place, PlainCall, weights_of
@@ -155,7 +155,7 @@ def logit(graph: Graph, activations: dict[int, np.ndarray], place: Place) -> flo
             (source, *_) = (step.inputs[branch] for branch in step.followed)
             total = sum(count * float(source[p]) for p, count in counts.items())
             return total + _bias(step, place)
-        if kind is not Kind.SAME:
+        if kind is not Kind.SAME or rule_for(call) is not moving.unchanged:
             break
         (branch,) = followed(graph, call)
         (child,) = rule_for(call)(step, place, 1)

@@ -12,7 +12,7 @@ class Kind(Enum):
     """Where a unit of the output comes from.
 
     `SAME`: from the unit at the same row-major place. `MOVED`: from one unit of some input.
-    `LARGEST`: from the largest of a window. `JOINED`: from one unit of every input. `APART`: from a
+    `LARGEST`: from the largest of several. `JOINED`: from one unit of every input. `APART`: from a
     sum in which channels stay apart. `MIXED`: from a sum over units of different kinds. `PRODUCT`:
     from such a sum over either of two inputs. `LOOP`: from steps along a sequence.
     """
@@ -32,6 +32,7 @@ _SAME = (
     *(moving.reshape, moving.unchanged),
 )
 _JOINED = joining.add, joining.arithmetic, joining.extreme, joining.multiply, joining.subtract
+_LARGEST = weighted.adaptive_max_pooling, weighted.extreme_along_axes, weighted.max_pooling
 _MIXED = (
     *(weighted.convolution, weighted.dense, weighted.depthwise_convolution),
     weighted.transposed_convolution,
@@ -47,7 +48,7 @@ def kind_of(step: PlainCall) -> Kind:
         return Kind.SAME
     if rule in _JOINED:
         return _of_arithmetic(step)
-    if rule is weighted.max_pooling:
+    if rule in _LARGEST:
         return Kind.LARGEST
     if rule in _MIXED:
         return Kind.MIXED

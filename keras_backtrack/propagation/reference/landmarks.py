@@ -10,10 +10,11 @@ from math import prod
 import numpy as np
 
 from ...graph.graph import Call, Graph
+from . import moving
 from .followed import followed
 from .kinds import Kind, kind_of
 from .plain_call import Paths
-from .walk import step_at
+from .walk import rule_for, step_at
 
 Shape = tuple[int, ...]
 
@@ -153,10 +154,20 @@ class Landmarks:
         while below[0] not in maps or not self._is_fine(below[0], size):
             below.pop(0)
         fine = below.pop(0)
+        above = [fine]
         for number in below[:-1]:
             units, fewest = prod(self._shapes[number]), prod(self._shapes[fine])
             is_next = self._reads.get(fine) == [number]
             if number not in maps or units > fewest or (units == fewest and not is_next):
+                break
+            above.append(number)
+            fine = number
+        # An activation leaves each unit where it is.
+        for number in reversed(above[:-1]):
+            call = self._graph.maker(number)
+            if call is None or rule_for(call) is not moving.unchanged:
+                break
+            if fine not in self._reads[number]:
                 break
             fine = number
         return fine

@@ -14,7 +14,7 @@ def test_regions(monkeypatch, model, rng, tmp_path):
         (tmp_path / folder).mkdir()
     for i in range(6):
         write_picture(rng, tmp_path / f"images/{i}.png", tmp_path / f"masks/{i}.png")
-    few = {name: ((0.03,), (0.03,)) for name in ("backtrack", "LayerCAM", controls.COLOUR)}
+    few = dict.fromkeys(("backtrack", "LayerCAM", controls.COLOUR), ((0.03,), (0.03,)))
     monkeypatch.setattr(regions, "SIGMAS", few)
     arguments = ["regions", "--model", model, "--preprocess", "unit", "--layer", "colours"]
     arguments += ["--data", tmp_path, "--limit", 5, "--out", tmp_path / "regions.json"]

@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 from coloured import run, write_picture
 from PIL import Image
 
-from benchmarks.maps import contenders
+from benchmarks.maps import contenders, grid, truth
+from benchmarks.maps.keeping import Keeper
+from benchmarks.maps.truth_page import page
 
 
 def test_truth(model, rng, tmp_path):
@@ -31,7 +34,36 @@ def test_truth(model, rng, tmp_path):
     assert control["discriminating"]["rank_correlation"]["mean"] < 0.9
     assert set(ours["randomised"]) == {"0.50", "1.00"}
     assert rows[contenders.GAUSSIAN]["discriminating"]["rank_correlation"]["mean"] > 0.999
+    # With two classes there is none that is wrong besides another, and no mosaic of four.
+    assert set(ours["failed"]) == {"wrong classes", *grid.KINDS}
+    assert "photos of different classes" in ours["failed"]["grid"]
     assert "### Insertion and deletion" in (out / "colours.md").read_text()
     assert "| posterior |" in result.output
     for name in ("figure-7-colours.png", "figure-8-colours.png"):
         assert Image.open(out / name).size[0] > 300
+
+
+def test_two_wrong_classes(rng):
+    """Maps of a class are a noise of its own; of class 0 they are empty."""
+    noise = np.append(np.zeros((1, 8, 8)), rng.random((4, 8, 8)), axis=0)
+
+    class Known:
+        prepared = staticmethod(lambda photos: photos)
+        predict = staticmethod(lambda x: np.eye(5)[np.full(len(x), 3)])
+
+    method = truth.Method(lambda x, targets: noise[targets], 0.0, 0.5)
+    photos = rng.random((40, 8, 8, 3))
+    found = truth.wrong_classes(Known, photos, "m", method, Keeper("net"))
+    assert np.abs(found["rank_correlation"]).mean() < 0.3
+    # Of four wrong classes one is empty.
+    assert 0.1 < found["empty"].mean() < 0.4
+    row = {"wrong classes": truth.summary(found)}
+    for kind in grid.KINDS:
+        columns = [f"{n} × {n}{of}" for n in (2, 3) for of in ("", ", smoothed", ", empty")]
+        row[kind] = truth.summary(dict.fromkeys(columns, found["empty"]))
+    nothing = truth.summary(dict.fromkeys(("pointing", "pointing_near", "iou"), found["empty"]))
+    rows = {"m": {"pointing": nothing, **row, "failed": {"faithful": "why"}}}
+    counts = dict.fromkeys(("pointing", *truth.KINDS), 40)
+    text = page({"network": "net", "rows": rows, "counts": counts})
+    assert "### DiFull" in text and "m, faithful: why" in text
+    assert "### Wrong classes" in text and "| 3 × 3, smoothed |" in text

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from pages import explained, network, of_picture, unpacked
+from pages import explained, network, of_picture, unpacked, walker
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
@@ -56,8 +56,8 @@ def test_every_node_has_the_numbers_of_the_explanation(e, model):
 
 def test_the_difference_of_two_classes(model):
     x = np.random.default_rng(0).integers(0, 256, (1, 24, 20, 3), np.uint8)
-    explainer = BacktrackExplainer(model, 8, 2, 3)
-    es = [explainer.explain(x, [[1, 2]]), explainer.explain(x, (1, 2))]
+    explainer = walker(model)
+    es = [explainer.explain(x, [[1, 2]]), explainer.explain(x, 1, versus=2)]
     frame = Frame.squeeze((24, 20), (24, 20))
     found = entry(Picture("x", x[0], frame, es, ["a", "b, bee", "c"]), 1)
     labels = [decision["label"] for decision in found.listed["decisions"]]

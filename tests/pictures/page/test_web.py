@@ -29,7 +29,8 @@ def e():
     x = layers.Conv2D(12, 3, padding="same", activation="relu", name="second")(x)
     x = layers.Dense(6, activation="softmax", name="classes")(layers.Flatten(name="flat")(x))
     images = np.random.default_rng(3).random((4, 48, 64, 3), np.float32)
-    explainer = BacktrackExplainer(keras.Model(image, x), 6, 2, 2)
+    model = keras.Model(image, x)
+    explainer = BacktrackExplainer(model, 6, 2, 2, method="viterbi", contrast=False)
     return explainer.explain(images, [[1, 4], [2, 4], [3, 4], [0, 4]])
 
 
@@ -130,6 +131,60 @@ def test_maps_are_those_of_the_library(page, e):
             assert clear.mean() > 0.99
             assert page.run("return view.boxes") == e[i].boxes(sigma, threshold)[0].tolist()
         page.run("view.state.sigma = 0.07 * 64; view.state.threshold = 0.15; view.choose(0)")
+
+
+WAYS = [{}, {"contrast": False}, {"contrast": 1}, {"method": "viterbi"}, {"method": "posterior"}]
+
+
+@pytest.mark.parametrize("settings", WAYS, ids=str)
+@pytest.mark.parametrize(
+    "asked", [{"targets": [[1, 4]]}, {"targets": 1, "versus": 4}, {"side": "low"}], ids=str
+)
+def test_maps_and_words_of_every_way_to_ask(chromium, e, tmp_path, settings, asked):
+    model = e._source.explain.__self__.model
+    e = BacktrackExplainer(model, **settings).explain(e._images[0][:1], **asked)
+    (tmp_path / "page.html").write_text(e.to_html(names=NAMES), encoding="utf-8")
+    with Page(chromium, (tmp_path / "page.html").as_uri()) as page:
+        for i, one in enumerate(e):
+            page.all(".class")[i].click()
+            label = one.decisions(NAMES)[0].label
+            assert page.all(".class .name")[i].text == label
+            found = page.run("return Array.from(view.attention.map)")
+            np.testing.assert_allclose(found, one.attention()[0].reshape(-1), atol=1e-6)
+            assert page.run("return view.boxes") == one.boxes()[0].tolist()
+            assert page.run("return view.decision.places.length") == (one.mass[0] > 0).sum()
+            page.move("Blur σ", 2)
+            sigma = page.run("return view.state.sigma")
+            found = page.run("return Array.from(view.attention.map)")
+            np.testing.assert_allclose(found, one.attention(sigma)[0].reshape(-1), atol=1e-6)
+            page.run("view.state.sigma = view.picture.sigma; view.choose(0)")
+        notes = [note.text for note in page.all(".walk .note")]
+        assert notes == [e.way_down(100).note]
+        for place in range(page.run("return view.layers.length")):
+            page.run("view.walk.go(arguments[0])", place)
+            facts, layer = page.all(".facts")[0].text, page.run("return view.walk.layer")
+            if "hold" not in facts:
+                start = {"best": "The walk did not", "all": "The nodes of", "weighed": "No nodes"}
+                assert facts.startswith(start[layer["way"]])
+            elif layer["way"] == "best" or layer["begun"]:
+                assert "Parent" in page.all(".walk .card")[0].text
+            else:
+                assert "Parent" not in page.all(".walk .card")[0].text
+        page.settle()
+
+
+def test_a_network_of_one_unit(chromium, tmp_path):
+    image = keras.Input((24, 32, 3))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    x = layers.GlobalAveragePooling2D()(layers.MaxPooling2D(2)(x))
+    model = keras.Model(image, layers.Dense(1, activation="sigmoid", name="head")(x))
+    e = BacktrackExplainer(model).explain(np.random.default_rng(0).random((1, 24, 32, 3)), 0)
+    (tmp_path / "page.html").write_text(e.to_html(), encoding="utf-8")
+    with Page(chromium, (tmp_path / "page.html").as_uri()) as page:
+        assert page.all(".class .name")[0].text == "no"
+        page.run("view.walk.go(view.layers.length - 1)")
+        assert page.all(".walk .card h3")[0].text == "head “no”"
+        assert "why it is low" in page.all(".walk .card")[0].text
 
 
 def test_every_switch_and_slider_draws(page):

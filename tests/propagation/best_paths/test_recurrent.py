@@ -49,8 +49,10 @@ def of_sequences():
 
 @pytest.mark.parametrize("network", [of_a_cell, of_frames, of_sequences])
 @pytest.mark.parametrize("limits", [Limits(20, 1, 1, False), Limits(2, 2, 2, False), None])
-def test_equals_reference(network, limits, plain_graphs, rng):
+@pytest.mark.parametrize("contrast", [None, 0.25])
+def test_equals_reference(network, limits, contrast, plain_graphs, rng):
     x, y = network()
     model = keras.Model(x, layers.Dense(5)(layers.Flatten()(y)))
     values = rng.normal(size=(3, *model.input_shape[1:])).astype(np.float32)
-    assert_equals_reference(model, values, np.array([[0, 1], [2, 3], [4, 0]]), limits)
+    targets = np.array([[0, 1], [2, 3], [4, 0]])
+    assert_equals_reference(model, values, targets, limits, contrast=contrast)

@@ -10,16 +10,26 @@ from keras_backtrack.graph.compat import keras
 from keras_backtrack.propagation.limits import Limits
 
 some = st.sampled_from([1, 2, 3, None])
+limits = st.builds(Limits, st.sampled_from([1, 3, 20, None]), some, some, st.booleans())
+# A method, its limits and no bar.
 walks = st.one_of(
-    st.none(), st.builds(Limits, st.sampled_from([1, 3, 20, None]), some, some, st.booleans())
+    st.tuples(st.just("viterbi"), limits, st.none()),
+    st.tuples(
+        st.just("backtrack"), limits.map(lambda x: x._replace(include_bias=False)), st.none()
+    ),
+    st.just(("posterior", None, None)),
 )
+PAPER = Limits(3, 2, 2, False)
 
 
-def check(model, exact: bool, limits: Limits | None, number: int) -> None:
+def check(model, exact: bool, walk: tuple, number: int) -> None:
     """Two differences for each of two images, at random."""
     x, rng = images(model, 2, number, exact), np.random.default_rng(number)
     pairs = np.array([[rng.permutation(5)[:2] for _ in range(2)] for _ in range(2)])
-    assert_equals_reference(model, x, pairs[..., 0], limits, pairs[..., 1])
+    method, limits, bar = walk
+    assert_equals_reference(
+        model, x, pairs[..., 0], limits, pairs[..., 1], method=method, contrast=bar
+    )
     # Or the networks of a whole run would stay in memory.
     keras.backend.clear_session()
 
@@ -28,8 +38,8 @@ def check(model, exact: bool, limits: Limits | None, number: int) -> None:
 def test_random_networks(examples, plain_graphs):
     @settings(max_examples=examples)
     @given(networks(), walks, st.integers(0, 2**31))
-    def run(network, limits, number):
-        check(*network, limits, number)
+    def run(network, walk, number):
+        check(*network, walk, number)
 
     run()
 
@@ -79,17 +89,22 @@ _EVERY_DAY = ("soft-max", "maps and their mean", "two heads added", "a head for 
 def test_heads(number, head, plain_graphs):
     model = with_head(head)
     randomise_all(model, number, exact=False)
-    check(model, False, None if number % 2 else Limits(3, 2, 2, False), number)
+    method = "posterior" if number % 2 else "backtrack"
+    for bar in (None, 0.25):
+        check(model, False, (method, PAPER, bar), number)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 def test_heads_in_many_walks(head, plain_graphs):
     @settings(max_examples=4)
-    @given(walks, st.booleans(), st.integers(0, 2**31))
-    def run(limits, exact, number):
+    @given(walks, st.sampled_from([None, 0.0, 1.0]), st.booleans(), st.integers(0, 2**31))
+    def run(walk, bar, exact, number):
         model = with_head(head)
         randomise_all(model, number, exact)
-        check(model, exact, limits, number)
+        method, limits, _ = walk
+        if limits is not None and bar is not None:
+            limits = limits._replace(include_bias=False)
+        check(model, exact, (method, limits, bar), number)
 
     run()

@@ -2,30 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from networks import assert_equals_reference, images, layers, networks
+from networks import assert_equals_reference, images, layers, randomise_all
+from sequence_networks import mean
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
-
-
-@pytest.mark.parametrize("examples", [4, pytest.param(60, marks=pytest.mark.slow)])
-def test_random_networks(examples, plain_graphs):
-    """Node for node at every layer as the plain loops, classes alone and told from another."""
-
-    @settings(max_examples=examples)
-    @given(networks(), st.booleans(), st.integers(0, 2**31))
-    def run(network, is_told, number):
-        (model, exact), rng = network, np.random.default_rng(number)
-        x = images(model, 2, number, exact)
-        pairs = np.array([[rng.permutation(5)[:2] for _ in range(2)] for _ in range(2)])
-        versus = pairs[..., 1] if is_told else None
-        assert_equals_reference(model, x, pairs[..., 0], None, versus, against=True)
-        # Or the networks of a whole run would stay in memory.
-        keras.backend.clear_session()
-
-    run()
 
 
 def crosses():
@@ -48,13 +29,60 @@ def crosses():
 def test_a_class_is_where_more_speaks_for_it_than_against_it():
     model, photo = crosses()
     shares = {}
-    for method in ("posterior", "contrastive"):
-        explainer = BacktrackExplainer(model, method=method)
+    for contrast in (False, 1):
+        explainer = BacktrackExplainer(model, method="posterior", contrast=contrast)
         e = explainer.explain(np.stack([photo] * 2), [0, 1])
         for row in range(2):
             rows, columns = e.pixels[row][:, 0], e.pixels[row][:, 1]
             level = (rows == 12) & (columns > 12)
-            shares[method, row] = e.mass[row][level].sum() / e.mass[row].sum()
+            shares[contrast, row] = e.mass[row][level].sum() / e.mass[row].sum()
             np.testing.assert_allclose(e.mass[row].sum() + e.lost[row], 1, atol=1e-5)
-    assert shares["posterior", 1] - shares["posterior", 0] < 0.2
-    assert shares["contrastive", 1] == 1 and shares["contrastive", 0] == 0
+    assert shares[False, 1] - shares[False, 0] < 0.2
+    assert shares[1, 1] == 1 and shares[1, 0] == 0
+
+
+def heads():
+    """Outputs that a question goes through before it comes to a sum over different units."""
+    flat, pooled = layers.Flatten, layers.GlobalAveragePooling2D
+    convolution = layers.Conv2D
+    return {
+        "classes' own maps": lambda x: layers.Softmax()(
+            pooled()(convolution(5, 2, activation="relu")(x))
+        ),
+        "classes in competition": lambda x: layers.Dense(5, activation="softmax")(pooled()(x)),
+        "two heads added": lambda x: layers.Add()(
+            [layers.Dense(5)(flat()(x)), pooled()(convolution(5, 2)(x))]
+        ),
+        "two heads, one taken off": lambda x: layers.Subtract()(
+            [layers.Dense(5)(flat()(x)), layers.Dense(5)(layers.GlobalMaxPooling2D()(x))]
+        ),
+        "turned round": lambda x: layers.BatchNormalization()(layers.Dense(5)(flat()(x))),
+        "a recurrent layer": lambda x: layers.GRU(5)(layers.Reshape((-1, 8))(x)),
+        "a gate": lambda x: layers.Multiply()(
+            [layers.Dense(5)(flat()(x)), layers.Dense(5, activation="sigmoid")(flat()(x))]
+        ),
+        "the largest of two": lambda x: layers.Maximum()(
+            [layers.Dense(5)(flat()(x)), layers.Dense(5)(layers.GlobalMaxPooling2D()(x))]
+        ),
+        "a mean and a sum": lambda x: layers.Add()(
+            [mean(convolution(5, 2)(x), axis=(1, 2)), layers.Dense(5)(flat()(x))]
+        ),
+        "a mean of two and a third": lambda x: layers.Add()(
+            [
+                layers.Average()([layers.Dense(5)(flat()(x)) for _ in range(2)]),
+                layers.Dense(5)(layers.GlobalMaxPooling2D()(x)),
+            ]
+        ),
+    }
+
+
+@pytest.mark.parametrize("bar", [0.25, pytest.param(1.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("head", heads())
+def test_heads(head, bar, plain_graphs):
+    image = keras.Input((6, 5, 3))
+    x = layers.Conv2D(4, 2, activation="relu", padding="same")(image)
+    model = keras.Model(image, heads()[head](x))
+    randomise_all(model, 3, exact=False)
+    x = images(model, 2, 4, exact=False)
+    targets = np.array([[0, 1], [2, 3]])
+    assert_equals_reference(model, x, targets, None, method="posterior", contrast=bar)

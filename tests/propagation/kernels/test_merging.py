@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_backtrack.propagation.kernels import NodeArrays, merge
+from keras_backtrack.propagation.kernels import NodeArrays, heaviest, merge
 
 SIGNS = np.float32([1, -1])
 
@@ -23,3 +23,18 @@ def test_merging_adds_masses_up_in_order(places, rng):
     assert list(zip(merged.index, -merged.sign, strict=True)) == sorted(expected)
     assert merged.mass.tolist() == [expected[key] for key in sorted(expected)]
     assert len(merge([nodes(0)]).index) == 0
+
+
+def test_heaviest_nodes_have_all_of_the_mass():
+    """Of two explanations, with ties."""
+    index = np.array([3, 1, 1, 2, 12, 10])
+    sign = np.float32([1, -1, 1, 1, 1, -1])
+    mass = np.float32([0.25, 0.25, 0.25, 0.125, 0.5, 0.25])
+    kept = heaviest(NodeArrays(index, sign, mass), 10, 2)
+    assert kept.index.tolist() == [1, 1, 10, 12] and kept.sign.tolist() == [1, -1, -1, 1]
+    np.testing.assert_allclose(kept.mass, [0.4375, 0.4375, 0.25, 0.5])
+    assert kept.mass.dtype == np.float32
+    few = heaviest(NodeArrays(index, sign, mass), 10, 100)
+    assert few.index.tolist() == [1, 1, 2, 3, 10, 12]
+    np.testing.assert_allclose(few.mass, [0.25, 0.25, 0.125, 0.25, 0.25, 0.5])
+    assert len(heaviest(NodeArrays(index[:0], sign[:0], mass[:0]), 10, 2).index) == 0
