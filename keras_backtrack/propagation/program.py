@@ -196,7 +196,7 @@ class Program:
             scores=asked.scores,
             logits=begun.logits,
             sides=begun.side,
-            lost=lost.astype(np.float32),
+            lost=np.maximum(lost, 0).astype(np.float32),
             ended={n: mass.astype(np.float32) for n, mass in walked.ended.items() if mass.any()},
             nodes={n: Nodes(*(p[0] if len(p) == 1 else merge(p))) for n, p in nodes.items()},
             sizes=sizes,

@@ -44,9 +44,11 @@ class _Rows(dict[int, tf.Tensor]):
 
     def __missing__(self, number: int) -> tf.Tensor:
         tensor = self._tensors[number]
-        # What has no row for each image, such as a causal mask, stays as it is.
+        # What has no row for each image, such as a causal mask, stays as it is, or is the same
+        # for all of them.
         if tensor.shape.rank and tensor.shape[0] is None:
-            tensor = tf.gather(tensor, self._image_index)
+            last = tf.shape(tensor, tf.int64)[0] - 1
+            tensor = tf.gather(tensor, tf.minimum(tf.cast(self._image_index, tf.int64), last))
         self[number] = tensor
         return tensor
 
