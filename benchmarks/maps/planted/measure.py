@@ -33,7 +33,9 @@ def right_scenes(subject: Subject, kind: str, count: int, seed: int = 1000) -> t
 
 def near(evidence: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
     """Where the evidence is, or no further from it than the tolerance: (N, h, w) bool."""
-    return np.stack([ndimage.distance_transform_edt(~m) <= tolerance for m in evidence])
+    return np.stack(
+        [ndimage.distance_transform_edt(~m) <= tolerance if m.any() else m for m in evidence]
+    )
 
 
 def scores(maps: np.ndarray, evidence: np.ndarray) -> dict[str, np.ndarray]:
@@ -88,7 +90,7 @@ def measure(
             "evidence": KINDS[kind].evidence,
             "accuracy": accuracy,
             "scenes": len(found.classes),
-            "area": float(near(found.evidence).mean()),
+            "area": float(near(found.evidence[KINDS[kind].is_scored[found.classes]]).mean()),
             "methods": {},
         }
         for name, contender in methods.items():
