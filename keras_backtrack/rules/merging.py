@@ -96,5 +96,8 @@ def concatenate(call: TracedCall) -> Moves:
             place = place - width
         return arrivals
 
+    def back(mass: tf.Tensor) -> list[tf.Tensor]:
+        return tf.split(mass, [dims(tensor)[axis] for tensor in call.inputs], axis + 1)
+
     are_known = all(isinstance(width, int) for width in widths)
-    return Joined(to, widths=widths if are_known else None)
+    return Joined(to, back, widths=widths if are_known else None)

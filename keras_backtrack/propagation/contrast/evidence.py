@@ -147,26 +147,27 @@ def _at_sum(kind: Contributions, call: TracedCall, weights: tf.Tensor) -> list[S
     """The contributions at each input of a step that `ends_question`."""
     if isinstance(kind, Product):
         each = weights / len(kind.sums)
-        return call.among_inputs([_contributions(factor, each) for factor in kind.sums])
+        return call.among_inputs([_contributions(factor, call, each) for factor in kind.sums])
     assert isinstance(kind, Sum)
-    sides = _contributions(kind, weights)
+    sides = _contributions(kind, call, weights)
     pairs = zip(*(cut_maps(maps, call) for maps in sides), strict=True)
     return call.among_inputs([Sides(*pair) for pair in pairs])
 
 
-def _contributions(layer: Sum, weights: tf.Tensor) -> Sides:
+def _contributions(layer: Sum, call: TracedCall, weights: tf.Tensor) -> Sides:
     if isinstance(layer, LinearSum):
-        return _sides(layer.source, _transposed(layer, weights))
+        return _sides(layer.source, _transposed(layer, call, weights))
     return _node_by_node(layer, weights)
 
 
-def _transposed(layer: LinearSum, weights: tf.Tensor) -> tf.Tensor:
+def _transposed(layer: LinearSum, call: TracedCall, weights: tf.Tensor) -> tf.Tensor:
     """What the units of a sum's input count with: (E, units)."""
     source = tf.cast(layer.source, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(source)
         output = layer.apply(source, layer.weights)
-    found = tape.gradient(output, source, tf.reshape(weights, tf.shape(output)))
+    # Asked for its shape, the sum itself would be made.
+    found = tape.gradient(output, source, tf.reshape(weights, tf.shape(call.output)))
     return tf.reshape(found, tf.shape(layer.flat_source))
 
 

@@ -1,6 +1,7 @@
 """Making a set of nodes, as the paper's M is one."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,16 +41,26 @@ def heaviest(nodes: NodeArrays, size: int, count: int) -> NodeArrays:
         count: How many each explanation keeps at most; of equals those with the lowest index.
     """
     explanation = nodes.index // size
-    order = np.lexsort((nodes.sign < 0, nodes.index, -nodes.mass, explanation))
+    # Nodes come in ascending order of each sign, which a stable sort makes use of.
+    order = np.argsort(explanation, kind="stable")
     owner = explanation[order]
-    kept = np.sort(order[np.arange(len(order)) - np.searchsorted(owner, owner) < count])
-    index, sign, mass = (field[kept] for field in nodes)
-    total, left = (
-        np.bincount(own, weights)
-        for own, weights in ((explanation, nodes.mass), (index // size, mass))
-    )
-    share = mass / left[index // size]
-    return ordered(NodeArrays(index, sign, (share * total[index // size]).astype(np.float32)))
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    parts = [NodeArrays(nodes.index[:0], nodes.sign[:0], nodes.mass[:0])]
+    for first, last in pairwise([*starts, len(order)]):
+        own = _taken(nodes, order[first:last])
+        if last - first > count:
+            least = np.partition(own.mass, last - first - count)[last - first - count]
+            own = _taken(own, own.mass >= least)
+            ranked = np.lexsort((own.sign < 0, own.index, -own.mass))[:count]
+            total, own = nodes.mass[order[first:last]].sum(dtype=np.float64), _taken(own, ranked)
+            share = total / own.mass.sum(dtype=np.float64)
+            own = own._replace(mass=(own.mass * share).astype(np.float32))
+        parts.append(own)
+    return ordered(NodeArrays(*map(np.concatenate, zip(*parts, strict=True))))
+
+
+def _taken(nodes: NodeArrays, at: np.ndarray) -> NodeArrays:
+    return NodeArrays(*(field[at] for field in nodes))
 
 
 @compiled

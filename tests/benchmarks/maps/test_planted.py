@@ -78,7 +78,7 @@ def test_the_heaviest_place_is_on_the_evidence(kind):
 def test_planted_command(monkeypatch, tmp_path):
     """Trained once more, on less."""
     trained = networks.trained
-    monkeypatch.setattr(measure, "trained", lambda kind, seed: trained(kind, 600, 6, seed))
+    monkeypatch.setattr(measure, "trained", lambda kind, seed: trained(kind, 1200, 8, seed))
     arguments = [_QUICK, "--scenes", 30, "--out", tmp_path]
     methods = ("posterior", "CAM", "centred", "tf-explain")
     run("planted", *arguments, *(part for name in methods for part in ("--method", name)))
