@@ -32,6 +32,10 @@ def overlap(a, b):
     return sum(len(p & q) for p, q in pairs) / sum(len(p | q) for p, q in pairs)
 
 
+# The walk through all layers, whose nodes can be compared one by one.
+PAPER = {"method": "viterbi", "contrast": False}
+
+
 def check_both(switch, model, x, wanted=None, **settings):
     """Returns whether any rounding differed, which shows that it was really switched."""
     explainer = BacktrackExplainer(model, **settings)
@@ -65,14 +69,14 @@ def test_efficientnet(switch):
         quarters = [photo[i : i + down, j : j + right] for i in (0, down) for j in (0, right)]
         for part in (photo, *quarters):
             cuts.append(network.frame(part.shape[:2], network.size).cut(part))
-    assert check_both(switch, network.model, network.preprocess(np.stack(cuts)))
+    assert check_both(switch, network.model, network.preprocess(np.stack(cuts)), **PAPER)
 
 
 def test_vgg16(switch, shared):
     network = load("vgg16-caltech101", shared / "models")
     photos = read_photos(sorted((shared / "data" / "dragonfly").iterdir()), network.size)
     x = network.preprocess(photos)
-    assert check_both(switch, network.model, x)
+    assert check_both(switch, network.model, x, **PAPER)
 
 
 def test_all_paths(switch, rng):
