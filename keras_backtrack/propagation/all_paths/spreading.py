@@ -274,13 +274,13 @@ def _branches(spread: Spread, branches: Branches, call: TracedCall, maps: Maps) 
         pairs = zip(branches.flips(values), highs, lows, strict=True)
         highs, lows = zip(*(swap(flip < 0, h, low) for flip, h, low in pairs), strict=True)
     parts = [
-        Maps(*(unbroadcast(mass, call.output, tensor) for mass in pair))
+        Maps(*(_unbroadcast(mass, call.output, tensor) for mass in pair))
         for *pair, tensor in zip(highs, lows, call.inputs, strict=True)
     ]
     return Taken(parts, ended + more)
 
 
-def unbroadcast(mass: tf.Tensor, output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+def _unbroadcast(mass: tf.Tensor, output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     """Adds the mass up that broadcasting `tensor` to `output` has spread."""
     sizes, wanted = dims(output), dims(tensor)
     wanted = [1] * (len(sizes) - len(wanted)) + wanted

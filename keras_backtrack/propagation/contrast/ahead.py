@@ -31,7 +31,7 @@ from ..all_paths.spreading import Spread
 from ..landmarks import Landmarks, has_places
 from ..nodes import Asked
 from .evidence import Sides, evidence
-from .start import Start, logits_of, predicted_side
+from .start import Start, sided
 
 _LEAST = 1e-6  # of what speaks for and against at a place, that speaks for it
 
@@ -78,9 +78,7 @@ def start_ahead(
     explanations = tf.size(image_index, tf.int64)
     output = tensors[graph.output]
     size = units_of(output)
-    logits = logits_of(graph, tensors, image_index, asked, rules)
-    side = predicted_side(logits, is_predicted)
-    asked = asked.times(tf.gather(side, asked.index[0] // size))
+    logits, side, asked = sided(graph, tensors, image_index, asked, rules, is_predicted)
     index, weight = tf.concat(asked.index, 0), tf.concat([s * asked.mass for s in asked.sign], 0)
     weights = tf.math.unsorted_segment_sum(weight, index, explanations * size)
     weights = tf.reshape(weights, [-1, size])

@@ -73,9 +73,7 @@ def start(
         is_predicted: Whether the predicted side of a single unit is asked about: why it is high
             where its value behind the output's activation is 0 or more, else why it is low.
     """
-    logits = logits_of(graph, tensors, image_index, asked, rules)
-    side = predicted_side(logits, is_predicted)
-    asked = asked.times(side)
+    logits, side, asked = sided(graph, tensors, image_index, asked, rules, is_predicted)
     walk = Interpreter(tensors, image_index, limits, rules, _through_sum)
     found: dict[int, list[Nodes]] = defaultdict(list)
     passed: dict[int, Nodes] = {}
@@ -107,7 +105,26 @@ def start(
     return Start({n: merge(parts) for n, parts in found.items()}, passed, logits, lost, side)
 
 
-def logits_of(
+def sided(
+    graph: Graph,
+    tensors: dict[int, tf.Tensor],
+    image_index: tf.Tensor,
+    asked: Asked,
+    rules: Rules,
+    is_predicted: bool,
+) -> tuple[tf.Tensor, tf.Tensor, Asked]:
+    """The (M, K) logits of questions, their (M,) sides, and the questions about these.
+
+    Args:
+        graph, tensors, image_index, asked, rules, is_predicted: As for `start`.
+    """
+    logits = _logits_of(graph, tensors, image_index, asked, rules)
+    first = logits[:, 0]
+    side = tf.where(first < 0, -1.0, 1.0) if is_predicted else tf.ones_like(first)
+    return logits, side, asked.times(side)
+
+
+def _logits_of(
     graph: Graph,
     tensors: dict[int, tf.Tensor],
     image_index: tf.Tensor,
@@ -126,12 +143,6 @@ def logits_of(
         number = maker.inputs[traced.followed.index(True)]
     at = asked.at(units_of(tensors[number]), image_index)
     return tf.stack([value_at(tensors[number], own.image, own.unit) for own in at], axis=1)
-
-
-def predicted_side(logits: tf.Tensor, is_predicted: bool) -> tf.Tensor:
-    """The (M,) sides of questions, +1 where it is not the predicted one that is asked about."""
-    first = logits[:, 0]
-    return tf.where(first < 0, -1.0, 1.0) if is_predicted else tf.ones_like(first)
 
 
 def _through_sum(
