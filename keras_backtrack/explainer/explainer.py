@@ -21,6 +21,7 @@ from ..propagation.program import Program, Run
 from ..propagation.question import Question
 from ..rules import Rules, read_model
 from ..rules.activations import is_sigmoid
+from ..rules.gates import is_output_made_by
 from ..runtime.tensorflow import warn_without_onednn
 from .batches import Batches
 from .inputs import check_inputs, check_scores
@@ -369,10 +370,8 @@ class BacktrackExplainer:
         shape = tuple(self._graph.specs[output].shape[1:])
         if None in shape:
             shape = tuple(self._graph.replay(batches.first_image())[output].shape[1:])
-        maker = self._graph.maker(output)
-        return Answers(
-            shape, math.prod(shape) == 1 and maker is not None and is_sigmoid(maker.layer)
-        )
+        is_yes_or_no = math.prod(shape) == 1 and is_output_made_by(self._graph, is_sigmoid)
+        return Answers(shape, is_yes_or_no)
 
     def summary(self) -> str:
         """Lists the calls between input and output and the rule that serves each.

@@ -15,6 +15,7 @@ from ..pictures.class_names import find_class, labels_of_one_unit
 from ..pictures.photos import Frame
 from ..rules import read_model
 from ..rules.activations import is_sigmoid
+from ..rules.gates import is_output_made_by
 from .efficientnet import efficientnet_lite0
 
 __all__ = ["Network", "class_names", "efficientnet_lite0", "load_network", "network_names"]
@@ -147,9 +148,7 @@ def load_network(
 def _classes_of(model: keras.Model) -> tuple[str, ...]:
     count = model.output_shape[-1]
     if count == 1:
-        graph = read_model(model)
-        maker = graph.maker(graph.output)
-        return labels_of_one_unit(maker is not None and is_sigmoid(maker.layer))
+        return labels_of_one_unit(is_output_made_by(read_model(model), is_sigmoid))
     return class_names() if count == 1000 else tuple(map(str, range(count)))
 
 

@@ -1,6 +1,8 @@
 """What only weighs other things: gates, which a decision is not followed into."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,6 +36,17 @@ def aligned_factors(graph: Graph, call: Call) -> list[int]:
 
 def _not_all(gates: list[bool]) -> list[int]:
     return [place for place, gate in enumerate(gates) if all(gates) or not gate]
+
+
+def is_output_made_by(graph: Graph, is_kind: Callable[[Any], bool]) -> bool:
+    """Whether what makes a graph's output is of some kind.
+
+    Args:
+        graph: The calls.
+        is_kind: Takes a layer or an operation, such as `is_sigmoid`.
+    """
+    maker = graph.maker(graph.output)
+    return maker is not None and is_kind(maker.layer)
 
 
 _PASSING = {

@@ -18,6 +18,7 @@ import tensorflow as tf
 from ...graph.graph import Graph
 from ...rules import Rules
 from ...rules.activations import is_softmax
+from ...rules.gates import is_output_made_by
 from ...rules.indexing import units_of
 from ..all_paths.dense_mass import (
     Maps,
@@ -83,9 +84,7 @@ def start_ahead(
     weights = tf.math.unsorted_segment_sum(weight, index, explanations * size)
     weights = tf.reshape(weights, [-1, size])
     rows = _Rows(tensors, image_index)
-    maker = graph.maker(graph.output)
-    is_competition = maker is not None and is_softmax(maker.layer)
-    sides = evidence(graph, rows, weights, rules, is_competition)
+    sides = evidence(graph, rows, weights, rules, is_output_made_by(graph, is_softmax))
     until = set(found.last_maps.values())
     ends = _spread(graph, tensors, image_index, sides, rules, until)
     leads = {n: _lead(*pair, tensors[n], bar) for n, pair in ends.items()}
