@@ -43,11 +43,17 @@ class Explanation(Result):
             the plain question was asked.
         fine_layer: Name of the layer that attention, regions and boxes are read at; None where they
             are the pixels'.
+        down_to: Name of the layer where the way back ended, the middle of whose cells are `pixels`;
+            None where it went down to the input.
     """
 
     @property
     def fine_layer(self) -> str | None:
-        return self._source.fine.get(self.input)
+        return self._source.fine.get(self.input, self.down_to)
+
+    @property
+    def down_to(self) -> str | None:
+        return self._source.ends.get(self.input)
 
     @property
     def _defaults(self) -> str:

@@ -134,7 +134,7 @@ class HeldNodes:
             raise ValueError(
                 "This explanation does not hold the nodes of that layer. Where all paths are "
                 "followed they are wanted by name, as in BacktrackExplainer(model, layers=[...]); "
-                "with contrast there are none above the last map. "
+                "with contrast there are none above the last map, with `down_to` none below it. "
                 f"Received: {layer!r}."
             )
         return name

@@ -128,9 +128,9 @@ class Result:
     def input_mass(self) -> np.ndarray:
         """How much of each decision ended in each of the model's inputs: (N, inputs) float32.
 
-        With `lost`, each row adds up to 1.
+        With `lost`, each row adds up to 1. What ended at a layer `down_to` counts for its input.
         """
-        held = [self._layers.held(name) for name in self.inputs]
+        held = [self._layers.held(self._source.ends.get(name, name)) for name in self.inputs]
         masses = [[each.nodes_of(row).mass.sum() for each in held] for row in self._rows]
         return np.array(masses, np.float32).reshape(len(self), len(held))
 
@@ -146,6 +146,7 @@ class Result:
         """The important pixels: for each decision (P, 2) int32 rows (row, column), sorted.
 
         Of a signal or of tokens (P, 1) positions, of a volume (P, 3), of a vector (P, 1) units.
+        Where the way back ended at a layer (`down_to`), the middle of each of its cells.
         """
         return [points for points, _ in self._points]
 

@@ -24,6 +24,7 @@ class Source:
         method: How paths were followed.
         contrast: What was asked: the bar as a share of the mean over places, None without contrast.
         fine: By name of an input that of its fine layer, where there is one.
+        ends: By name of an input that of the layer where the way to it ended before.
         starts: Numbers of the tensors that paths are followed from: the output, or with contrast
             the last maps.
         explain: Explains other decisions, as `BacktrackExplainer.explain`.
@@ -36,6 +37,7 @@ class Source:
     method: str
     contrast: float | None
     fine: Mapping[str, str]
+    ends: Mapping[str, str]
     starts: Collection[int]
     explain: Callable[..., Any]
 
@@ -52,12 +54,14 @@ class Source:
             name: Of the input.
             rows: Which decisions.
         """
-        nodes = LayerNodes(self.layers.held(name), rows)
+        nodes = LayerNodes(self.layers.held(self.ends.get(name, name)), rows)
         # The last axis holds the channels of a pixel; an input without one has single units.
         axes = max(len(nodes.shape) - 1, 1)
+        # Of a layer's cell the pixel in the middle.
+        scale = np.divide(self.layers.shape_of(name)[:axes], nodes.shape[:axes])
         return [
-            heatmaps.unique_points(coordinates[:, :axes], mass)
-            for coordinates, mass in zip(nodes, nodes.mass, strict=True)
+            heatmaps.unique_points(((at[:, :axes] + 0.5) * scale).astype(np.int32), mass)
+            for at, mass in zip(nodes, nodes.mass, strict=True)
         ]
 
     def kept(self, name: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -116,6 +116,20 @@ class Graph:
     @cached_property
     def _makers(self) -> dict[int, Call]:
         return {output: call for call in self.calls for output in call.outputs}
+
+    def above(self, number: int) -> "Graph":
+        """The part between a tensor and the outputs; it is an input of that part.
+
+        Args:
+            number: Of the tensor, which is no output.
+        """
+        read, calls = set(self.outputs), []
+        for call in reversed(self.calls):
+            if read.intersection(call.outputs) - {number}:
+                calls.append(call)
+                read.update(call.inputs)
+        inputs = [number, *(n for n in self.inputs if n in read and n != number)]
+        return replace(self, calls=tuple(calls[::-1]), inputs=tuple(inputs))
 
     def resolve(self, layer: str) -> str:
         """Full name of a tensor's layer that may have been named by its last part.

@@ -17,7 +17,7 @@ from .best_paths.best_paths import BestPaths
 from .contrast.ahead import start_ahead
 from .contrast.start import Start, start
 from .kernels import NodeArrays, helpers, merge
-from .landmarks import Landmarks, landmarks
+from .landmarks import Landmarks, cuts, landmarks
 from .limits import Limits
 from .nodes import Asked, Nodes, Walked
 from .over_activations import OverActivations, any_batch, may_be_read
@@ -86,12 +86,15 @@ class Program:
             None to ask without contrast.
         wanted: Numbers of the tensors whose nodes are brought back, besides those of the inputs and
             the last map; None for all that the best paths hold, for no others of all paths.
+        until: Number of the tensor where the way back ends, as one of `cuts`; None to go down to
+            the inputs.
         keep_activations: Whether runs bring all activations back too, for checking.
 
     Attributes:
         paths: The way back.
         walk: The part of it that follows the best paths, if any.
         fine_layers: By number of an input that of the tensor where all paths become the best.
+        ends: By number of an input that of the tensor where the way to it ends before.
         landmarks: Of the graph.
     """
 
@@ -104,9 +107,13 @@ class Program:
         method: str,
         contrast: float | None,
         wanted: Sequence[int] | None = None,
+        until: int | None = None,
         keep_activations: bool = False,
     ) -> None:
         self.graph = graph
+        way = graph if until is None else graph.above(until)
+        self._way, self._ends = way, {*graph.inputs, *way.inputs}
+        self.ends = {s: until for s in graph.inputs if until in cuts(graph, s)} if until else {}
         needs_landmarks = method == "backtrack" or contrast is not None
         self.landmarks = landmarks(graph, rules) if needs_landmarks else Landmarks({}, {})
         self._rules, self._keep_activations = rules, keep_activations
@@ -115,22 +122,22 @@ class Program:
         has_start = self._limits is None or self.landmarks.last_maps
         self._contrast = contrast if has_start else None
         self._sizes = Sizes(graph)
-        self._may_be_read = may_be_read(graph)
+        self._may_be_read = may_be_read(way)
         fine = {} if method != "backtrack" else self.landmarks.fine_layers
-        self.fine_layers = {s: n for s, n in fine.items() if n not in graph.inputs}
+        self.fine_layers = {s: n for s, n in fine.items() if way.maker(n) is not None}
         meet = set(self.fine_layers.values())
-        brought = {*graph.inputs, *_last_maps(graph), *meet, *(wanted or ())}
+        brought = {*self._ends, *_last_maps(graph), *meet, *(wanted or ())}
         is_signed = self._contrast is not None
         self.paths: Paths
         self.walk: BestPaths | None = None
         if method == "viterbi":
             begins = self.landmarks.last_maps.values() if is_signed else ()
-            self.paths = self.walk = BestPaths(graph, rules, limits, begins)
+            self.paths = self.walk = BestPaths(way, rules, limits, begins)
         elif meet:
-            self.paths = both = AllThenBest(graph, rules, limits, meet, brought, is_signed)
+            self.paths = both = AllThenBest(way, rules, limits, meet, brought, is_signed)
             self.walk = both.best
         else:
-            self.paths = AllPaths(graph, rules, brought, (), is_signed)
+            self.paths = AllPaths(way, rules, brought, (), is_signed)
         holds_all = self.walk is not None and wanted is None
         self._brought = set(graph.names) if holds_all else brought
         self._forwards: dict[Any, Any] = {}
@@ -209,14 +216,14 @@ class Program:
         """Raises RuntimeError where mass of a decision has vanished or come from nowhere."""
         total = np.array(lost, np.float64)
         for number, nodes in held:
-            if number in self.graph.inputs:
+            if number in self._ends:
                 explanation = nodes.index // math.prod(sizes[number])
                 total += np.bincount(explanation, nodes.mass, len(total))
         wrong = np.flatnonzero(~(np.abs(total - 1) <= _ROUNDING))
         if len(wrong):
             raise RuntimeError(
-                "The mass that arrives in the inputs and the mass that is lost must add up to 1. A "
-                "rule may give mass to an input that is not followed, or an activation may have "
+                "The mass that arrives where paths end and the mass that is lost must add up to 1. "
+                "A rule may give mass to an input that is not followed, or an activation may have "
                 f"overflowed. Received: {total[wrong[0]]:.6g} for decision {wrong[0]} of the batch."
             )
 
@@ -271,7 +278,7 @@ class Program:
         if kind not in self._starts:
 
             def begin(tensors: dict, image_index: tf.Tensor, asked: Asked) -> Start:
-                given = self.graph, tensors, image_index, asked, self._rules
+                given = self._way, tensors, image_index, asked, self._rules
                 if self._contrast is None:
                     return start(*given, self._limits, kind.is_predicted)
                 return start_ahead(*given, self.landmarks, self._contrast, kind.is_predicted)

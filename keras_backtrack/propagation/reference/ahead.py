@@ -13,6 +13,7 @@ from .plain_call import Memory, Paths, Place
 from .walk import walk
 
 _ROUNDED = 1e-6  # of all mass, that may be due to rounding
+_MOST = 10.0  # times what speaks for it may go on at a place
 _HEAVIEST = 100  # nodes that a walk along the best paths begins with
 
 
@@ -85,7 +86,7 @@ def _lead(for_it: Memory, against: Memory, shape: tuple[int, ...], bar: float) -
         at = place[:-1]
         # Where next to nothing speaks for it there is nothing to go on along.
         if mass and ours[at] > least:
-            found[place, sign] = mass * min(balance[at] - level, ours[at]) / ours[at]
+            found[place, sign] = mass * min(balance[at] - level, _MOST * ours[at]) / ours[at]
     return found
 
 
