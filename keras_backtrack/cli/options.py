@@ -13,7 +13,7 @@ def network_options(command: Callable) -> Callable:
 
 
 def walk_options(command: Callable) -> Callable:
-    """What `BacktrackExplainer` takes, with its defaults: `method`, `contrast`, `down_to` and limits."""
+    """What `BacktrackExplainer` takes, with its defaults: `method`, `contrast` and so on."""
     return _with(command, _WALK)
 
 
@@ -118,8 +118,8 @@ _WALK = [
     click.option(
         "--down-to",
         metavar="LAYER",
-        help="Layer where the way back ends; what is below costs nothing, and pixels are the middles "
-        "of its cells. [the input]",
+        help="Layer where the way back ends; what is below costs nothing, and pixels are the "
+        "middles of its cells. [the input]",
     ),
     click.option(
         "--top-n",

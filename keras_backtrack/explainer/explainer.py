@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ..explanation.explanation import Explanation
 from ..explanation.layer_nodes import HeldNodes
+from ..explanation.network import Network
 from ..explanation.source import Source
 from ..graph.compat import keras
 from ..graph.weights import Watch
@@ -34,9 +35,10 @@ from .targets import (
     highest,
     of_two_classes,
 )
+from .uncopied import Uncopied
 
 
-class BacktrackExplainer:
+class BacktrackExplainer(Uncopied):
     """Finds the pixels that made a Keras network decide.
 
     The network runs once; then each decision is walked back from its output unit to the input,
@@ -331,7 +333,7 @@ class BacktrackExplainer:
             walks: For each batch what takes image indices and a question, and decisions back.
             targets, versus, side, labels, progress: As for `explain`.
         """
-        answers = Answers.to(batches.first_image(), self._graph)
+        answers = Answers.of(self._graph, batches.first_image)
         labels = answers.labels(labels)
         asked = check_targets(targets, batches.images, answers, labels, versus, check_side(side))
         if not self._is_checked:
@@ -361,15 +363,24 @@ class BacktrackExplainer:
         meaning: str,
     ) -> Source:
         """What all views of some runs share."""
-        graph, program = self._graph, self._program
-        starts = program.landmarks.last_maps.values() if self.contrast is not None else ()
+        names, fine = self._graph.names, self._program.fine_layers
         return Source(
-            HeldNodes(runs, graph, self._tracks),
+            HeldNodes.from_runs(runs, self._graph),
             *(x, labels, meaning, self.method, self.contrast),
-            fine={graph.names[n]: graph.names[f] for n, f in program.fine_layers.items()},
-            ends={graph.names[n]: graph.names[e] for n, e in program.ends.items()},
-            starts=frozenset(starts) or {graph.output},
+            fine={names[n]: names[f] for n, f in fine.items()},
+            ends={names[n]: names[e] for n, e in self._program.ends.items()},
+            network=self.network,
+        )
+
+    @property
+    def network(self) -> Network:
+        """What explanations run again: see `Explanation.explained_by`."""
+        maps = self._program.landmarks.last_maps.values() if self.contrast is not None else ()
+        return Network(
+            *(self._graph, self._tracks, frozenset(maps) or {self._graph.output}),
+            settings=(self.method, self.contrast),
             explain=self.explain,
+            checked=lambda x: self._batches(x, None).x,
         )
 
     @property

@@ -5,9 +5,10 @@ from typing import Any
 
 from ..explanation.explanation import Explanation
 from ..graph.weights import Watch
+from .uncopied import Uncopied
 
 
-class Prepared:
+class Prepared(Uncopied):
     """What `BacktrackExplainer.prepare` returns.
 
     The paper's future work: "stores the best activations directly and give a quick response".

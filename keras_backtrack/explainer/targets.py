@@ -1,7 +1,7 @@
 """What is asked for: targets as users give them, as units of the output to start from."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,16 +57,16 @@ class Answers(NamedTuple):
     is_yes_or_no: bool = False
 
     @classmethod
-    def to(cls, image: Sequence[tf.Tensor], graph: Graph) -> "Answers":
-        """What a network answers to an image.
+    def of(cls, graph: Graph, image: Callable[[], Sequence[tf.Tensor]]) -> "Answers":
+        """What the network answers to an input.
 
         Args:
-            image: It, for each of the model's inputs, batch axis first.
             graph: The model's calls.
+            image: Gives a row of each input, where the output's size depends on theirs.
         """
         shape = tuple(graph.specs[graph.output].shape[1:])
         if None in shape:
-            shape = tuple(graph.replay(image)[graph.output].shape[1:])
+            shape = tuple(graph.replay(image())[graph.output].shape[1:])
         return cls(shape, math.prod(shape) == 1 and is_output_made_by(graph, is_sigmoid))
 
     @property
