@@ -14,7 +14,6 @@ from ..explanation.network import Network
 from ..explanation.source import Source
 from ..graph.compat import keras
 from ..graph.weights import Watch
-from ..propagation.activations import Activations
 from ..propagation.best_paths.retracing import Tracks
 from ..propagation.limits import Limits
 from ..propagation.program import Program, Run
@@ -25,7 +24,7 @@ from .batches import Batches
 from .down_to import check_below_last_map, end_of_way
 from .inputs import check_inputs, check_scores
 from .model_checks import check_bfloat16, check_recording, check_rows
-from .prepared import Prepared
+from .prepared import Prepared, activations
 from .settings import check_contrast, check_layers, check_limit, check_method, check_side
 from .targets import (
     Answers,
@@ -293,17 +292,7 @@ class BacktrackExplainer(Uncopied):
         if check_limit("memory", memory) is None:
             raise ValueError(f"`memory` must be a number of bytes. Received: {memory!r}.")
         batches = self._batches(x, batch_size)
-        kept: list[Activations] = []
-        for batch in batches:
-            kept.append(self._program.forward(batch))
-            if len(kept) == 1:
-                needed = kept[0].nbytes * batches.images // len(batch[0])
-                if needed > memory:
-                    raise ValueError(
-                        f"The activations of {batches.images} image(s) take {needed:,} bytes, "
-                        "which must not be more than `memory`: prepare fewer, or allow more. "
-                        f"Received: memory={memory:,}."
-                    )
+        kept = activations(self._program.forward, batches, memory)
         walks = [partial(self._program.back, each) for each in kept]
         explained = partial(self._explained, batches, walks)
         return Prepared(explained, Watch(self.model.weights), sum(each.nbytes for each in kept))
