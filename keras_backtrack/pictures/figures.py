@@ -139,7 +139,7 @@ def _tops_of_names(width: int, boxes: Sequence[tuple[Sequence[int], int, str]]) 
 def _grid(images: Sequence[np.ndarray], columns: int, lines: int = 2) -> tuple[Figure, np.ndarray]:
     """A figure with a row of axes for each image, and room for titles of so many lines."""
     heights = [_WIDTH * image.shape[0] / image.shape[1] for image in images]
-    size = (_WIDTH * columns, sum(heights) + (0.15 + 0.17 * lines) * len(images))
+    size = (_WIDTH * columns, sum(heights) + (0.2 + 0.17 * lines) * len(images))
     fig = Figure(figsize=size, dpi=100, layout="constrained")
     axes = fig.subplots(len(images), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for ax in axes.flat:
