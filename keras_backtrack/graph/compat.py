@@ -1,6 +1,7 @@
 """Every difference between Keras 2.15 and Keras 3, and only that."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -138,6 +139,7 @@ _SAME_OPERATION = {
     "concat": "concatenate",
     "l2normalize": "normalize",
     "neg": "negative",
+    "pow": "power",
     "reducemax": "max",
     "reducemean": "mean",
     "reducemin": "min",
@@ -234,11 +236,15 @@ def layers_in(layer: Any) -> list[Any]:
 
 def twin(layer: Any, **settings: Any) -> Any:
     """A layer with other settings that shares a built layer's variables."""
-    other = type(layer).from_config({**layer.get_config(), **settings})
+    with warnings.catch_warnings():
+        # Keras 3 warns of saving an activation that is a lambda.
+        warnings.simplefilter("ignore")
+        other = type(layer).from_config({**layer.get_config(), **settings})
     shared = {name: value for name, value in vars(layer).items() if is_variable(value)}
-    for name, value in {**shared, "activation": getattr(layer, "activation", None)}.items():
-        if value is not None:
-            setattr(other, name, value)
+    if "activation" not in settings and getattr(layer, "activation", None) is not None:
+        shared["activation"] = layer.activation
+    for name, value in shared.items():
+        setattr(other, name, value)
     other.built = True
     return other
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from . import compat
+from .as_layers import as_layer
 from .errors import UnsupportedModelError
 from .graph import Call, Graph, TensorRef
 from .recording import (
@@ -28,10 +29,12 @@ class Known(NamedTuple):
         is_known: Takes a layer or a bare operation; says whether there is a rule for it, or for its
             class with other settings.
         reached: Takes a graph; returns the calls that decisions can come through.
+        is_elementwise: Takes an activation; says whether rules know it.
     """
 
     is_known: Callable[[Any], bool]
     reached: Callable[[Graph], Sequence[Call]]
+    is_elementwise: Callable[[Any], bool]
 
 
 def read_graph(model: Any, known: Known, output: str | int | None = None) -> Graph:
@@ -177,12 +180,17 @@ class _Reader:
 
     def _recorded(self, made: compat.KerasCall) -> Recorded | None:
         """What a layer nobody knows is made of; None where that is not known either."""
-        if compat.operation_name(made.layer):
-            return None
-        if self._known.is_known(made.layer) and not is_channels_first(made.layer):
+        operation = compat.operation_name(made.layer)
+        if operation:
+            model = None if self._known.is_known(made.layer) else as_layer(made, operation)
+            return None if model is None else Recorded(model, [])
+        is_opened = not self._known.is_elementwise(getattr(made.layer, "activation", None))
+        is_opened = is_opened and self._known.is_known(made.layer) and not is_recurrent(made.layer)
+        is_taken = self._known.is_known(made.layer) and not is_channels_first(made.layer)
+        if is_taken and not is_opened:
             return None
         try:
-            inner = record_call(made.layer, made.args, made.kwargs, self._sees_masks)
+            inner = record_call(made.layer, made.args, made.kwargs, self._sees_masks, is_opened)
         # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
         except Exception:
             return None

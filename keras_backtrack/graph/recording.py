@@ -38,7 +38,13 @@ class Recorded(NamedTuple):
     masked: list[int]
 
 
-def record_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = False) -> Recorded:
+def record_call(
+    layer: Any,
+    args: tuple,
+    kwargs: dict,
+    may_be_masked: bool = False,
+    is_opened: bool = False,
+) -> Recorded:
     """Records what a layer's `call` does, for one call of it.
 
     Args:
@@ -46,6 +52,7 @@ def record_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = Fal
         args, kwargs: Its arguments, symbolic tensors inside.
         may_be_masked: Whether sequences may get masks from outside of a nested model, which the
             symbolic tensors inside know nothing of.
+        is_opened: Whether it is its activation that nobody knows: what comes before stays a layer.
 
     Raises:
         Exception: Whatever `call` raises where it does something that cannot be recorded.
@@ -66,7 +73,8 @@ def record_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = Fal
     args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))
 
     def record() -> keras.Model:
-        return keras.Model([*fresh, *masks.values()], _made_by(layer, args, kwargs))
+        make = _with_activation if is_opened else _made_by
+        return keras.Model([*fresh, *masks.values()], make(layer, args, kwargs))
 
     return Recorded(keeping_nodes(layers_in(layer), record), list(masks))
 
@@ -83,6 +91,13 @@ def _made_by(layer: Any, args: tuple, kwargs: dict) -> Any:
     if takes_training(layer):
         given["training"] = False
     return layer.call(**given)
+
+
+def _with_activation(layer: Any, args: tuple, kwargs: dict) -> Any:
+    """Calls a layer without its activation, and then that."""
+    if isinstance(layer, layers.Activation):
+        return layer.activation(*args)
+    return layer.activation(twin(layer, name="linear", activation="linear")(*args, **kwargs))
 
 
 def record_cell(made: KerasCall) -> keras.Model:

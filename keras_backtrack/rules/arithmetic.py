@@ -74,6 +74,31 @@ def even(call: TracedCall) -> Moves:
     return Moves(to)
 
 
+@register_operation("power", follows=[0])
+def power(call: TracedCall) -> Same | Moves:
+    """Even powers fall below zero, negative ones fall; a number to the power of a tensor rises,
+    but for one below 1."""
+    base, exponent = call.operands[:2]
+    if base is not call.input:
+        return same_place(tf.reshape(tf.where(_float(base) < 1, -1.0, 1.0), [-1])[:1])
+    exponent = _float(exponent)
+
+    def to(at: At) -> list[Arrival]:
+        here = value_at(call.input, at.image, at.unit)
+        if exponent.shape.rank:
+            place = unravel(at.unit, dims(call.output))
+            own = exponent if len(call.inputs) > 1 else exponent[None]
+            image = at.image if len(call.inputs) > 1 else tf.zeros_like(at.image)
+            sizes = own.shape.as_list()[1:]
+            power = value_at(own, image, broadcast_back(place, sizes))
+        else:
+            power = exponent
+        is_even = tf.math.floormod(power, 2.0) == 0
+        return [Arrival(at.unit, flip_of(tf.where((here < 0) & is_even, -power, power)))]
+
+    return Moves(to)
+
+
 @register_operation("where", follows=_not_the_condition)
 def where(call: TracedCall) -> Moves:
     """What was chosen; where that is a constant, the path ends."""
@@ -109,7 +134,11 @@ def extreme(call: TracedCall) -> Branches | Same | Moves:
 def _constant(call: TracedCall) -> tf.Tensor:
     """The operand of a binary operation that is no tensor of the network."""
     (constant,) = (value for value in call.operands[:2] if value is not call.input)
-    return as_tensor(constant) if is_variable(constant) else tf.cast(constant, tf.float32)
+    return _float(constant)
+
+
+def _float(value: Any) -> tf.Tensor:
+    return as_tensor(value) if is_variable(value) else tf.cast(value, tf.float32)
 
 
 def _scaled(call: TracedCall, scale: Any) -> Same | Moves:

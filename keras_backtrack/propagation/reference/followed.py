@@ -7,7 +7,7 @@ from ...graph.graph import Call, Graph, TensorRef
 
 _GATE_FUNCTIONS = tuple(
     getattr(module, name)
-    for module in (keras.activations, tf.nn, tf.math)
+    for module in (keras.activations, tf.nn, tf.math, getattr(keras, "ops", tf))
     for name in ("hard_sigmoid", "sigmoid", "softmax")
     if hasattr(module, name)
 )
@@ -24,8 +24,8 @@ def followed(graph: Graph, call: Call) -> list[int]:
     """Places of the inputs that are no constants."""
     operation = operation_name(call.layer)
     some = [i for i, n in enumerate(call.inputs) if graph.specs[n].dtype != tf.bool]
-    if operation == "divide":
-        return some[:1]  # By what is divided is a constant factor.
+    if operation in ("divide", "power"):
+        return some[:1]  # By what is divided is a constant factor, as is an exponent.
     if operation == "where":
         return [i for i in some if not (i == 0 and isinstance(call.args[0], TensorRef))]
     if operation == "dotproductattention":
