@@ -13,7 +13,8 @@ def test_holding_to_another_host():
     """In a process of its own, since it is for good."""
     code = (
         "import os, json; from benchmarks.profiles import hold; held = hold('i7', cores=1);"
-        "print(json.dumps([held.settings, held.missing, len(os.sched_getaffinity(0)),"
+        "from keras_backtrack.runtime.host import usable_cpus;"
+        "print(json.dumps([held.settings, held.missing, usable_cpus(),"
         "os.environ['ONEDNN_MAX_CPU_ISA'], os.environ['TF_ENABLE_ONEDNN_OPTS']]))"
     )
     result = subprocess.run(
