@@ -13,7 +13,7 @@ from .. import runtime
 from .output import Output
 from .results import ResultsError
 from .settings import Settings
-from .work import Worker
+from .work import Worker, joined
 
 try:
     import ray
@@ -46,6 +46,8 @@ class Engine:
         ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.
     """
 
+    others_write = True  # to standard error
+
     def __init__(
         self,
         settings: Settings,
@@ -76,7 +78,7 @@ class Engine:
             )
             for part, found, failed in self._results(output, parts):
                 output.write_part(part, found, failed)
-                done(found.num_rows + failed.num_rows)
+                done(len(output.pictures_of(part)))
         except (ConnectionError, ray.exceptions.RayError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise ResultsError(
@@ -171,8 +173,7 @@ class Actor:
     def __call__(self, item: dict) -> dict:
         """The rows of a part."""
         paths = [os.fsdecode(path) for path in item["paths"]]
-        rows = zip(*self._worker.explain(paths, self._figures), strict=True)
-        found, failed = map(pa.concat_tables, rows)
+        found, failed = joined(list(self._worker.explain(paths, self._figures)))
         return {"part": item["part"], "explanations": _pack(found), "errors": _pack(failed)}
 
 
