@@ -109,6 +109,10 @@ def report(cpu: Cpu, environ: Mapping[str, str], found: Mapping[str, Any]) -> It
             + ("is left alone" if is_left_alone else f"{_PRECISION}={mode} may put it to use")
             + ": it can change which class wins, and so what is explained"
         )
+    yield (
+        "network     nothing listens, but `run --engine ray`: without --address to this machine "
+        "alone (loopback), with it as that cluster was started"
+    )
     yield from _advice(cpu, environ, bool(found["itex"]))
 
 

@@ -189,7 +189,7 @@ def _draw_pixels(ax: Axes, image: np.ndarray, points: np.ndarray, mass: np.ndarr
     if not len(points):
         ax.annotate("no pixel was reached", (0.5, 0.5), xycoords="axes fraction", ha="center")
         return
-    share = mass / (mass.max() or 1)
+    share: np.ndarray = mass / (mass.max() or 1)
     # A few pixels are drawn as points that one can see, thousands as the pixels they are.
     height, width = image.shape[:2]
     pixel = 2 * (72 * min(_WIDTH / width, _height(image) / height)) ** 2

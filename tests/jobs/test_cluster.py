@@ -1,5 +1,7 @@
 """Folders of pictures on a Ray cluster."""
 
+import ipaddress
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +19,16 @@ def processes_of(process):
         with suppress(psutil.Error):  # It has ended meanwhile.
             found[child.pid] = " ".join(child.cmdline())
     return found
+
+
+def listened_at(process):
+    """The addresses at which a process and those that it started listen."""
+    found = set()
+    for each in [psutil.Process(process), *psutil.Process(process).children(recursive=True)]:
+        with suppress(psutil.Error):
+            connections = each.net_connections("inet")
+            found |= {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN}
+    return {ipaddress.ip_address(address.removeprefix("::ffff:")) for address in found}
 
 
 @pytest.mark.parametrize(
@@ -69,6 +81,8 @@ def test_ray_gives_what_the_local_engine_gives_though_it_is_killed(tmp_path, rng
         return process, [n for n, c in processes_of(process.pid).items() if "MapWorker" in c]
 
     process, actors = started()
+    addresses = listened_at(process.pid)
+    assert addresses and all(address.is_loopback for address in addresses)
     process.kill()
     process.communicate()
     assert 0 < len(rows(out)) < 200
@@ -83,6 +97,8 @@ def test_ray_gives_what_the_local_engine_gives_though_it_is_killed(tmp_path, rng
     psutil.Process(actors[0]).kill()
     _, said = process.communicate()
     assert process.returncode == 0, said
+    # Of the actor that died Ray says a word, which leaves the bar whole.
+    assert re.findall(r"[0-9.]+picture/s\][^\r\n ]", said) == []
     run(*given, tmp_path / "whole")
     assert rows(out) == rows(tmp_path / "whole") and len(rows(out)) == 200
     assert len(rows(out, "errors")) == 1

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -38,13 +39,13 @@ def test_explains_a_folder(model, tmp_path, rng):
     (photos / "notes.txt").write_text("not asked for")
     (photos / ".hidden.png").write_text("not asked for")
     (photos / "folder.jpg").mkdir()
-    noise(rng).save(os.fsencode(photos) + b"/\xff.png", "PNG")
+    noise(rng).save(photos / "ÿ.png")
     out = tmp_path / "out"
     said = run("--images", photos, "--out", out, "--model", model, "--figures")
     assert "5 pictures explained" in said and "2 could not be" in said
     found = rows(out)
     assert len(found) == 5 and found[-1]["path"].endswith("more/001.png")
-    assert any(row["path"].endswith("/\\xff.png") for row in found)
+    assert any(row["path"].endswith("/ÿ.png") for row in found)
     reasons = {Path(row["path"]).name: row["reason"] for row in rows(out, "errors")}
     assert "not a picture" in reasons["text.jpg"] and "no file" in reasons["folder.jpg"]
     assert len(list((out / "figures").glob("*.png"))) == 5
@@ -221,6 +222,7 @@ def test_a_folder_that_cannot_be_read(model, tmp_path, rng, monkeypatch):
     assert "Permission denied" in said and str(photos) in said
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs files that may not be read")
 def test_a_picture_that_may_not_be_read(model, tmp_path, rng):
     photos, out = folder_of(tmp_path / "photos", 2, rng), tmp_path / "out"
     (photos / "000.png").chmod(0)
@@ -253,6 +255,9 @@ def test_a_picture_with_an_answer_that_is_no_number(tmp_path, rng):
     assert len(rows(out, "errors")) == 3
 
 
+_KILLED = -signal.SIGKILL if hasattr(signal, "SIGKILL") else 1
+
+
 def killed_again_and_again(given, out, kills, seed):
     """Starts a run until it ends by itself, and kills it so many times before."""
     rng, done = random.Random(seed), 0
@@ -272,7 +277,7 @@ def killed_again_and_again(given, out, kills, seed):
         code = process.wait()
         if code == 0:
             return done
-        assert done < kills
+        assert code == _KILLED
         done += 1
 
 
@@ -346,12 +351,11 @@ def test_no_file_stops_a_run(count, model, tmp_path, rng):
         (photos / name).write_bytes(content)
         sizes[name] = size
     (photos / "folder.jpg").mkdir()
-    odd = ["folder.jpg", "nowhere.jpg"]
-    (photos / "nowhere.jpg").symlink_to(photos / "nothing")
+    sizes["folder.jpg"] = False
     if hasattr(os, "mkfifo"):
         os.mkfifo(photos / "pipe.jpg")
-        odd.append("pipe.jpg")
-    sizes |= dict.fromkeys(odd, False)
+        (photos / "nowhere.jpg").symlink_to(photos / "nothing")
+        sizes |= dict.fromkeys(["pipe.jpg", "nowhere.jpg"], False)
     if hasattr(os, "getuid") and os.getuid():  # Root may read everything.
         (photos / "0003.jpg").chmod(0)
         sizes["0003.jpg"] = False
