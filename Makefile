@@ -26,8 +26,7 @@ test-itex: .venv-itex/ready
 test-elsewhere: .venv/ready
 	PYTHONPATH=tests/elsewhere .venv/bin/python -m pytest -n 2 --dist worksteal tests/runtime \
 		tests/jobs tests/cli/test_explain.py tests/cli/test_doctor.py \
-		tests/benchmarks/test_profiles.py tests/benchmarks/speed/test_growth.py \
-		tests/explainer/test_users_cases.py tests/test_elsewhere.py
+		tests/benchmarks/test_profiles.py tests/benchmarks/speed/test_growth.py
 
 lint: .venv/ready
 	.venv/bin/ruff check .

@@ -154,7 +154,7 @@ def run_step(script, tmp_path, nodes, **variables):
         "numactl": 'case "$1" in --hardware) echo "available: 2 nodes (0-1)";; '
         f'-N) [ "$2" -lt {nodes} ];; *) PINNED="$1 $2" "${{@:3}}";; esac',
         "a python": f'echo "${{PINNED:-free}}: $*" >> {calls}\n'
-        'token=${RAY_AUTH_TOKEN_PATH:-}\n'
+        "token=${RAY_AUTH_TOKEN_PATH:-}\n"
         f'[ -z "$token" ] || stat -c %a "$token" >> {calls}.token\n'
         f'[[ "$*" != *{nodes + 2}/4* ]] || exit 1\n'
         # What waits for a cluster of so many waits until they are started.
