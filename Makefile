@@ -4,7 +4,7 @@ PIP = -m pip install --quiet --disable-pip-version-check
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo wheel test test-slow test-itex lint bench bench-quick clean
+.PHONY: demo wheel test test-slow test-itex test-elsewhere lint bench bench-quick clean
 
 demo: .venv/ready
 	@.venv/bin/python -c "import skimage; skimage.io.imsave('out/chelsea.jpg', skimage.data.chelsea())"
@@ -21,6 +21,12 @@ test-slow: .venv/ready
 
 test-itex: .venv-itex/ready
 	.venv-itex/bin/python -m pytest -n 2 --dist worksteal
+
+# As on a system that lacks what Linux has: tests/elsewhere/sitecustomize.py.
+test-elsewhere: .venv/ready
+	PYTHONPATH=tests/elsewhere .venv/bin/python -m pytest -n 2 --dist worksteal tests/runtime \
+		tests/jobs tests/cli/test_explain.py tests/cli/test_doctor.py \
+		tests/benchmarks/test_profiles.py tests/benchmarks/speed/test_growth.py
 
 lint: .venv/ready
 	.venv/bin/ruff check .

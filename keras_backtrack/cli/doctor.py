@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from .. import runtime
-from ..runtime.host import Cpu, read_cpu
+from ..runtime.host import Cpu, cpu_name, read_cpu
 
 _PRECISION = "ONEDNN_DEFAULT_FPMATH_MODE"
 
@@ -62,7 +62,7 @@ def doctor(environ: dict[str, str]) -> None:
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["nothing"])[-1]
         raise click.ClickException(f"TensorFlow does not run here. Received: {last}") from None
-    for line in report(read_cpu(), environ, found):
+    for line in report(read_cpu(), environ, {**found, "cpu": cpu_name()}):
         click.echo(line)
 
 
@@ -72,13 +72,12 @@ def report(cpu: Cpu, environ: Mapping[str, str], found: Mapping[str, Any]) -> It
     Args:
         cpu: The host's processor.
         environ: The environment as the user left it.
-        found: What TensorFlow did in it, from `_probe`.
+        found: What TensorFlow did in it, from `_probe`, and what the `cpu` is called.
     """
-    yield f"CPU         {cpu.model}"
+    yield f"CPU         {found['cpu']}"
     yield (
-        f"            {_count(cpu.sockets, 'socket')}, {_count(cpu.cores, 'core')}, "
-        f"{_count(cpu.threads, 'thread')}, {_count(cpu.numa_nodes, 'NUMA node')}; "
-        f"{cpu.usable} usable here"
+        f"            {_count(cpu.cores, 'core')}, {_count(cpu.threads, 'thread')}, "
+        f"{_count(cpu.numa_nodes, 'NUMA node')}; {cpu.usable} usable here"
     )
     sets = cpu.instruction_sets
     yield "            " + ", ".join(f"{name} {'yes' if sets[name] else 'no'}" for name in sets)
@@ -110,6 +109,10 @@ def report(cpu: Cpu, environ: Mapping[str, str], found: Mapping[str, Any]) -> It
             + ("is left alone" if is_left_alone else f"{_PRECISION}={mode} may put it to use")
             + ": it can change which class wins, and so what is explained"
         )
+    yield (
+        "network     nothing listens, but `run --engine ray`: without --address to this machine "
+        "alone (loopback), with it as that cluster was started"
+    )
     yield from _advice(cpu, environ, bool(found["itex"]))
 
 

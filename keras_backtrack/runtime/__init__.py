@@ -3,7 +3,7 @@
 Nothing here imports TensorFlow before it has to: oneDNN is chosen when that happens.
 """
 
-from .host import Cpu, read_cpu
+from .host import Cpu, cpu_name, read_cpu
 from .tensorflow import (
     ONEDNN,
     Advice,
@@ -29,6 +29,7 @@ __all__ = [
     "advice",
     "bfloat16_problem",
     "configure",
+    "cpu_name",
     "gains_from_onednn",
     "itex_backend",
     "itex_is_on",
