@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from ..checks import arguments
 from ..explanation.explanation import Explanation
 from ..explanation.layer_nodes import HeldNodes
 from ..explanation.network import Network
@@ -118,15 +119,13 @@ class BacktrackExplainer(Uncopied):
             check_limit("top_n", top_n),
             check_limit("channels", channels),
             check_limit("positions", positions),
-            bool(include_bias),
+            arguments.truth("include_bias", include_bias),
         )
         self.method = check_method(method, include_bias)
         self.contrast = check_contrast(contrast, include_bias)
         warn_without_onednn()
         self.model = model
-        if fallback not in (None, "gradient"):
-            raise ValueError(f"`fallback` must be 'gradient' or None. Received: {fallback!r}.")
-        self._fallback = fallback
+        self._fallback = arguments.one_of("fallback", fallback, ("gradient", None))
         self._output = output
         self._layers, self._down_to = check_layers(layers), down_to
         self._read()
@@ -254,12 +253,12 @@ class BacktrackExplainer(Uncopied):
         """
         check_same_for_all(targets)
         check_same_for_all(versus)
-        if not isinstance(data, Iterable):
+        if not isinstance(data, Iterable) or getattr(data, "ndim", 1) == 0:
             raise TypeError(
                 f"`data` must be a tf.data.Dataset, or yield batches otherwise. Received: {data!r}."
             )
         is_empty = True
-        with tqdm(unit=" images", disable=not progress) as bar:
+        with tqdm(unit=" images", disable=not arguments.truth("progress", progress)) as bar:
             for element in data:
                 x = element[0] if isinstance(element, tuple) else element
                 asked = {"versus": versus, "side": side, "labels": labels}
@@ -289,8 +288,7 @@ class BacktrackExplainer(Uncopied):
             >>> for target in range(1000):
             ...     e = prepared.explain(target)
         """
-        if check_limit("memory", memory) is None:
-            raise ValueError(f"`memory` must be a number of bytes. Received: {memory!r}.")
+        arguments.whole_number("memory", memory)
         batches = self._batches(x, batch_size)
         kept = activations(self._program.forward, batches, memory)
         walks = [partial(self._program.back, each) for each in kept]
@@ -328,7 +326,8 @@ class BacktrackExplainer(Uncopied):
         if not self._is_checked:
             check_rows(self._graph, batches.first_image())
         runs = []
-        with tqdm(total=batches.images, unit=" images", disable=not progress) as bar:
+        is_shown = arguments.truth("progress", progress)
+        with tqdm(total=batches.images, unit=" images", disable=not is_shown) as bar:
             for (start, stop), walk in zip(batches.bounds, walks, strict=True):
                 image_index, question = asked.of_images(start, stop)
                 run = walk(image_index, question)

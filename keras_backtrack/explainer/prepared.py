@@ -9,6 +9,7 @@ from ..explanation.explanation import Explanation
 from ..graph.weights import Watch
 from ..propagation.activations import Activations
 from .batches import Batches
+from .inputs import check_eager
 from .uncopied import Uncopied
 
 
@@ -46,6 +47,7 @@ class Prepared(Uncopied):
             RuntimeError: If the model's weights have changed since: the activations are of the old.
             TypeError, ValueError: As `BacktrackExplainer.explain`.
         """
+        check_eager()
         if self._weights.changed():
             raise RuntimeError(
                 "The model's weights have changed since the images were prepared: prepare them "

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import arguments
+
 
 def check_limit(name: str, value: Any) -> int | None:
     """A limit is None (keep all) or a whole number of at least 1."""
@@ -22,13 +24,12 @@ BAR = 0.25  # of the mean over places, that a place must be ahead of
 
 def check_method(method: Any, include_bias: bool) -> str:
     """A method is one of `METHODS`, and only the paper's walk knows biases."""
-    if method == "contrastive":
+    if isinstance(method, str) and method == "contrastive":
         raise ValueError(
             "What was method='contrastive' is method='posterior', contrast=1 now: which paths are "
             "followed, and what is asked. Received: method='contrastive'."
         )
-    if method not in METHODS:
-        raise ValueError(f"`method` must be one of {METHODS}. Received: {method!r}.")
+    arguments.one_of("method", method, METHODS)
     if include_bias and method != "viterbi":
         raise ValueError(
             "`include_bias` follows the print of Algorithms 1 and 2, so it needs "
@@ -57,17 +58,10 @@ def check_contrast(contrast: Any, include_bias: bool) -> float | None:
 
 def check_side(side: Any) -> str | None:
     """The side of a decision is None (the predicted), or one of two."""
-    if side not in (None, "high", "low"):
-        raise ValueError(f"`side` must be 'high', 'low' or None. Received: {side!r}.")
-    return side
+    return arguments.one_of("side", side, ("high", "low", None))
 
 
 def check_layers(layers: Any) -> list[str] | None:
     """Names of layers are None (no wish) or a list of texts, not one text."""
-    if layers is None:
-        return None
-    if isinstance(layers, str) or not all(isinstance(name, str) for name in layers):
-        raise TypeError(
-            f"`layers` must be a list of names of layers, or None. Received: {layers!r}."
-        )
-    return list(layers)
+    of = "names of layers, or None"
+    return None if layers is None else list(arguments.texts("layers", layers, of))

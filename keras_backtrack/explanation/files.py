@@ -19,11 +19,14 @@ _RAGGED = ("pixels", "mass", "boxes")
 _NODES = ("count", "unit", "sign", "mass")
 
 
-def check_path(path: Any) -> Path:
-    """The path of a file, as a user gave it."""
-    if not isinstance(path, (str, Path)):
-        raise TypeError(f"`path` must be the name of a file. Received: {path!r}.")
-    return Path(path)
+def write_text(path: Path, content: str) -> None:
+    """Writes a text file.
+
+    Raises:
+        OSError: If there is no such folder, or it cannot be written there.
+    """
+    check_folder(path)
+    path.write_text(content, encoding="utf-8")
 
 
 def check_folder(path: Path) -> None:
@@ -50,7 +53,7 @@ def write_view(path: Path, figure: Callable[[], Any], page: Callable[[], str]) -
     if path.suffix in (".png", ".pdf", ".svg"):
         figure().savefig(path, bbox_inches="tight")
     elif path.suffix == ".html":
-        path.write_text(page(), encoding="utf-8")
+        write_text(path, page())
     else:
         raise ValueError(
             "An explanation is saved as .json, .npz, .png, .pdf, .svg or .html. "
@@ -75,7 +78,7 @@ def write(path: Path, plain: Plain, decisions: Sequence[Decision]) -> None:
         ended = {name: _shortest(mass) for name, mass in plain.ended.items()}
         records = [decision.record() for decision in decisions]
         content = {**plain.about, "decisions": records, "nodes": nodes, "lost_at": ended}
-        path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(content) + "\n")
         return
     about = {**plain.about, "nodes": list(plain.nodes), "lost_at": list(plain.ended)}
     columns: dict[str, Any] = {

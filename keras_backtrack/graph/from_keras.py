@@ -270,7 +270,7 @@ def _output_position(model: Any, output: str | int | None) -> int:
         return 0
     if isinstance(output, int) and not isinstance(output, bool) and 0 <= output < len(names):
         return output
-    if names.count(output) == 1:
+    if isinstance(output, str) and names.count(output) == 1:
         return names.index(output)
     if output is None:
         problem = f"The model has {len(names)} outputs: choose one with `output=`"

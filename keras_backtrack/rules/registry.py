@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
+from ..checks import arguments
 from ..graph.compat import operation_name
 from ..graph.graph import Call, Graph
 from .contributions import Contributions
@@ -63,7 +64,10 @@ def register_rule(*layer_types: type, follows: Follows | None = None) -> Callabl
             f"Received: {layer_types!r}."
         )
 
+    _check_follows(follows)
+
     def register(rule: Own) -> Own:
+        arguments.function("rule", rule)
         _RULES.update(dict.fromkeys(layer_types, Entry(rule, follows)))
         return rule
 
@@ -90,11 +94,24 @@ def register_operation(*names: str, follows: Follows | None = None) -> Callable[
             f"Received: {names!r}."
         )
 
+    _check_follows(follows)
+
     def register(rule: Own) -> Own:
+        arguments.function("rule", rule)
         _OPERATIONS.update(dict.fromkeys(names, Entry(rule, follows)))
         return rule
 
     return register
+
+
+def _check_follows(follows: Any) -> None:
+    is_list = isinstance(follows, (list, tuple, range))
+    are_places = is_list and all(isinstance(n, int) and not isinstance(n, bool) for n in follows)
+    if follows is not None and not callable(follows) and not are_places:
+        raise TypeError(
+            "`follows` must be a list of places among a call's inputs, a function that finds them, "
+            f"or None. Received: {follows!r}."
+        )
 
 
 def is_known(layer: Any) -> bool:
