@@ -118,13 +118,17 @@ def operation_name(layer: Any) -> str | None:
     """Name of a bare operation in a graph, such as `"multiply"`; None for a layer.
 
     One name for both versions: Keras 3 has classes such as `TrueDivide`, Keras 2.15 layers that
-    call functions such as `"math.truediv"`.
+    call functions such as `"math.truediv"`. A class of somebody else's may be called as one of
+    Keras's and do something else: its name is that of its module, a dot, and its own.
     """
-    if KERAS_3:
-        name = None if isinstance(layer, keras.layers.Layer) else type(layer).__name__
-    else:
-        name = getattr(layer, "symbol", None)
-    if name is None:
+    kind = type(layer)
+    is_of_keras = isinstance(layer, Mask) or kind.__module__.split(".")[0] == "keras"
+    if KERAS_3 and isinstance(layer, keras.layers.Layer):
+        return None
+    if KERAS_3 and not is_of_keras:
+        return f"{kind.__module__}.{kind.__qualname__}"
+    name = kind.__name__ if KERAS_3 else getattr(layer, "symbol", None)
+    if name is None or not is_of_keras:
         return None
     name = name.split(".")[-1].lower().replace("_", "")
     return _SAME_OPERATION.get(name, name)
