@@ -227,7 +227,9 @@ class BacktrackCallback(keras.callbacks.Callback):
         from . import filmstrip
 
         path, fps = arguments.file("path", path), arguments.number("fps", fps, least=0.1, most=100)
-        return filmstrip.write_gif(self._frames(), self._per, path, fps)
+        frames = self._frames()
+        with arguments.accessed(path):
+            return filmstrip.write_gif(frames, self._per, path, fps)
 
     def _frames(self) -> "filmstrip.Frames":
         """What is drawn, with the method's own Gaussian."""

@@ -5,7 +5,8 @@ what was expected and ends in what was received.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Real
 from os import PathLike
 from pathlib import Path
@@ -104,16 +105,28 @@ def texts(name: str, values: Any, of: str) -> tuple[str, ...]:
 
 
 def file(name: str, value: Any) -> Path:
-    """The path of a file that can be written or read: of a folder that is there."""
+    """The path of a file."""
     if not isinstance(value, (str, PathLike)) or not str(value):
         raise TypeError(f"`{name}` must be the name of a file. Received: {value!r}.")
     return Path(value)
 
 
+@contextmanager
+def accessed(path: Path) -> Iterator[None]:
+    """While a file is read or written: its errors say which it is."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(
+            f"The file cannot be read or written ({error.strerror or error}). "
+            f"Received: {str(path)!r}."
+        ) from None
+
+
 def length(values: Any) -> int | None:
     """How many rows an array or a list has; None for what is neither."""
-    is_list = isinstance(values, (list, tuple)) or getattr(values, "ndim", 0) != 0
-    return len(values) if is_list else None
+    is_list = hasattr(values, "__len__") and getattr(values, "ndim", 1) != 0
+    return len(values) if is_list and not isinstance(values, (str, bytes, dict)) else None
 
 
 def numbers(name: str, values: Any) -> np.ndarray:

@@ -57,9 +57,11 @@ def explain_func(
         _LAST[:] = [(model, settings, BacktrackExplainer(model, **settings))]
     x = _channels_last(arguments.numbers("inputs", inputs), model.inputs[0].shape[-1])
     classes = arguments.numbers("targets", targets)
-    if (classes != classes.astype(np.int64)).any():
+    with np.errstate(invalid="ignore"):
+        whole = classes.astype(np.int64)
+    if (classes != whole).any():
         raise ValueError(f"`targets` must be whole numbers. Received: {targets!r}.")
-    e = _LAST[0][2].explain(x, classes.astype(np.int64))
+    e = _LAST[0][2].explain(x, whole)
     return e.attention(sigma) if kind == "attention" else e.mass_map()
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checks import arguments
 from .plain_pickle import read_pickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -47,9 +48,9 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         TypeError: If `path` is no path.
         ValueError: If it is no such file, is damaged, or holds anything but plain tensors.
     """
-    if not isinstance(path, (str, Path)):
-        raise TypeError(f"`path` must be the name of a file. Received: {path!r}.")
-    content = Path(path).read_bytes()
+    file = arguments.file("path", path)
+    with arguments.accessed(file):
+        content = file.read_bytes()
     try:
         return _Reader(content).tensors()
     # Of what is no pickle at all Python's own parser says so in many ways.
