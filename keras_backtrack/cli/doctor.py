@@ -14,7 +14,8 @@ from ..runtime.host import Cpu, cpu_name, read_cpu
 _PRECISION = "ONEDNN_DEFAULT_FPMATH_MODE"
 
 # Runs in a process of its own, in the environment as the user left it. A convolution shows which
-# library computes it: oneDNN says so itself. Where ITEX is, a second one goes without it.
+# library computes it: oneDNN says so itself, of the last one. Where ITEX is, a second one goes
+# without it.
 _PROBE = """
 import json
 import tensorflow as tf
@@ -25,6 +26,7 @@ def convolve():
     picture, kernel = tf.random.normal((1, 32, 32, 8)), tf.random.normal((3, 3, 8, 8))
     tf.function(lambda x, k: tf.nn.relu(tf.nn.conv2d(x, k, 1, "SAME")))(picture, kernel)
 
+wrong = runtime.has_wrong_convolutions()
 convolve()
 itex = runtime.itex_backend()
 if itex:
@@ -36,6 +38,7 @@ print("probe" + json.dumps({
     "keras": keras.__version__,
     "onednn": runtime.onednn_is_on(),
     "itex": itex,
+    "wrong": wrong,
 }))
 """
 
@@ -101,6 +104,11 @@ def report(cpu: Cpu, environ: Mapping[str, str], found: Mapping[str, Any]) -> It
     yield f"convolution {_by(found['convolutions'][0])}"
     for convolution in found["convolutions"][1:]:
         yield f"            without ITEX {_by(convolution)}"
+    if found["wrong"]:
+        yield (
+            f"            wrong numbers from {runtime.WRONG_CONVOLUTIONS}; "
+            f"{runtime.without_wrong_convolutions(bool(found['itex']))}"
+        )
     if cpu.instruction_sets["AMX"] or cpu.instruction_sets["bf16"]:
         mode = environ.get(_PRECISION, "")
         is_left_alone = mode.upper() in ("", "STRICT")

@@ -1,5 +1,6 @@
 """Models that cannot be explained on this host, or at all."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,11 +8,19 @@ import numpy as np
 import tensorflow as tf
 
 from .. import runtime
+from ..graph.compat import keras
 from ..graph.errors import UnsupportedModelError
-from ..graph.graph import Graph
+from ..graph.graph import Call, Graph
 from ..propagation.activations import unasked_masks
 from ..propagation.question import Question, answered
 from ..rules import reached
+from ..rules.linear import slide_of
+
+_layers = keras.layers
+_CONVOLUTIONS = (
+    *(_layers.Conv2D, _layers.Conv3D),
+    *(_layers.Conv2DTranspose, _layers.Conv3DTranspose),
+)
 
 
 def check_bfloat16(is_used: bool) -> None:
@@ -36,6 +45,8 @@ def check_bfloat16(is_used: bool) -> None:
 def check_rows(graph: Graph, image: Sequence[tf.Tensor]) -> None:
     """Runs the network on two copies of an image, to see that it keeps images apart.
 
+    On the way it warns of convolutions that oneDNN computes wrongly.
+
     Args:
         graph: The calls.
         image: One row of each of the graph's inputs.
@@ -54,6 +65,7 @@ def check_rows(graph: Graph, image: Sequence[tf.Tensor]) -> None:
     for call in graph.calls:
         with unasked_masks():
             made = dict(zip(call.outputs, call.run(tensors), strict=True))
+        _warn_where_wrong(call, {**tensors, **made})
         for number in walked.intersection(made):
             shape = tuple(made[number].shape)
             if not shape or shape[0] != images:
@@ -66,6 +78,30 @@ def check_rows(graph: Graph, image: Sequence[tf.Tensor]) -> None:
         tensors = {
             n: t for n, t in {**tensors, **made}.items() if n in last and last[n] is not call
         }
+
+
+def _warn_where_wrong(call: Call, tensors: dict[int, tf.Tensor]) -> None:
+    """Compares a convolution of the kind that oneDNN may get wrong with a plain one.
+
+    A transposed one is a convolution the other way round, which its gradient computes.
+    """
+    if not isinstance(call.layer, _CONVOLUTIONS):
+        return
+    size, strides, dilation, padding, groups, transposed = slide_of(call.layer)
+    read, made = (tuple(tensors[n].shape[1:-1]) for n in (call.inputs[0], call.outputs[0]))
+    inputs, outputs = (made, read) if transposed else (read, made)
+    kernel = np.asarray(call.layer.kernel, np.float32)
+    if groups > 1 or max(dilation) > 1 or call.layer.data_format != "channels_last":
+        return
+    if runtime.may_be_wrong(kernel.shape[-2], size, strides, outputs) and runtime.is_wrong(
+        inputs, kernel, strides, padding
+    ):
+        warnings.warn(
+            f"TensorFlow's oneDNN computes {call.describe()} wrongly on this CPU, as it does "
+            f"{runtime.WRONG_CONVOLUTIONS}. What the network answers is wrong, and so is what is "
+            f"explained of it; {runtime.without_wrong_convolutions(runtime.itex_is_on())}.",
+            stacklevel=5,
+        )
 
 
 def check_recording(

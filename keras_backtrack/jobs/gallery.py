@@ -39,10 +39,12 @@ def count_rows(path: Path) -> int:
     missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
     problem = f"it lacks the columns {missing}" if missing else ""
     if not missing and file.metadata.num_rows:
-        [row] = next(file.iter_batches(1, columns=_COLUMNS)).to_pylist()
         try:
+            [row] = next(file.iter_batches(1, columns=_COLUMNS)).to_pylist()
             _found(row)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # Damaged files make pyarrow raise all kinds.
             problem = f"its first row cannot be read ({type(error).__name__}: {error})"
     if problem:
         raise ValueError(
@@ -58,18 +60,29 @@ def entries_in(path: Path, most: int) -> Iterator[PageEntry | PhotoError]:
     Args:
         path: The file. Photos are looked for where it says, then beside it.
         most: How many explanations at most.
+
+    Raises:
+        OSError, ValueError: If it comes to a row that cannot be read.
     """
     left, file = most, _open(path)
     columns = [name for name in (*_COLUMNS, *_NEW) if name in file.schema_arrow.names]
-    for batch in file.iter_batches(batch_size=64, columns=columns):
-        for row in batch.slice(0, left).to_pylist():
-            try:
-                yield _entry(row, path.parent)
-            except PhotoError as error:
-                yield error
-        left -= batch.num_rows
-        if left <= 0:
-            return
+    try:
+        for batch in file.iter_batches(batch_size=64, columns=columns):
+            for row in batch.slice(0, left).to_pylist():
+                try:
+                    yield _entry(row, path.parent)
+                except PhotoError as error:
+                    yield error
+            left -= batch.num_rows
+            if left <= 0:
+                return
+    except OSError:
+        raise
+    except Exception as error:  # As in `count_rows`.
+        raise ValueError(
+            f"A row of the file cannot be read ({type(error).__name__}: {error}). "
+            f"Received: {str(path)!r}."
+        ) from None
 
 
 def _open(path: Path) -> "pq.ParquetFile":

@@ -120,6 +120,16 @@ def warn_without_onednn() -> None:
         )
 
 
+def without_wrong_convolutions(itex: bool) -> str:
+    """What to do about convolutions that oneDNN computes wrongly: TensorFlow's own, or ITEX's."""
+    if itex:
+        return "to go without, call `keras_backtrack.runtime.configure(itex=False)` first"
+    return (
+        f"to go without, set {ONEDNN}=0 in the environment before TensorFlow is imported, or call "
+        "`keras_backtrack.runtime.configure(onednn=False)` first"
+    )
+
+
 def bfloat16_problem(is_used: bool) -> str | None:
     """What would end the process: bfloat16 under ITEX where oneDNN may not use AVX512.
 

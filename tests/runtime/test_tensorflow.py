@@ -1,12 +1,10 @@
 """What a host is, what TensorFlow does on it, and what to set."""
 
-import os
-import subprocess
-import sys
 import warnings
 
 import pytest
 from hosts import host, name_of
+from processes import python
 
 from keras_backtrack.cli.doctor import Convolution, report
 from keras_backtrack.runtime import tensorflow as runtime
@@ -16,6 +14,7 @@ _FOUND = {
     "tensorflow": "2.21.0",
     "keras": "3.15.1",
     "itex": None,
+    "wrong": False,
     "convolutions": [Convolution()],
 }
 
@@ -63,6 +62,7 @@ def test_advice_for_a_host(name, counts, sets, why, lines):
     assert rest == left
 
     text = "\n".join(report(cpu, {}, {**_FOUND, "onednn": is_on, "cpu": name_of(name)}))
+    assert "wrong numbers" not in text
     assert name_of(name) in text and f"oneDNN      {'on' if is_on else 'off'}: {state.why}" in text
     assert all(f"\n  {line}" in text for line in lines) and ("Nothing to set" in text) != any(lines)
     assert ("bf16        is left alone" in text) == ("bf16" in sets)
@@ -84,16 +84,6 @@ def test_the_environment_decides_about_onednn(value, is_on, why):
     assert state.on == is_on and why in state.why
 
 
-def python(code, **environ):
-    """Runs code in a process that has not imported TensorFlow."""
-    base = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**base, **environ}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_configure_comes_first_or_says_so():
     code = """
 from keras_backtrack import UnsupportedModelError, runtime
@@ -113,6 +103,13 @@ print(os.environ["TF_ENABLE_ONEDNN_OPTS"])
     assert lines[0] == "True 1" and lines[-1] == "1"
     assert lines[1].startswith("`threads` must be set before") and "threads=2" in lines[1]
     assert lines[2].startswith("`onednn` must be set before") and "onednn=False" in lines[2]
+
+
+def test_doctor_says_what_is_wrong():
+    for itex, what in (None, f"set {runtime.ONEDNN}=0"), ("AVX512", "configure(itex=False)"):
+        found = {**_FOUND, "onednn": True, "wrong": True, "itex": itex}
+        text = "\n".join(report(host("gold-6128"), {}, found))
+        assert "wrong numbers from convolutions of one channel" in text and what in text
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True])
