@@ -10,7 +10,6 @@ import numpy as np
 from ..checks import arguments
 from ..pictures import heatmaps
 from ..pictures import refine as refinement
-from ..pictures.class_names import lead_of
 from ..pictures.photos import Frame
 from . import files
 from .decisions import NO_BOXES, Decision
@@ -245,17 +244,12 @@ class Explanation(Result):
         """
         from ..pictures import figures
 
-        names = self._named(names)
-        one, other = self.sides
-        called = self._asked.names(names, self._source.meaning)
-        leads = [lead_of(*pair, *logits) for pair, logits in zip(called, self.logits, strict=True)]
-        titles = one._titles(names), other._titles(names), leads, self._titles(names)
-        columns = self.pictures(images), one.attention(), other.attention(), self._points
-        pairs = [
-            figures.Pair(picture, (a, b), *points, own)
-            for picture, a, b, points, own in zip(*columns, zip(*titles, strict=True), strict=True)
-        ]
-        return figures.comparison(pairs)
+        names, sides = self._named(names), self.sides
+        leads = self._asked.leads(names, self._source.meaning)
+        titles = [*(side._titles(names) for side in sides), leads, self._titles(names)]
+        maps = zip(*(side.attention() for side in sides), strict=True)
+        columns = self.pictures(images), maps, self.pixels, self.mass, zip(*titles, strict=True)
+        return figures.comparison([figures.Pair(*row) for row in zip(*columns, strict=True)])
 
     def difference(self, sigma: float | None = None, *, layer: str | None = None) -> np.ndarray:
         """Where which of two classes leads: the target's attention less the foil's.
