@@ -117,6 +117,15 @@ class Graph:
     def _makers(self) -> dict[int, Call]:
         return {output: call for call in self.calls for output in call.outputs}
 
+    @cached_property
+    def switches(self) -> frozenset[int]:
+        """Numbers of the tensors that depend on the inputs through comparisons alone, if at all."""
+        found: set[int] = set()
+        for call in self.calls:
+            is_off = found.issuperset(call.inputs)
+            found.update(n for n in call.outputs if is_off or self.specs[n].dtype == tf.bool)
+        return frozenset(found)
+
     def resolve(self, layer: str) -> str:
         """Full name of a tensor's layer that may have been named by its last part.
 

@@ -39,10 +39,22 @@ class Taken(NamedTuple):
     ended: Any = None
     stays: bool = False
 
-    def into(self, followed: Sequence[bool]) -> "Taken":
-        """Without what would arrive in inputs that are not followed."""
-        pairs = zip(self.parts, followed, strict=True)
-        return self._replace(parts=[part if follow else None for part, follow in pairs])
+    def into(self, followed: Sequence[bool], mass_of: Callable[[Any, int], Any]) -> "Taken":
+        """What would arrive in inputs that are not followed ends.
+
+        Args:
+            followed: For each input, whether it is.
+            mass_of: Takes a part and the place of its input; returns the (E,) mass in it.
+        """
+        triples = list(zip(range(len(followed)), self.parts, followed, strict=True))
+        dropped = [
+            mass_of(part, i) for i, part, follow in triples if part is not None and not follow
+        ]
+        if not dropped:
+            return self
+        ended = sum(dropped) if self.ended is None else sum(dropped, self.ended)
+        parts = [part if follow else None for _, part, follow in triples]
+        return self._replace(parts=parts, ended=ended)
 
 
 def places_back(calls: Sequence[Call]) -> list[Place]:

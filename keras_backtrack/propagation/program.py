@@ -179,10 +179,10 @@ class Program:
         begun = _at_output(self.graph, asked, rows)
         if self._kind(question):
             begun = self._start(batch, asked)
-        # There is no way back from what is no number; whoever asked sees it in the scores.
+        # There is no way back from what is no number; whoever asked is told which layer made it.
         is_number = np.isfinite(asked.scores).all()
         nowhere = Walked({}, 1 - begun.lost)
-        walked = self.paths.back(batch, begun.nodes) if is_number else nowhere
+        walked = self.paths.back(batch, begun.nodes) if is_number and begun.nodes else nowhere
         held = [(n, own) for part in (walked.nodes, begun.passed) for n, own in part.items()]
         lost = begun.lost + walked.lost
         self._check_mass(held, lost, sizes)
@@ -261,7 +261,7 @@ class Program:
         if self._contrast is not None and self.paths is self.walk:
             # A walk is of what is ahead; all of it is, or nothing.
             nodes = {n: own.where(own.mass > 0) for n, own in nodes.items()}
-            lost = np.ones(explanations)
+            lost = 1 + np.float64(lost)
             for number, own in nodes.items():
                 owner = own.index // math.prod(batch.sizes[number])
                 lost -= np.bincount(owner, own.mass, explanations)

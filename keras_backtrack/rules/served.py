@@ -6,7 +6,7 @@ from ..graph.errors import UnsupportedLayerError
 from ..graph.graph import Call, Graph
 from ..graph.recording import is_recurrent
 from .activations import is_elementwise
-from .contributions import Contributions
+from .contributions import Contributions, Moves
 from .fallback import gradient
 from .packed_weights import PackedWeights
 from .registry import Rule, entry_of, followed, reached
@@ -50,6 +50,8 @@ class Rules:
 
     def ask(self, call: TracedCall) -> Contributions:
         """Asks the rule of a call for its contributions."""
+        if not any(call.followed):
+            return _nowhere(call)
         rule, problem = self._find(call.call)
         if rule is None:
             raise UnsupportedLayerError(f"{call.call.describe()}: {problem}")
@@ -72,6 +74,8 @@ class Rules:
     def _problems(self, graph: Graph) -> list[str]:
         problems = []
         for call in reached(graph):
+            if not any(followed(graph, call)):
+                continue
             rule, problem = self._find(call)
             if rule is None:
                 place = f"call {graph.calls.index(call) + 1} of {len(graph.calls)}"
@@ -89,6 +93,11 @@ class Rules:
         if rule is None and self._fallback == "gradient":
             return gradient, ""
         return rule, problem
+
+
+def _nowhere(call: TracedCall) -> Moves:
+    """All that comes to a call without inputs that are followed ends there."""
+    return Moves(lambda at: [None] * len(call.inputs), takes_arrays=True)
 
 
 def _suits_built_in(call: Call, rule: Rule) -> tuple[Rule | None, str]:

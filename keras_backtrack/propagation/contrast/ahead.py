@@ -31,6 +31,7 @@ from ..all_paths.dense_mass import (
 from ..all_paths.spreading import Spread
 from ..landmarks import Landmarks, has_places
 from ..nodes import Asked
+from ..shares import unless_overflown
 from .evidence import Sides, evidence
 from .start import Start, sided
 
@@ -86,13 +87,16 @@ def start_ahead(
     rows = _Rows(tensors, image_index)
     sides = evidence(graph, rows, weights, rules, is_output_made_by(graph, is_softmax))
     until = set(found.last_maps.values())
-    ends = _spread(graph, tensors, image_index, sides, rules, until)
+    ends, ended = _spread(graph, tensors, image_index, sides, rules, until)
     leads = {n: _lead(*pair, tensors[n], bar) for n, pair in ends.items()}
-    ahead = sum(all_mass(Maps(*map(tf.nn.relu, maps))) for maps in leads.values())
+    nothing = tf.zeros_like(image_index, tf.float32)
+    ahead = sum((all_mass(Maps(*map(tf.nn.relu, maps))) for maps in leads.values()), nothing)
     scale = tf.math.divide_no_nan(tf.ones_like(ahead), ahead)[:, None]
     nodes = {n: as_nodes(_scaled(maps, scale), is_signed=True) for n, maps in sorted(leads.items())}
     passed = {graph.output: asked.singles(size)}
-    return Start(nodes, passed, logits, tf.zeros_like(image_index, tf.float32), side)
+    # What is ahead is all of it, unless some of it vanished by overflow.
+    lost = unless_overflown(ahead + ended, nothing)
+    return Start(nodes, passed, logits, lost, side)
 
 
 def _spread(
@@ -102,16 +106,18 @@ def _spread(
     sides: dict[int, Sides],
     rules: Rules,
     until: set[int],
-) -> dict[int, Sides]:
-    """Both sides at the last maps, or at inputs without one."""
+) -> tuple[dict[int, Sides], tf.Tensor]:
+    """Both sides at the last maps, or at inputs without one, and the (E,) mass that ended."""
     explanations = tf.size(image_index)
+    if not sides:
+        return {}, tf.zeros_like(image_index, tf.float32)
     twice = _Rows(tensors, tf.concat([image_index, image_index], 0))
     roots = {
         number: Maps(*(_stacked(pair) for pair in zip(*own, strict=True)))
         for number, own in sides.items()
     }
-    held = Spread(twice, rules).back(graph, roots, until).nodes
-    return {
+    held, lost, _ = Spread(twice, rules).back(graph, roots, until)
+    ends = {
         number: Sides(
             Maps(*(mass[:explanations] for mass in maps)),
             Maps(*(mass[explanations:] for mass in maps)),
@@ -119,6 +125,7 @@ def _spread(
         for number, maps in held.items()
         if number in until or number in graph.inputs
     }
+    return ends, lost[:explanations] + lost[explanations:]
 
 
 def _stacked(pair: Sequence[tf.Tensor]) -> tf.Tensor:
