@@ -227,8 +227,8 @@ class BacktrackCallback(keras.callbacks.Callback):
             raise ValueError(
                 "There is nothing to draw before the first explanation. Received: no records."
             )
-        sigma = self._last._sigma(self._last.fine_layer is None)
-        return filmstrip.Frames(self._last.pictures(self._photos), self.records, sigma)
+        pictures = self._last.pictures(self._photos)
+        return filmstrip.Frames(pictures, self.records, self._last.sigma())
 
 
 def _first(data: tf.data.Dataset, count: int) -> np.ndarray:

@@ -13,7 +13,7 @@ def network_options(command: Callable) -> Callable:
 
 
 def walk_options(command: Callable) -> Callable:
-    """What `BacktrackExplainer` takes, with its defaults: `method`, `contrast`, and limits."""
+    """What `BacktrackExplainer` takes, with its defaults: `method`, `contrast` and so on."""
     return _with(command, _WALK)
 
 
@@ -114,6 +114,12 @@ _WALK = [
         help="Whether what speaks against the class counts as well, so that each class has a map "
         "of its own. A number says how far ahead a place must be: 1 shows only what sets the "
         "class off, 0 whole objects. 'on' is 0.25; 'off' asks why the class is high, as the paper.",
+    ),
+    click.option(
+        "--down-to",
+        metavar="LAYER",
+        help="Layer where the way back ends; what is below costs nothing, and pixels are the "
+        "middles of its cells. [the input]",
     ),
     click.option(
         "--top-n",

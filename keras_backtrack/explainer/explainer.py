@@ -1,6 +1,5 @@
 """`BacktrackExplainer`: checks what comes in, runs the program, wraps what comes out."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -11,22 +10,21 @@ from tqdm import tqdm
 
 from ..explanation.explanation import Explanation
 from ..explanation.layer_nodes import HeldNodes
+from ..explanation.network import Network
 from ..explanation.source import Source
 from ..graph.compat import keras
 from ..graph.weights import Watch
-from ..propagation.activations import Activations
 from ..propagation.best_paths.retracing import Tracks
 from ..propagation.limits import Limits
 from ..propagation.program import Program, Run
 from ..propagation.question import Question
 from ..rules import Rules, read_model
-from ..rules.activations import is_sigmoid
-from ..rules.gates import is_output_made_by
 from ..runtime.tensorflow import warn_without_onednn
 from .batches import Batches
+from .down_to import check_below_last_map, end_of_way
 from .inputs import check_inputs, check_scores
 from .model_checks import check_bfloat16, check_recording, check_rows
-from .prepared import Prepared
+from .prepared import Prepared, activations
 from .settings import check_contrast, check_layers, check_limit, check_method, check_side
 from .targets import (
     Answers,
@@ -36,9 +34,10 @@ from .targets import (
     highest,
     of_two_classes,
 )
+from .uncopied import Uncopied
 
 
-class BacktrackExplainer:
+class BacktrackExplainer(Uncopied):
     """Finds the pixels that made a Keras network decide.
 
     The network runs once; then each decision is walked back from its output unit to the input,
@@ -70,6 +69,10 @@ class BacktrackExplainer:
             off, 0 whole objects; True is 0.25. False asks the plain question, why the unit is high.
             Sequences and volumes have places, too; in a table what speaks against is taken off.
             method="viterbi", contrast=False is the paper, Algorithms 1 to 3 to the letter.
+        down_to: Name of a layer where the way back ends, so that what is below costs nothing: a map
+            that everything comes through on its way to the input, such as the last one's.
+            `attention`, `saliency` and `boxes` read it, unless the fine layer is above, and
+            `pixels` are the middles of its cells. None goes down to the input.
         include_bias: Whether the bias is added to each product before the test for a positive
             contribution, as Algorithms 1 and 2 print. By default it is no input's doing.
         output: Name or index of the output to explain; needed where a model has several.
@@ -87,8 +90,8 @@ class BacktrackExplainer:
             if the recording answers otherwise than the model. If it would run in bfloat16 under
             Intel Extension for TensorFlow on a CPU without AVX512, where the process would die.
         UnsupportedLayerError: If layers have no rule; all of them are listed.
-        ValueError: If it is not built, has no such output, a limit is no positive int, or
-            there is no such method.
+        ValueError: If it is not built, has no such output, a limit is no positive int, there is no
+            such method, or not everything comes through `down_to`.
 
     Example:
         >>> explainer = BacktrackExplainer(keras.applications.VGG19())
@@ -105,6 +108,7 @@ class BacktrackExplainer:
         *,
         method: str = "backtrack",
         contrast: bool | float = True,
+        down_to: str | None = None,
         include_bias: bool = False,
         output: str | int | None = None,
         layers: Sequence[str] | None = None,
@@ -124,7 +128,7 @@ class BacktrackExplainer:
             raise ValueError(f"`fallback` must be 'gradient' or None. Received: {fallback!r}.")
         self._fallback = fallback
         self._output = output
-        self._layers = check_layers(layers)
+        self._layers, self._down_to = check_layers(layers), down_to
         self._read()
 
     def _read(self) -> None:
@@ -138,9 +142,18 @@ class BacktrackExplainer:
         if self._layers is not None:
             wanted = [numbers[graph.resolve(name)] for name in self._layers]
         self._rules = rules
+        until = None if self._down_to is None else end_of_way(graph, self._down_to)
         self._program = Program(
-            graph, rules, self._limits, method=self.method, contrast=self.contrast, wanted=wanted
+            graph,
+            rules,
+            self._limits,
+            method=self.method,
+            contrast=self.contrast,
+            wanted=wanted,
+            until=until,
         )
+        if until is not None and self.contrast is not None:
+            check_below_last_map(graph, until, self._program.landmarks)
         self._tracks = Tracks(graph, rules, self._program.walk)
         self._is_checked = False
 
@@ -279,17 +292,7 @@ class BacktrackExplainer:
         if check_limit("memory", memory) is None:
             raise ValueError(f"`memory` must be a number of bytes. Received: {memory!r}.")
         batches = self._batches(x, batch_size)
-        kept: list[Activations] = []
-        for batch in batches:
-            kept.append(self._program.forward(batch))
-            if len(kept) == 1:
-                needed = kept[0].nbytes * batches.images // len(batch[0])
-                if needed > memory:
-                    raise ValueError(
-                        f"The activations of {batches.images} image(s) take {needed:,} bytes, "
-                        "which must not be more than `memory`: prepare fewer, or allow more. "
-                        f"Received: memory={memory:,}."
-                    )
+        kept = activations(self._program.forward, batches, memory)
         walks = [partial(self._program.back, each) for each in kept]
         explained = partial(self._explained, batches, walks)
         return Prepared(explained, Watch(self.model.weights), sum(each.nbytes for each in kept))
@@ -319,7 +322,7 @@ class BacktrackExplainer:
             walks: For each batch what takes image indices and a question, and decisions back.
             targets, versus, side, labels, progress: As for `explain`.
         """
-        answers = self._answers(batches)
+        answers = Answers.of(self._graph, batches.first_image)
         labels = answers.labels(labels)
         asked = check_targets(targets, batches.images, answers, labels, versus, check_side(side))
         if not self._is_checked:
@@ -329,7 +332,7 @@ class BacktrackExplainer:
             for (start, stop), walk in zip(batches.bounds, walks, strict=True):
                 image_index, question = asked.of_images(start, stop)
                 run = walk(image_index, question)
-                check_scores(run.scores, start + image_index)
+                check_scores(run.scores, start + image_index, run.overflown)
                 if len(question.unit) > 1:
                     check_foils(run.targets, run.versus, start)
                 if not self._is_checked and self._graph.is_recorded:
@@ -349,29 +352,30 @@ class BacktrackExplainer:
         meaning: str,
     ) -> Source:
         """What all views of some runs share."""
-        graph, program = self._graph, self._program
-        starts = program.landmarks.last_maps.values() if self.contrast is not None else ()
+        names, fine = self._graph.names, self._program.fine_layers
         return Source(
-            HeldNodes(runs, graph, self._tracks),
+            HeldNodes.from_runs(runs, self._graph),
             *(x, labels, meaning, self.method, self.contrast),
-            fine={graph.names[n]: graph.names[f] for n, f in program.fine_layers.items()},
-            starts=frozenset(starts) or {graph.output},
+            fine={names[n]: names[f] for n, f in fine.items()},
+            ends={names[n]: names[e] for n, e in self._program.ends.items()},
+            network=self.network,
+        )
+
+    @property
+    def network(self) -> Network:
+        """What explanations run again: see `Explanation.explained_by`."""
+        maps = self._program.landmarks.last_maps.values() if self.contrast is not None else ()
+        return Network(
+            *(self._graph, self._tracks, frozenset(maps) or {self._graph.output}),
+            settings=(self.method, self.contrast),
             explain=self.explain,
+            checked=lambda x: self._batches(x, None).x,
         )
 
     @property
     def output_place(self) -> int:
         """Which of the model's outputs is explained."""
         return self._graph.place
-
-    def _answers(self, batches: Batches) -> Answers:
-        """What the network answers to this input."""
-        output = self._graph.output
-        shape = tuple(self._graph.specs[output].shape[1:])
-        if None in shape:
-            shape = tuple(self._graph.replay(batches.first_image())[output].shape[1:])
-        is_yes_or_no = math.prod(shape) == 1 and is_output_made_by(self._graph, is_sigmoid)
-        return Answers(shape, is_yes_or_no)
 
     def summary(self) -> str:
         """Lists the calls between input and output and the rule that serves each.

@@ -3,11 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from ..explanation.explanation import Explanation
 from ..graph.weights import Watch
+from ..propagation.activations import Activations
+from .batches import Batches
+from .uncopied import Uncopied
 
 
-class Prepared:
+class Prepared(Uncopied):
     """What `BacktrackExplainer.prepare` returns.
 
     The paper's future work: "stores the best activations directly and give a quick response".
@@ -49,3 +54,29 @@ class Prepared:
         return self._walk(targets, versus, side, labels)
 
     __call__ = explain
+
+
+def activations(
+    forward: Callable[[Sequence[tf.Tensor]], Activations], batches: Batches, memory: int
+) -> list[Activations]:
+    """Runs the network on batches.
+
+    Args:
+        forward: The network.
+        batches: The input.
+        memory: How many bytes the activations may take.
+
+    Raises:
+        ValueError: If they would take more, which the first batch tells.
+    """
+    kept: list[Activations] = []
+    for batch in batches:
+        kept.append(forward(batch))
+        needed = kept[0].nbytes * batches.images // len(batch[0])
+        if len(kept) == 1 and needed > memory:
+            raise ValueError(
+                f"The activations of {batches.images} image(s) take {needed:,} bytes, "
+                "which must not be more than `memory`: prepare fewer, or allow more. "
+                f"Received: memory={memory:,}."
+            )
+    return kept

@@ -1,13 +1,18 @@
 """What is asked for: targets as users give them, as units of the output to start from."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
+from ..graph.graph import Graph
 from ..pictures.class_names import check_labels, labels_of_one_unit, numbered
 from ..propagation.program import Run
 from ..propagation.question import Question
+from ..rules.activations import is_sigmoid
+from ..rules.gates import is_output_made_by
 
 
 class Targets(NamedTuple):
@@ -50,6 +55,19 @@ class Answers(NamedTuple):
 
     shape: tuple[int, ...]
     is_yes_or_no: bool = False
+
+    @classmethod
+    def of(cls, graph: Graph, image: Callable[[], Sequence[tf.Tensor]]) -> "Answers":
+        """What the network answers to an input.
+
+        Args:
+            graph: The model's calls.
+            image: Gives a row of each input, where the output's size depends on theirs.
+        """
+        shape = tuple(graph.specs[graph.output].shape[1:])
+        if None in shape:
+            shape = tuple(graph.replay(image())[graph.output].shape[1:])
+        return cls(shape, math.prod(shape) == 1 and is_output_made_by(graph, is_sigmoid))
 
     @property
     def units(self) -> int:

@@ -10,9 +10,10 @@ import numpy as np
 from ..pictures import heatmaps
 from ..pictures import refine as refinement
 from ..pictures.photos import Frame
-from . import files as saving
+from . import files
 from .decisions import NO_BOXES, Decision
 from .detections import Detections
+from .plain import Plain
 from .result import Result
 from .way.columns import Way, way_down
 from .way.retraced import Retraced
@@ -43,18 +44,30 @@ class Explanation(Result):
             the plain question was asked.
         fine_layer: Name of the layer that attention, regions and boxes are read at; None where they
             are the pixels'.
+        down_to: Name of the layer where the way back ended, the middle of whose cells are `pixels`;
+            None where it went down to the input.
     """
 
     @property
     def fine_layer(self) -> str | None:
-        return self._source.fine.get(self.input)
+        return self._source.fine.get(self.input, self.down_to)
+
+    @property
+    def down_to(self) -> str | None:
+        return self._source.ends.get(self.input)
 
     @property
     def _defaults(self) -> str:
         return heatmaps.defaults_of(self.method, self.fine_layer is not None)
 
-    def _sigma(self, is_of_pixels: bool) -> float:
-        shares = heatmaps.SIGMAS if is_of_pixels else heatmaps.LAYER_SIGMAS
+    def sigma(self, layer: str | None = None) -> float:
+        """The Gaussian that `attention` takes where it is given none, in pixels of the input.
+
+        Args:
+            layer: As for `attention`.
+        """
+        layer = self.fine_layer if layer is None else layer
+        shares = heatmaps.SIGMAS if layer in (None, self.input) else heatmaps.LAYER_SIGMAS
         return shares[self._defaults] * max(self._image_size())
 
     def attention(
@@ -91,7 +104,7 @@ class Explanation(Result):
         size = self._image_size()
         layer = self.fine_layer if layer is None else layer
         is_of_pixels = layer in (None, self.input)
-        sigma = self._sigma(is_of_pixels) if sigma is None else sigma
+        sigma = self.sigma(layer) if sigma is None else sigma
         if is_of_pixels:
             found = [heatmaps.attention(p, m, *size, sigma) for p, m in self._points]
         else:
@@ -307,17 +320,40 @@ class Explanation(Result):
         """Writes the explanation to a file.
 
         Args:
-            path: `.json` or `.npz` for the fields of `decisions`; `.png`, `.pdf` or `.svg` for the
-                figure; `.html` for the page to explore.
+            path: `.json` or `.npz` for all of it but the pictures, which `load` reads, and the
+                fields of `decisions` for others to read; `.png`, `.pdf` or `.svg` for the figure;
+                `.html` for the page to explore.
 
         Raises:
             OSError: If it cannot be written there.
             TypeError: If it is no path.
-            ValueError: If it ends in something else.
+            ValueError: If it ends in something else, or the explanation is of no decision.
         """
-        if not isinstance(path, (str, Path)):
-            raise TypeError(f"`path` must be the name of a file. Received: {path!r}.")
-        saving.write(Path(path), self.decisions, self.plot, self.to_html)
+        path = files.check_path(path)
+        if not len(self):
+            raise ValueError("At least one decision is saved. Received: an explanation of none.")
+        if path.suffix in files.FORMATS:
+            plain = Plain.of(self._asked, self._source, self._rows, self.input)
+            files.write(path, plain, self.decisions())
+        else:
+            files.write_view(path, self.plot, self.to_html)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Explanation":
+        """Reads what `save` wrote as `.json` or `.npz`.
+
+        Pictures are not in there: give them to `plot`, or, with an explainer for what runs the
+        network again, to `explained_by`.
+
+        Args:
+            path: The file.
+
+        Raises:
+            OSError: If it cannot be read.
+            TypeError: If it is no path.
+            ValueError: If it is no such file, is damaged, or a newer version wrote it.
+        """
+        return cls(*files.read(files.check_path(path)).taken_in(None))
 
     def _repr_html_(self) -> str | None:
         from ..pictures.page import fragment

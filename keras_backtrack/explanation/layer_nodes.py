@@ -1,14 +1,16 @@
 """What the walk held at each layer, brought into order when somebody asks."""
 
-from collections.abc import Sequence
-from typing import overload
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from ..graph.graph import Graph
-from ..propagation.best_paths.retracing import Tracks
-from ..propagation.nodes import Held
+from ..graph.graph import Graph, full_name
+from ..propagation.nodes import Held, Nodes
 from ..propagation.program import Run
+
+_NOBODY = Nodes(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 
 class LayerNodes(Sequence[np.ndarray]):
@@ -66,84 +68,132 @@ class _Tensor:
         return Held(unit, self._sign[start:stop].astype(np.int8), self._mass[start:stop])
 
 
-class HeldNodes:
-    """What all runs held, by layer name; put in order when first asked for.
+class Part(NamedTuple):
+    """What one run held, by layer name.
 
     Attributes:
-        graph: The calls that were run.
-        tracks: Takes their steps again.
-        inputs: Names of the model's inputs.
-        names: Names of all other tensors, in the order they are made.
+        decisions: How many the run was about.
+        nodes: As of `Run`; absent where there were none.
+        ended: (decisions,) float32, the mass that ended there.
     """
 
-    def __init__(self, runs: Sequence[Run], graph: Graph, tracks: Tracks) -> None:
-        self._runs = runs
-        self.graph = graph
-        self.tracks = tracks
-        self._numbers = {name: number for number, name in graph.names.items()}
-        self.inputs = [graph.names[number] for number in graph.inputs]
-        self.names = [graph.names[number] for call in graph.calls for number in call.outputs]
+    decisions: int
+    nodes: dict[str, Nodes]
+    ended: dict[str, np.ndarray]
+
+
+class HeldNodes:
+    """What runs held at every tensor; put in order when first asked for.
+
+    Args:
+        parts: What each run held.
+        shapes: By name of each tensor the sizes after the batch axis, in the order they are made,
+            the model's inputs first.
+        inputs: How many of them are inputs.
+
+    Attributes:
+        shapes: As given.
+        inputs: Names of the model's inputs.
+        names: Names of all other tensors.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], shapes: Mapping[str, tuple[int, ...]], inputs: int
+    ) -> None:
+        self._parts, self.shapes = parts, shapes
+        self.inputs, self.names = list(shapes)[:inputs], list(shapes)[inputs:]
         self._cache: dict[str, _Tensor] = {}
 
     @classmethod
-    def joined(cls, parts: Sequence["HeldNodes"]) -> "HeldNodes":
+    def from_runs(cls, runs: Sequence[Run], graph: Graph) -> "HeldNodes":
+        """What runs of a graph held."""
+
+        def named(values: dict[int, Any]) -> dict[str, Any]:
+            return {graph.names[number]: own for number, own in values.items()}
+
+        parts = [Part(len(run.targets), named(run.nodes), named(run.ended)) for run in runs]
+        made = [number for call in graph.calls for number in call.outputs]
+        shapes = {graph.names[n]: runs[0].sizes[n] for n in (*graph.inputs, *made)}
+        return cls(parts, shapes, len(graph.inputs))
+
+    @classmethod
+    def joined(cls, held: Sequence["HeldNodes"]) -> "HeldNodes":
         """What several held, one behind the other."""
-        runs = [run for part in parts for run in part._runs]
-        return cls(runs, parts[0].graph, parts[0].tracks)
+        parts = [part for each in held for part in each._parts]
+        return cls(parts, held[0].shapes, len(held[0].inputs))
+
+    def of_rows(self, rows: np.ndarray) -> "HeldNodes":
+        """What some of the decisions held, in their order."""
+        numbers, nodes = np.arange(len(rows)), {}
+        for name in self._held_somewhere():
+            own = [self.held(name).nodes_of(row) for row in rows]
+            if any(len(each.unit) for each in own):
+                unit, sign, mass = map(np.concatenate, zip(*own, strict=True))
+                first = np.repeat(numbers, [len(each.unit) for each in own])
+                index = first * math.prod(self.shapes[name]) + unit
+                nodes[name] = Nodes(index, sign.astype(np.float32), mass)
+            else:
+                nodes[name] = _NOBODY
+        ended = {name: mass[rows] for name, mass in self.ended().items()}
+        return HeldNodes([Part(len(rows), nodes, ended)], self.shapes, len(self.inputs))
+
+    def single(self) -> Part:
+        """All of it as one part."""
+        everything = np.arange(sum(part.decisions for part in self._parts))
+        [part] = (self if len(self._parts) == 1 else self.of_rows(everything))._parts
+        return part
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Sizes of a tensor after the batch axis."""
-        return self._runs[0].sizes[self._numbers[name]]
+        return self.shapes[name]
 
     def held(self, name: str) -> _Tensor:
         if name not in self._cache:
-            number = self._numbers[name]
-            shape = self._runs[0].sizes[number]
-            size, first, parts = int(np.prod(shape)), 0, []
-            for run in self._runs:
-                if number in run.nodes:
-                    index, sign, mass = run.nodes[number]
-                    parts.append((index + first * size, sign, mass))
-                first += len(run.targets)
-            nothing = np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32)
-            index, sign, mass = map(np.concatenate, zip(nothing, *parts, strict=True))
-            self._cache[name] = _Tensor(index, sign, mass, shape)
+            size, first, parts = math.prod(self.shapes[name]), 0, [_NOBODY]
+            for part in self._parts:
+                if name in part.nodes:
+                    index, sign, mass = part.nodes[name]
+                    parts.append(Nodes(index + first * size, sign, mass))
+                first += part.decisions
+            index, sign, mass = map(np.concatenate, zip(*parts, strict=True))
+            self._cache[name] = _Tensor(index, sign, mass, self.shapes[name])
         return self._cache[name]
 
-    def all_of(self, row: int) -> dict[int, Held]:
-        """The nodes of one explanation wherever they were brought back from, by tensor number."""
-        numbers = {number for run in self._runs for number in run.nodes}
-        names = {self.graph.names[number] for number in numbers}
-        return {self._numbers[name]: self.held(name).nodes_of(row) for name in sorted(names)}
+    def all_of(self, row: int) -> dict[str, Held]:
+        """The nodes of one explanation wherever they were brought back from, by layer name."""
+        return {name: self.held(name).nodes_of(row) for name in self._held_somewhere()}
+
+    def _held_somewhere(self) -> list[str]:
+        return [name for name in self.shapes if any(name in part.nodes for part in self._parts)]
 
     def ended(self) -> dict[str, np.ndarray]:
         """By layer name, in the order of the way back, (N,) float32: the mass that ended there."""
-        numbers = {number for run in self._runs for number in run.ended}
         found = {}
-        for number in sorted(numbers, reverse=True):
-            parts = [
-                run.ended.get(number, np.zeros(len(run.targets), np.float32)) for run in self._runs
-            ]
-            found[self.graph.names[number]] = np.concatenate(parts)
+        for name in reversed(list(self.shapes)):
+            if any(name in part.ended for part in self._parts):
+                parts = [
+                    part.ended.get(name, np.zeros(part.decisions, np.float32))
+                    for part in self._parts
+                ]
+                found[name] = np.concatenate(parts)
         return found
 
     def resolve(self, layer: str) -> str:
         """Full name of a layer that may have been named by its last part."""
-        name = self.graph.resolve(layer)
-        if self._numbers[name] not in self._runs[0].nodes:
+        name = full_name(layer, list(self.shapes))
+        if not any(name in part.nodes for part in self._parts):
             raise ValueError(
                 "This explanation does not hold the nodes of that layer. Where all paths are "
                 "followed they are wanted by name, as in BacktrackExplainer(model, layers=[...]); "
-                "with contrast there are none above the last map. "
+                "with contrast there are none above the last map, with `down_to` none below it. "
                 f"Received: {layer!r}."
             )
         return name
 
     def last_spatial(self) -> str:
         """The last layer whose output is a map, not a single cell."""
-        sizes = self._runs[0].sizes
         for name in reversed(self.names):
-            shape = sizes[self._numbers[name]]
+            shape = self.shapes[name]
             if len(shape) == 3 and shape[0] * shape[1] > 1:
                 return name
         raise ValueError(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..pictures import heatmaps
 from ..propagation.program import Run
 from .decisions import Decisions
 from .layer_nodes import HeldNodes, LayerNodes
+from .plain import Plain
 from .source import Source
 
 _ROUNDING = 1e-4  # of a decision's mass
@@ -93,6 +94,32 @@ class Result:
         source = replace(parts[0]._source, layers=layers, images=None)
         return cls(asked, source, np.arange(len(asked.targets)), parts[0].input)
 
+    def explained_by(self: Self, explainer: Any, x: Any = None) -> Self:
+        """The same explanation with a network to run again, as `to_html` and `compare` do.
+
+        Needed of a copy only, loaded from a file or pickled: it holds arrays and no model.
+
+        Args:
+            explainer: A `BacktrackExplainer` of the same model with the same settings.
+            x: What was explained, as for `BacktrackExplainer.explain`, where the copy is without:
+                files hold no pictures, and those of a data set are not kept.
+
+        Raises:
+            TypeError: If it is no explainer, or `x` holds no numbers.
+            ValueError: If it is of another network or other settings, or `x` does not fit.
+        """
+        source = self._source.with_network(getattr(explainer, "network", explainer), x)
+        if x is not None and len(source.kept(self.input)) <= self.image_index.max(initial=-1):
+            raise ValueError(
+                f"`x` must have the {self.image_index.max() + 1} rows that were explained, or "
+                f"more. Received: {len(source.kept(self.input))}."
+            )
+        return type(self)(self._asked, source, self._rows, self.input)
+
+    def __reduce__(self) -> tuple:
+        plain = Plain.of(self._asked, self._source, self._rows, self.input)
+        return _copied, (type(self), plain, self._source.network)
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -128,9 +155,9 @@ class Result:
     def input_mass(self) -> np.ndarray:
         """How much of each decision ended in each of the model's inputs: (N, inputs) float32.
 
-        With `lost`, each row adds up to 1.
+        With `lost`, each row adds up to 1. What ended at a layer `down_to` counts for its input.
         """
-        held = [self._layers.held(name) for name in self.inputs]
+        held = [self._layers.held(self._source.ends.get(name, name)) for name in self.inputs]
         masses = [[each.nodes_of(row).mass.sum() for each in held] for row in self._rows]
         return np.array(masses, np.float32).reshape(len(self), len(held))
 
@@ -146,6 +173,7 @@ class Result:
         """The important pixels: for each decision (P, 2) int32 rows (row, column), sorted.
 
         Of a signal or of tokens (P, 1) positions, of a volume (P, 3), of a vector (P, 1) units.
+        Where the way back ended at a layer (`down_to`), the middle of each of its cells.
         """
         return [points for points, _ in self._points]
 
@@ -210,15 +238,17 @@ class Result:
         This runs the model again.
 
         Raises:
-            ValueError: If a decision is not between two classes, or the model has changed.
+            ValueError: If a decision is not between two classes, the model has changed, or this is
+                a copy without one: see `explained_by`.
         """
         if (self.versus < 0).any():
             raise ValueError(
                 "Only decisions between two classes can be compared: explain(x, a, versus=b). "
                 f"Received: targets {self.targets[self.versus < 0][:10].tolist()} alone."
             )
-        x = [values[self.image_index] for values in self._source.kept_images()]
-        x, explain = x[0] if len(x) == 1 else x, self._source.explain
+        explain = self._source.asked_again().explain
+        inputs = [values[self.image_index] for values in self._source.kept_images()]
+        x = inputs[0] if len(inputs) == 1 else inputs
         sides = [explain(x, units, labels=self.labels) for units in (self.targets, self.versus)]
         if not np.allclose(sides[0].scores, self.scores, rtol=1e-2, atol=1e-3):
             raise ValueError(
@@ -295,3 +325,8 @@ class Result:
         if self.versus[i] >= 0:
             return f" versus {self.versus[i]}"
         return ", why low" if self.side[i] < 0 and self._source.meaning != "side" else ""
+
+
+def _copied(cls: type[Self], plain: Plain, network: Any) -> Self:
+    """What `Result.__reduce__` asks for: a copy with the same network, or with none."""
+    return cls(*plain.taken_in(network))

@@ -1,14 +1,16 @@
 """What all views of an explanation share: what runs held at each layer, and the images."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..pictures import heatmaps
 from .decisions import Decisions
+from .images import Images
 from .layer_nodes import HeldNodes, LayerNodes
+from .network import Network
 from .way.retraced import Answers, Retraced
 
 
@@ -18,26 +20,25 @@ class Source:
 
     Attributes:
         layers: What the runs held at each layer.
-        images: The whole of each of the model's inputs; None where they were not kept.
+        images: The rows of each of the model's inputs; None where they were not kept.
         labels: Names of the classes, or None.
         meaning: What targets stand for, as `short_name` takes it.
         method: How paths were followed.
         contrast: What was asked: the bar as a share of the mean over places, None without contrast.
         fine: By name of an input that of its fine layer, where there is one.
-        starts: Numbers of the tensors that paths are followed from: the output, or with contrast
-            the last maps.
-        explain: Explains other decisions, as `BacktrackExplainer.explain`.
+        ends: By name of an input that of the layer where the way to it ended before.
+        network: Runs the network again; None in a copy from elsewhere.
     """
 
     layers: HeldNodes
-    images: Sequence[np.ndarray] | None
+    images: Sequence[Images] | None
     labels: tuple[str, ...] | None
     meaning: str
     method: str
     contrast: float | None
     fine: Mapping[str, str]
-    starts: Collection[int]
-    explain: Callable[..., Any]
+    ends: Mapping[str, str]
+    network: Network | None = None
 
     @property
     def first_picture(self) -> str:
@@ -52,29 +53,69 @@ class Source:
             name: Of the input.
             rows: Which decisions.
         """
-        nodes = LayerNodes(self.layers.held(name), rows)
+        nodes = LayerNodes(self.layers.held(self.ends.get(name, name)), rows)
         # The last axis holds the channels of a pixel; an input without one has single units.
         axes = max(len(nodes.shape) - 1, 1)
+        # Of a layer's cell the pixel in the middle.
+        scale = np.divide(self.layers.shape_of(name)[:axes], nodes.shape[:axes])
         return [
-            heatmaps.unique_points(coordinates[:, :axes], mass)
-            for coordinates, mass in zip(nodes, nodes.mass, strict=True)
+            heatmaps.unique_points(((at[:, :axes] + 0.5) * scale).astype(np.int32), mass)
+            for at, mass in zip(nodes, nodes.mass, strict=True)
         ]
 
-    def kept(self, name: str) -> np.ndarray:
-        """The whole of an input: (N images, ...)."""
+    def asked_again(self) -> Network:
+        """Who runs the network again.
+
+        Raises:
+            ValueError: If nobody does.
+        """
+        if self.network is None:
+            raise ValueError(
+                "A copy of an explanation, from a file or another process, has no network to run "
+                "again: e.explained_by(explainer) has. Received: an explanation without."
+            )
+        return self.network
+
+    def with_network(self, network: Any, x: Any) -> "Source":
+        """The same with a network to run again.
+
+        Args:
+            network: Of the explainer.
+            x: As for `Explanation.explained_by`.
+        """
+        if not isinstance(network, Network):
+            raise TypeError(f"`explainer` must be a BacktrackExplainer. Received: {network!r}.")
+        method, contrast = network.settings
+        if (method, contrast) != (self.method, self.contrast):
+            raise ValueError(
+                f"`explainer` must have method={self.method!r} and contrast={self.contrast}, as "
+                f"the one that explained. Received: method={method!r}, contrast={contrast}."
+            )
+        if not network.has(self.layers.shapes):
+            raise ValueError(
+                "`explainer` must be of the network that was explained, its layers called the same "
+                "and of the same sizes. Received: an explainer of another one, with the tensors "
+                f"{list(network.graph.names.values())[:5]}, …"
+            )
+        images = self.images if x is None else network.checked(x)
+        return replace(self, network=network, images=images)
+
+    def kept(self, name: str) -> Images:
+        """The rows of an input: (N images, ...)."""
         return self.kept_images()[self.layers.inputs.index(name)]
 
-    def kept_images(self) -> Sequence[np.ndarray]:
-        """The whole of each of the model's inputs.
+    def kept_images(self) -> Sequence[Images]:
+        """The rows of each of the model's inputs.
 
         Raises:
             ValueError: If they were not kept.
         """
         if self.images is None:
             raise ValueError(
-                "The pictures of a data set are not kept. Give them where they are wanted, as in "
-                "`plot(images)`, or take the explanations that `stream` yields, which have theirs. "
-                "Received: an explanation of a data set."
+                "The pictures of a data set are not kept, and files hold none. Give them where "
+                "they are wanted, as in `plot(images)` or `explained_by(explainer, x)`, or take "
+                "the explanations that `stream` yields, which have theirs. "
+                "Received: an explanation without its pictures."
             )
         return self.images
 
@@ -91,16 +132,26 @@ class Source:
         """
         from ..pictures.figures import displayable
 
+        kept: Images = self.kept(name) if given is None else self._given(name, given, image_index)
+        return [displayable(kept[image]) for image in image_index]
+
+    def _given(self, name: str, given: Any, image_index: np.ndarray) -> np.ndarray:
+        """Pictures that a user gave, checked."""
         height, width, _ = self.layers.shape_of(name)
-        pictures = np.asarray(self.kept(name) if given is None else given)
+        try:
+            pictures = np.asarray(given)
+        except ValueError:
+            pictures = np.empty(len(given), object)
         pictures = pictures[None] if pictures.ndim == 3 else pictures
         count = int(image_index.max()) + 1 if self.images is None else len(self.images[0])
-        if pictures.shape[1:3] != (height, width) or len(pictures) != count:
+        is_alike = pictures.shape[1:3] == (height, width) and len(pictures) == count
+        if not is_alike or pictures.ndim != 4 or pictures.dtype.kind not in "uif":
             raise ValueError(
                 f"`images` must be the {count} explained images of size "
-                f"{height} × {width}. Received: shape {np.shape(given)}."
+                f"{height} × {width}, as numbers. Received: shape {pictures.shape}, dtype "
+                f"{pictures.dtype}."
             )
-        return [displayable(pictures[image]) for image in image_index]
+        return pictures
 
     def retraced(self, name: str, rows: np.ndarray, asked: Decisions) -> Retraced:
         """The steps of decisions about one image, taken again.
@@ -110,11 +161,14 @@ class Source:
             rows: Which decisions.
             asked: What they were.
         """
-        graph, image = self.layers.graph, int(asked.image_index[0])
+        network, image = self.asked_again(), int(asked.image_index[0])
         inputs = [values[image : image + 1] for values in self.kept_images()]
-        nodes = [self.layers.all_of(row) for row in rows]
-        picture = graph.inputs[self.layers.inputs.index(name)]
+        nodes = [
+            {network.number(name): held for name, held in self.layers.all_of(row).items()}
+            for row in rows
+        ]
         answers = Answers(asked.targets, asked.scores, self.meaning)
         return Retraced(
-            graph, self.layers.tracks, inputs, picture, nodes, answers, self.method, self.starts
+            *(network.graph, network.tracks, inputs, network.number(name), nodes, answers),
+            *(self.method, network.starts),
         )

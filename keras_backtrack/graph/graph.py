@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -126,26 +126,23 @@ class Graph:
             found.update(n for n in call.outputs if is_off or self.specs[n].dtype == tf.bool)
         return frozenset(found)
 
-    def resolve(self, layer: str) -> str:
-        """Full name of a tensor's layer that may have been named by its last part.
+    def above(self, number: int) -> "Graph":
+        """The part between a tensor and the outputs; it is an input of that part.
 
-        Raises:
-            ValueError: If there is no such layer, or several.
+        Args:
+            number: Of the tensor, which is no output.
         """
-        names = list(self.names.values())
-        if layer in names:
-            return layer
-        matches = [name for name in names if name.endswith(f"/{layer}")]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise ValueError(f"Several layers have this name: {matches}. Received: {layer!r}.")
-        near = difflib.get_close_matches(str(layer), names, n=3, cutoff=0.4)
-        raise ValueError(
-            "There is no such layer between the model's input and its output"
-            + (f"; near it are {near}" if near else "")
-            + f". Received: {layer!r}."
-        )
+        read, calls = set(self.outputs), []
+        for call in reversed(self.calls):
+            if read.intersection(call.outputs) - {number}:
+                calls.append(call)
+                read.update(call.inputs)
+        inputs = [number, *(n for n in self.inputs if n in read and n != number)]
+        return replace(self, calls=tuple(calls[::-1]), inputs=tuple(inputs))
+
+    def resolve(self, layer: str) -> str:
+        """Full name of a tensor's layer, as `full_name` of all names finds it."""
+        return full_name(layer, list(self.names.values()))
 
     def replay(self, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
         """Runs the calls in inference mode.
@@ -160,6 +157,34 @@ class Graph:
         for call in self.calls:
             tensors.update(zip(call.outputs, call.run(tensors), strict=True))
         return tensors
+
+
+def full_name(layer: str, names: Sequence[str]) -> str:
+    """Full name of a tensor's layer that may have been named by its last part.
+
+    Args:
+        layer: What it was called.
+        names: Of all tensors.
+
+    Raises:
+        TypeError: If that is no name.
+        ValueError: If there is no such layer, or several.
+    """
+    if not isinstance(layer, str):
+        raise TypeError(f"`layer` must be the name of a layer. Received: {layer!r}.")
+    if layer in names:
+        return layer
+    matches = [name for name in names if name.endswith(f"/{layer}")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ValueError(f"Several layers have this name: {matches}. Received: {layer!r}.")
+    near = difflib.get_close_matches(layer, names, n=3, cutoff=0.4)
+    raise ValueError(
+        "There is no such layer between the model's input and its output"
+        + (f"; near it are {near}" if near else "")
+        + f". Received: {layer!r}."
+    )
 
 
 def in_dtype(x: np.ndarray, dtype: str) -> np.ndarray:

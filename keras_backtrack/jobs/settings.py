@@ -17,7 +17,7 @@ class Settings:
     Attributes:
         model, weights, preprocess, resize, allow_code: As `load_network` takes them.
         target: Class to explain, name or number; None for each picture's predicted one.
-        method, contrast, top_n, channels, positions: As `BacktrackExplainer` takes them.
+        method, contrast, down_to, top_n, channels, positions: As `BacktrackExplainer` takes them.
         batch_size: Pictures that go through the network at once.
         part_size: Pictures in a file of the output; a multiple of `batch_size`.
         figures: Whether a figure of each picture is written.
@@ -31,6 +31,7 @@ class Settings:
     target: str | None = None
     method: str = "backtrack"
     contrast: bool | float = True
+    down_to: str | None = None
     top_n: int | None = 20
     channels: int | None = 1
     positions: int | None = 1

@@ -51,6 +51,7 @@ class Worker:
             settings.positions,
             method=settings.method,
             contrast=settings.contrast,
+            down_to=settings.down_to,
         )
         self._settings = settings
         self._threads = threads or usable_cpus()

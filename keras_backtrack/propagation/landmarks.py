@@ -150,6 +150,14 @@ def _way_to(graph: Graph, source: int, start: Collection[int]) -> Iterator[tuple
             open_.update(leads.intersection(_reads(graph, place.call)))
 
 
+def cuts(graph: Graph, source: int) -> list[int]:
+    """Numbers of the tensors that everything comes through on its way to an input, from the output
+    down, without either."""
+    way = _way_to(graph, source, graph.outputs)
+    found = [place.call.outputs[place.position] for place, is_all in way if is_all]
+    return [number for number in found if number not in graph.outputs]
+
+
 def _behind_first_sums(graph: Graph, shapes: dict[int, Shape], ask: Ask) -> dict[int, bool]:
     """Numbers of the tensors behind the first sums over units of different kinds, and whether
     decisions are spread over their places."""

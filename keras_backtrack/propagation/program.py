@@ -14,17 +14,16 @@ from .activations import Activations, Arrays, Sizes, replay
 from .all_paths.all_paths import AllPaths
 from .backtrack.all_then_best import AllThenBest
 from .best_paths.best_paths import BestPaths
+from .complete import check_mass, overflown
 from .contrast.ahead import start_ahead
 from .contrast.start import Start, start
 from .kernels import NodeArrays, helpers, merge
-from .landmarks import Landmarks, landmarks
+from .landmarks import Landmarks, cuts, landmarks
 from .limits import Limits
 from .nodes import Asked, Nodes, Walked
 from .over_activations import OverActivations, any_batch, may_be_read
 from .paths import Batch, Paths
 from .question import Answered, Question, answered
-
-_ROUNDING = 1e-3  # of a decision's mass, over all the units it is spread over
 
 
 class Run(NamedTuple):
@@ -43,6 +42,7 @@ class Run(NamedTuple):
         nodes: By tensor number, the nodes held there; absent where there were none.
         sizes: By tensor number, the sizes of its axes after the batch axis.
         activations: By tensor number, its activation; empty unless asked for.
+        overflown: Where a score is no finite number, what is known of where that began.
     """
 
     targets: np.ndarray
@@ -55,6 +55,7 @@ class Run(NamedTuple):
     nodes: dict[int, Nodes]
     sizes: dict[int, tuple[int, ...]]
     activations: dict[int, np.ndarray]
+    overflown: str
 
 
 class _Kind(NamedTuple):
@@ -86,12 +87,15 @@ class Program:
             None to ask without contrast.
         wanted: Numbers of the tensors whose nodes are brought back, besides those of the inputs and
             the last map; None for all that the best paths hold, for no others of all paths.
+        until: Number of the tensor where the way back ends, as one of `cuts`; None to go down to
+            the inputs.
         keep_activations: Whether runs bring all activations back too, for checking.
 
     Attributes:
         paths: The way back.
         walk: The part of it that follows the best paths, if any.
         fine_layers: By number of an input that of the tensor where all paths become the best.
+        ends: By number of an input that of the tensor where the way to it ends before.
         landmarks: Of the graph.
     """
 
@@ -104,9 +108,13 @@ class Program:
         method: str,
         contrast: float | None,
         wanted: Sequence[int] | None = None,
+        until: int | None = None,
         keep_activations: bool = False,
     ) -> None:
         self.graph = graph
+        way = graph if until is None else graph.above(until)
+        self._way, self._ends = way, {*graph.inputs, *way.inputs}
+        self.ends = {s: until for s in graph.inputs if until in cuts(graph, s)} if until else {}
         needs_landmarks = method == "backtrack" or contrast is not None
         self.landmarks = landmarks(graph, rules) if needs_landmarks else Landmarks({}, {})
         self._rules, self._keep_activations = rules, keep_activations
@@ -115,22 +123,22 @@ class Program:
         has_start = self._limits is None or self.landmarks.last_maps
         self._contrast = contrast if has_start else None
         self._sizes = Sizes(graph)
-        self._may_be_read = may_be_read(graph)
+        self._may_be_read = may_be_read(way)
         fine = {} if method != "backtrack" else self.landmarks.fine_layers
-        self.fine_layers = {s: n for s, n in fine.items() if n not in graph.inputs}
+        self.fine_layers = {s: n for s, n in fine.items() if way.maker(n) is not None}
         meet = set(self.fine_layers.values())
-        brought = {*graph.inputs, *_last_maps(graph), *meet, *(wanted or ())}
+        brought = {*self._ends, *_last_maps(graph), *meet, *(wanted or ())}
         is_signed = self._contrast is not None
         self.paths: Paths
         self.walk: BestPaths | None = None
         if method == "viterbi":
             begins = self.landmarks.last_maps.values() if is_signed else ()
-            self.paths = self.walk = BestPaths(graph, rules, limits, begins)
+            self.paths = self.walk = BestPaths(way, rules, limits, begins)
         elif meet:
-            self.paths = both = AllThenBest(graph, rules, limits, meet, brought, is_signed)
+            self.paths = both = AllThenBest(way, rules, limits, meet, brought, is_signed)
             self.walk = both.best
         else:
-            self.paths = AllPaths(graph, rules, brought, (), is_signed)
+            self.paths = AllPaths(way, rules, brought, (), is_signed)
         holds_all = self.walk is not None and wanted is None
         self._brought = set(graph.names) if holds_all else brought
         self._forwards: dict[Any, Any] = {}
@@ -150,12 +158,15 @@ class Program:
             inputs: The batch of each of the model's inputs.
             image_index: (E,) which image each explanation is about.
             question: Which units of the output each explains.
+
+        Raises:
+            RuntimeError: As `check_mass`.
         """
         forward = self._forward(self._kind(question))
         # Looked at while the network runs, which leaves Python alone.
         constants = helpers().submit(self.paths.constants)
         kept = forward([tf.convert_to_tensor(values) for values in inputs])
-        return self.back(kept, image_index, question, constants.result())
+        return self.back(kept, image_index, question, constants.result(), inputs)
 
     def forward(self, inputs: Sequence[tf.Tensor]) -> Activations:
         """Runs the network alone, for `back` to explain one decision after another."""
@@ -167,6 +178,7 @@ class Program:
         image_index: np.ndarray,
         question: Question,
         constants: list[np.ndarray] | None = None,
+        inputs: Sequence[tf.Tensor] | None = None,
     ) -> Run:
         """As a call of the program, the network having run."""
         constants = self.paths.constants() if constants is None else constants
@@ -185,7 +197,8 @@ class Program:
         walked = self.paths.back(batch, begun.nodes) if is_number and begun.nodes else nowhere
         held = [(n, own) for part in (walked.nodes, begun.passed) for n, own in part.items()]
         lost = begun.lost + walked.lost
-        self._check_mass(held, lost, sizes)
+        if is_number:
+            check_mass(held, lost, sizes, self._ends, lambda: self._overflown(kept, inputs))
         nodes: dict[int, list[NodeArrays]] = {n: [] for n, _ in held if n in self._brought}
         for number, own in held:
             if number in nodes:
@@ -203,22 +216,15 @@ class Program:
             activations={n: t.numpy() for n, t in kept.tensors.items()}
             if self._keep_activations
             else {},
+            overflown="" if is_number else self._overflown(kept, inputs),
         )
 
-    def _check_mass(self, held: list, lost: np.ndarray, sizes: dict) -> None:
-        """Raises RuntimeError where mass of a decision has vanished or come from nowhere."""
-        total = np.array(lost, np.float64)
-        for number, nodes in held:
-            if number in self.graph.inputs:
-                explanation = nodes.index // math.prod(sizes[number])
-                total += np.bincount(explanation, nodes.mass, len(total))
-        wrong = np.flatnonzero(~(np.abs(total - 1) <= _ROUNDING))
-        if len(wrong):
-            raise RuntimeError(
-                "The mass that arrives in the inputs and the mass that is lost must add up to 1. A "
-                "rule may give mass to an input that is not followed, or an activation may have "
-                f"overflowed. Received: {total[wrong[0]]:.6g} for decision {wrong[0]} of the batch."
-            )
+    def _overflown(self, kept: Activations, inputs: Sequence[tf.Tensor] | None) -> str:
+        """Where numbers stop being finite: in the network run anew, or in what is kept of a run."""
+        if inputs is None:
+            return overflown(self.graph, kept.tensors)
+        given = [tf.convert_to_tensor(values) for values in inputs]
+        return overflown(self.graph, replay(self.graph, given))
 
     def _kind(self, question: Question) -> "_Kind | None":
         """What a question is that is more than why single units are high or low."""
@@ -271,7 +277,7 @@ class Program:
         if kind not in self._starts:
 
             def begin(tensors: dict, image_index: tf.Tensor, asked: Asked) -> Start:
-                given = self.graph, tensors, image_index, asked, self._rules
+                given = self._way, tensors, image_index, asked, self._rules
                 if self._contrast is None:
                     return start(*given, self._limits, kind.is_predicted)
                 return start_ahead(*given, self.landmarks, self._contrast, kind.is_predicted)

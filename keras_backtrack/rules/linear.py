@@ -48,8 +48,9 @@ def _by_filter(kernel: tf.Tensor) -> tf.Tensor:
 
 
 def _by_filter_transposed(kernel: tf.Tensor) -> tf.Tensor:
-    """(*window, filters, C) to (filters · P, C)."""
-    return _by_filter(tf.linalg.matrix_transpose(kernel))
+    """(*window, filters, C) to (filters · P, C), the last tap first, as `Windows` has them."""
+    window = list(range(len(kernel.shape) - 2))
+    return _by_filter(tf.linalg.matrix_transpose(tf.reverse(kernel, window)))
 
 
 @register_rule(layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -106,7 +107,7 @@ class ConvolutionSum(LinearSum):
 
 @dataclass(frozen=True)
 class TransposedSum(ConvolutionSum):
-    """As `ConvolutionSum`: only the windows differ.
+    """As `ConvolutionSum`: only the windows differ, and the order of their taps.
 
     Attributes:
         output_dims: Sizes of the output's spatial axes, int scalars.
@@ -117,6 +118,7 @@ class TransposedSum(ConvolutionSum):
     def apply(self, source: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         size, strides, dilation, padding, *_ = self.slide
         by_filter = tf.reshape(weights, [-1, *size, tf.shape(weights)[1]])
+        by_filter = tf.reverse(by_filter, list(range(1, len(size) + 1)))
         kernel = tf.transpose(by_filter, [*range(1, len(size) + 1), 0, len(size) + 1])
         kernel = _spread_taps(kernel, size, dilation)
         spatial = [tf.cast(n, tf.int32) for n in self.output_dims]

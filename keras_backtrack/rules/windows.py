@@ -40,7 +40,8 @@ class Windows:
     Attributes:
         taps: Number of positions in a window; None where the input's size decides.
         offsets: For each axis (k,) ints, where the taps lie from the window's start, which is at
-            the output's place times the strides; below 0 in the padding before the first input.
+            the output's place times the strides; below 0 in the padding before the first input. In
+            the order in which the inputs lie that they read: transposed, the last tap is first.
         input_dims, output_dims, strides: (axes,) ints.
         transposed: Whether the window of output o has input i at tap t where the window of an
             ordinary layer's output i would have its input o.
@@ -80,7 +81,9 @@ class Windows:
                 before = (tf.maximum(missing, 0) if tf.is_tensor(missing) else max(missing, 0)) // 2
             elif slide.padding == "causal":
                 before = reach
-            offsets.append(np.arange(size) * spread - before)
+            own = np.arange(size) * spread - before
+            # Of equal contributions the first is followed, which must be the lowest place.
+            offsets.append(own[::-1] if slide.transposed else own)
         taps = int(np.prod(slide.size))
         return cls(taps, tuple(offsets), input_dims, output_dims, slide.strides, slide.transposed)
 

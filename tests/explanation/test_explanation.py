@@ -88,7 +88,7 @@ def test_figure_and_files(e, tmp_path):
     e.save(tmp_path / "e.png")
     e.save(tmp_path / "e.json")
     e.save(tmp_path / "e.npz")
-    records = json.loads((tmp_path / "e.json").read_text())
+    records = json.loads((tmp_path / "e.json").read_text())["decisions"]
     assert [r["target"] for r in records] == e.targets.tolist()
     assert records[4]["pixels"] == e.pixels[4].tolist()
     arrays = np.load(tmp_path / "e.npz")

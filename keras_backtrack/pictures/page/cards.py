@@ -110,7 +110,7 @@ class Picture:
 
 def pictures_of(
     e: Explained,
-    explained: np.ndarray,
+    explained: Any,
     images: Any,
     names: Sequence[str] | None,
     files: Sequence[str] | None,
@@ -119,7 +119,7 @@ def pictures_of(
 
     Args:
         e: The decisions.
-        explained: (N, H, W, C) what was explained.
+        explained: (N, H, W, C) what was explained, or rows of that, by their numbers.
         images, names, files: As for `Explanation.to_html`.
     """
     if images is None:

@@ -6,9 +6,9 @@ a place p their balance is S(p) = for - against, and what goes on is
 
     q(p) = S(p) - min(bar * mean, mean)
 
-along what speaks for the question there. With a bar of 1 that is what is ahead of the average
-place, which is this class's alone; with a low one it is whole objects. What is behind has mass
-below 0.
+along what speaks for the question there, and at most ten times that. With a bar of 1 that is what
+is ahead of the average place, which is this class's alone; with a low one it is whole objects. What
+is behind has mass below 0.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,8 @@ from ..shares import unless_overflown
 from .evidence import Sides, evidence
 from .start import Start, sided
 
-_LEAST = 1e-6  # of what speaks for and against at a place, that speaks for it
+_MOST = 10.0  # times what speaks for it may go on at a place
+_LEAST = 1e-6  # of what speaks for and against at an average place, that speaks for it at one
 
 
 class _Rows(dict[int, tf.Tensor]):
@@ -147,11 +148,12 @@ def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, bar: float) -> Maps:
     else:
         balance = tf.reduce_sum(ours - theirs, axis=[0, 3], keepdims=True)
         mean = tf.reduce_mean(balance, axis=2, keepdims=True)
-        balance -= tf.minimum(bar * mean, mean)
         total, against = (tf.reduce_sum(m, axis=[0, 3], keepdims=True) for m in (ours, theirs))
+        # Where the mean is below 0, a place for which next to nothing speaks is ahead of it by far.
+        balance = tf.minimum(balance - tf.minimum(bar * mean, mean), _MOST * total)
         # Where next to nothing speaks for it there is nothing to go on along.
-        total = tf.where(total > _LEAST * (total + against), total, 0.0)
-        lead = ours * tf.math.divide_no_nan(balance, total)
+        least = _LEAST * tf.reduce_mean(total + against, axis=2, keepdims=True)
+        lead = ours * tf.math.divide_no_nan(balance, tf.where(total > least, total, 0.0))
     return one_of(tf.reshape(lead, tf.shape(both(for_it))), for_it)
 
 

@@ -13,6 +13,7 @@ from .plain_call import Memory, Paths, Place
 from .walk import walk
 
 _ROUNDED = 1e-6  # of all mass, that may be due to rounding
+_MOST = 10.0  # times what speaks for it may go on at a place
 _HEAVIEST = 100  # nodes that a walk along the best paths begins with
 
 
@@ -59,14 +60,8 @@ def ahead(
     if not total:
         is_none_for_it = not any(sides[0].get(number) for number in ends)
         return Ahead({}, 1.0 if is_none_for_it else np.inf)
-    # Where more speaks against than for, a place is ahead of the mean by next to nothing for it.
-    is_thin = any(
-        mass > _ROUNDED * total and sides[0].get(number, {}).get(node, 0.0) < _ROUNDED * at_ends
-        for number, nodes in found.items()
-        for node, mass in nodes.items()
-    )
     scaled = {n: {u: m / total for u, m in nodes.items()} for n, nodes in found.items() if nodes}
-    return Ahead(scaled, np.inf if is_thin else at_ends / total)
+    return Ahead(scaled, at_ends / total)
 
 
 def _lead(for_it: Memory, against: Memory, shape: tuple[int, ...], bar: float) -> Memory:
@@ -82,14 +77,17 @@ def _lead(for_it: Memory, against: Memory, shape: tuple[int, ...], bar: float) -
     for (place, _), mass in against.items():
         balance[place[:-1]] -= mass
         theirs[place[:-1]] += mass
-    mean = sum(balance.values()) / prod(shape[:-1])
+    places = prod(shape[:-1])
+    mean = sum(balance.values()) / places
     level = min(bar * mean, mean)
-    return {
-        (place, sign): mass * (balance[place[:-1]] - level) / ours[place[:-1]]
-        for (place, sign), mass in for_it.items()
+    least = _ROUNDED * (sum(ours.values()) + sum(theirs.values())) / places
+    found = {}
+    for (place, sign), mass in for_it.items():
+        at = place[:-1]
         # Where next to nothing speaks for it there is nothing to go on along.
-        if mass and ours[place[:-1]] > _ROUNDED * (ours[place[:-1]] + theirs[place[:-1]])
-    }
+        if mass and ours[at] > least:
+            found[place, sign] = mass * min(balance[at] - level, _MOST * ours[at]) / ours[at]
+    return found
 
 
 def left_over(nodes: Memory, shape: tuple[int, ...]) -> Memory:

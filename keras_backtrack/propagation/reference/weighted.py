@@ -181,7 +181,8 @@ def transposed_convolution(call: PlainCall, place: Place, sign: int) -> list[Chi
         )
         if read == place[:-1]
     ]
-    return _best_products(call, sorted(taps), kernel, place, 0, sign)
+    # By position, so that of equal products the one at the lowest is the first.
+    return _best_products(call, taps, kernel, place, 0, sign)
 
 
 def extreme_along_axes(call: PlainCall, place: Place, sign: int) -> list[Child]:

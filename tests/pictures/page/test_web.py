@@ -141,7 +141,7 @@ WAYS = [{}, {"contrast": False}, {"contrast": 1}, {"method": "viterbi"}, {"metho
     "asked", [{"targets": [[1, 4]]}, {"targets": 1, "versus": 4}, {"side": "low"}], ids=str
 )
 def test_maps_and_words_of_every_way_to_ask(chromium, e, tmp_path, settings, asked):
-    model = e._source.explain.__self__.model
+    model = e._source.network.explain.__self__.model
     e = BacktrackExplainer(model, **settings).explain(e._images[0][:1], **asked)
     (tmp_path / "page.html").write_text(e.to_html(names=NAMES), encoding="utf-8")
     with Page(chromium, (tmp_path / "page.html").as_uri()) as page:
@@ -271,7 +271,9 @@ def test_hovering_shows_the_numbers_of_the_library(page, e):
 
 def contributions(e, sign, row, column, channel, mass):
     """What a node of "second" passes on: 2 channels, in each 2 positions, by their W·A."""
-    kernel = np.asarray(e._source.explain.__self__.model.get_layer("second").kernel)[..., channel]
+    kernel = np.asarray(e._source.network.explain.__self__.model.get_layer("second").kernel)[
+        ..., channel
+    ]
     source = np.pad(activations(e, "pool"), ((1, 1), (1, 1), (0, 0)))
     products = sign * kernel * source[row : row + 3, column : column + 3]
     sums = products.sum(axis=(0, 1))
