@@ -126,6 +126,12 @@ class _Reader:
             read = [known[id(tensor)] for tensor in symbolic]
             # Keras numbers the operations anew each time a layer is recorded.
             name = path + ((is_recording and compat.operation_name(made.layer)) or made.layer.name)
+            if compat.always_trains(made, is_recording):
+                raise UnsupportedModelError(
+                    "A layer that is called with training=True depends on the other images of a "
+                    "batch, or on chance, and so does what it decides: call it without. "
+                    f"Received: {name!r} of class {type(made.layer).__name__}."
+                )
             nested = compat.as_graph_model(made.layer)
             self._sees_masks |= any(compat.mask_of(tensor) is not None for tensor in symbolic)
             inner = Recorded(nested, []) if nested is not None else self._recorded(made)

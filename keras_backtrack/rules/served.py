@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from ..graph.compat import keras
 from ..graph.errors import UnsupportedLayerError
 from ..graph.graph import Call, Graph
 from ..graph.recording import is_recurrent
@@ -110,6 +111,11 @@ def _suits_built_in(call: Call, rule: Rule) -> tuple[Rule | None, str]:
         return None, f"interpolation={layer.interpolation!r} weighs some neighbours negatively"
     if any(getattr(layer, name, False) for name in ("crop_to_aspect_ratio", "pad_to_aspect_ratio")):
         return None, "cuts or pads to keep the picture's proportions"
+    mode = getattr(layer, "quantization_mode", None)
+    if mode not in (None, "float8"):
+        is_known = mode == "int8" and isinstance(layer, keras.layers.Dense)
+        if not is_known or layer.lora_enabled:
+            return None, f"how its weights are quantised, {mode!r}, is not known"
     if is_recurrent(layer):
         if call.cell is None:
             return None, "what its cell does cannot be recorded"

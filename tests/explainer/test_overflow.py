@@ -1,4 +1,4 @@
-"""Activations too large for their dtype: the layer is told, and nothing is read that is not there."""
+"""Activations too large for their dtype: the layer is told, and no memory is read but theirs."""
 
 import numpy as np
 import pytest
@@ -38,9 +38,7 @@ def test_the_layer_that_overflowed_is_told(scale, dtype, method, contrast, rng):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_large_and_finite_is_explained(method, rng):
-    small, large = network(1.0), network(1e9)
-    large.layers[-1].set_weights([w * 1e0 for w in small.layers[-1].get_weights()])
-    e = BacktrackExplainer(large, method=method).explain(rng.random((2, 10, 9, 3)), 1)
+    e = BacktrackExplainer(network(1e9), method=method).explain(rng.random((2, 10, 9, 3)), 1)
     for mass, lost in zip(e.mass, e.lost, strict=True):
         np.testing.assert_allclose(mass.sum() + lost, 1, atol=1e-3)
 
