@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from ..pictures.class_names import short_name
+from ..pictures.class_names import lead_of, short_name
 from .options import check_foil, network_options, question_options, walk_options
 
 if TYPE_CHECKING:
     from ..explainer.explainer import BacktrackExplainer
+    from ..explanation.explanation import Explanation
     from ..models.networks import Network
 
 
@@ -100,16 +101,22 @@ def _explain_photo(
     frame = network.frame(picture.shape[:2], network.size)
     x = network.preprocess(frame.cut(picture)[None])
     e = explainer.explain(x, **asked, labels=network.classes)
-    [decision] = e.decisions(frames=[frame])
-    row = photo_row(picture, frame, decision, e.attention()[0], e.method)
+
+    def drawn(e: "Explanation") -> figures.Row:
+        [decision] = e.decisions(frames=[frame])
+        return photo_row(picture, frame, decision, e.attention()[0], e.method)
+
+    [decision], row = e.decisions(frames=[frame]), drawn(e)
     # `with_suffix` would take "photo.2" apart.
     Path(f"{out}.png").write_bytes(figures.png(figures.figure([row])))
     files = f"{out}.png and {out}.json"
-    if decision.versus is not None:
-        sides = [side for each in e.sides for side in each.decisions(frames=[frame])]
-        sets = [figures.Pixels(d.title, d.pixels, d.mass) for d in (*sides, decision)]
-        compared = figures.comparison([picture], [sets])
-        Path(f"{out}-versus.png").write_bytes(figures.png(compared))
+    if decision.logits is not None:
+        one, other = map(drawn, e.sides)
+        lead = lead_of(decision.target_name, decision.versus_name, *decision.logits)
+        attention, titles = (one.attention, other.attention), (one.title, other.title)
+        pixels = row.points, row.mass
+        pair = figures.Pair(row.image, attention, *pixels, (*titles, lead, row.title))
+        Path(f"{out}-versus.png").write_bytes(figures.png(figures.comparison([pair])))
         files = f"{out}-versus.png, {files}"
     predictions = _predictions(np.asarray(network.model(x, training=False))[0], network)
     record = {

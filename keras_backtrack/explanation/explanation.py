@@ -9,6 +9,7 @@ import numpy as np
 
 from ..pictures import heatmaps
 from ..pictures import refine as refinement
+from ..pictures.class_names import lead_of
 from ..pictures.photos import Frame
 from . import files
 from .decisions import NO_BOXES, Decision
@@ -224,7 +225,8 @@ class Explanation(Result):
         return figures.figure(rows)
 
     def compare(self, images: Any = None, names: Sequence[str] | None = None) -> Any:
-        """Draws why one class and not another: the pixels of either side, and of the difference.
+        """Draws why one class and not another: either class's attention, their difference (red
+        where the target has more, blue where the foil has), and the pixels of the decision.
 
         Args:
             images, names: As for `plot`.
@@ -237,11 +239,34 @@ class Explanation(Result):
         """
         from ..pictures import figures
 
-        pictures, names = self.pictures(images), names or self.labels
-        sets = [
-            map(figures.Pixels, e._titles(names), e.pixels, e.mass) for e in (*self.sides, self)
+        names = names or self.labels
+        one, other = self.sides
+        called = self._asked.names(names, self._source.meaning)
+        leads = [lead_of(*pair, *logits) for pair, logits in zip(called, self.logits, strict=True)]
+        titles = one._titles(names), other._titles(names), leads, self._titles(names)
+        columns = self.pictures(images), one.attention(), other.attention(), self._points
+        pairs = [
+            figures.Pair(picture, (a, b), *points, own)
+            for picture, a, b, points, own in zip(*columns, zip(*titles, strict=True), strict=True)
         ]
-        return figures.comparison(pictures, list(zip(*sets, strict=True)))
+        return figures.comparison(pairs)
+
+    def difference(self, sigma: float | None = None, *, layer: str | None = None) -> np.ndarray:
+        """Where which of two classes leads: the target's attention less the foil's.
+
+        By how much it leads in all, `logits` say.
+
+        Args:
+            sigma, layer: As for `attention`.
+
+        Returns:
+            (N, H, W) float32 in [-1, 1], above 0 where the target has more, below 0 where the foil.
+
+        Raises:
+            ValueError: As for `sides`.
+        """
+        one, other = (side.attention(sigma, layer=layer) for side in self.sides)
+        return one - other
 
     def pictures(self, images: Any = None) -> list[np.ndarray]:
         """What each decision is drawn on.

@@ -116,7 +116,15 @@ class _Newer(Exception):
 # What reading and taking apart anything else than such a file raises.
 _DAMAGES = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, EOFError),
-    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RecursionError, MemoryError, OSError),
+    *(
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RecursionError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+    ),
 )
 
 

@@ -76,6 +76,17 @@ def title_of(label: str, score: float, logits: Sequence[float] | None) -> str:
     return "{}\nlogits {:.3g} and {:.3g}".format(label, *logits)
 
 
+def lead_of(target_name: str, versus_name: str | None, target: float, versus: float) -> str:
+    """What stands over the difference of two classes: which leads, and by how much of a logit.
+
+    Args:
+        target_name, versus_name: What the classes are called.
+        target, versus: Their logits.
+    """
+    leader, lead = target_name if target >= versus else versus_name, abs(target - versus)
+    return f"{target_name} (red) - {versus_name} (blue)\n{leader} leads by {lead:.3g}"
+
+
 def numbered(targets: Any, labels: Sequence[str] | None) -> Any:
     """Targets with the numbers of classes in place of their names.
 

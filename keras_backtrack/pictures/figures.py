@@ -40,18 +40,22 @@ class Row(NamedTuple):
     title: str
 
 
-class Pixels(NamedTuple):
-    """Important pixels to draw.
+class Pair(NamedTuple):
+    """A decision between two classes to draw.
 
     Attributes:
-        title: What they are of.
-        points: (P, 2) rows (row, column).
+        image: (H, W, 3) uint8, or float in [0, 1].
+        attention: (H, W) float in [0, 1], of either class by itself.
+        points: (P, 2) rows (row, column), the pixels of the decision between them.
         mass: (P,) float, which makes points larger and denser.
+        titles: Of either class, of their difference, and of the decision.
     """
 
-    title: str
+    image: np.ndarray
+    attention: tuple[np.ndarray, np.ndarray]
     points: np.ndarray
     mass: np.ndarray
+    titles: tuple[str, str, str, str]
 
 
 def displayable(image: np.ndarray) -> np.ndarray:
@@ -77,16 +81,20 @@ def figure(rows: Sequence[Row]) -> Figure:
     return fig
 
 
-def comparison(images: Sequence[np.ndarray], rows: Sequence[Sequence[Pixels]]) -> Figure:
-    """Draws several sets of important pixels beside each image, as many for each."""
-    titles = [_wrapped(pixels.title) for sets in rows for pixels in sets]
-    lines = max(title.count("\n") + 1 for title in titles)
-    fig, axes = _grid(images, 1 + len(rows[0]), lines)
-    for line, image, sets in zip(axes, images, rows, strict=True):
-        line[0].imshow(image)
-        for ax, pixels in zip(line[1:], sets, strict=True):
-            _draw_pixels(ax, image, pixels.points, pixels.mass)
-            ax.set_title(_wrapped(pixels.title), fontsize=9)
+def comparison(pairs: Sequence[Pair]) -> Figure:
+    """Draws decisions between two classes below one another: either class's attention, in red and
+    blue where the one or the other has more, and the pixels of the decision."""
+    lines = max(_wrapped(title).count("\n") + 1 for pair in pairs for title in pair.titles)
+    fig, axes = _grid([pair.image for pair in pairs], 5, lines)
+    for line, pair in zip(axes, pairs, strict=True):
+        one, other = pair.attention
+        line[0].imshow(pair.image)
+        line[1].imshow(overlays.with_attention(pair.image, one))
+        line[2].imshow(overlays.with_attention(pair.image, other))
+        line[3].imshow(overlays.with_difference(pair.image, one - other))
+        _draw_pixels(line[4], pair.image, pair.points, pair.mass)
+        for ax, title in zip(line[1:], pair.titles, strict=True):
+            ax.set_title(_wrapped(title), fontsize=9)
     return fig
 
 
@@ -131,7 +139,7 @@ def _tops_of_names(width: int, boxes: Sequence[tuple[Sequence[int], int, str]]) 
 def _grid(images: Sequence[np.ndarray], columns: int, lines: int = 2) -> tuple[Figure, np.ndarray]:
     """A figure with a row of axes for each image, and room for titles of so many lines."""
     heights = [_WIDTH * image.shape[0] / image.shape[1] for image in images]
-    size = (_WIDTH * columns, sum(heights) + (0.1 + 0.17 * lines) * len(images))
+    size = (_WIDTH * columns, sum(heights) + (0.2 + 0.17 * lines) * len(images))
     fig = Figure(figsize=size, dpi=100, layout="constrained")
     axes = fig.subplots(len(images), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for ax in axes.flat:

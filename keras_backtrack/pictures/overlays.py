@@ -10,6 +10,7 @@ from .heatmaps import mass_map
 ACCENT = "#ff2d55"  # of important pixels and boxes
 _ACCENT = 255 * np.array(to_rgb(ACCENT), np.float32)
 _ATTENTION = colormaps["inferno"]
+_ONE, _OTHER = (255 * np.array(to_rgb(colour)) for colour in ("#c8001e", "#0050c8"))
 
 
 def with_attention(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
@@ -25,6 +26,21 @@ def with_attention(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
     weight = 0.8 * np.clip(1.15 * attention[..., None] ** 0.85, 0, 1)
     colours = 255 * _ATTENTION(attention)[..., :3]
     return _rounded((1 - weight) * _grey(image) + weight * colours)
+
+
+def with_difference(image: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """A pale picture in grey, red where one of two leads and blue where the other does.
+
+    Args:
+        image: As for `with_attention`.
+        difference: (H, W) float in [-1, 1], above 0 where it is the one.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    weight = np.clip(1.5 * np.abs(difference)[..., None] ** 0.75, 0, 1)
+    colours = np.where(difference[..., None] > 0, _ONE, _OTHER)
+    return _rounded((1 - weight) * _faded(image) + weight * colours)
 
 
 def faded(image: np.ndarray) -> np.ndarray:

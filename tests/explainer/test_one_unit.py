@@ -128,7 +128,7 @@ def test_files_have_the_side(yes_or_no, how_much, x, tmp_path):
         e = explainer.explain(x, **asked)
         for ending in ("json", "npz", "png", "html"):
             e.save(tmp_path / f"e.{ending}")
-        for record in json.loads((tmp_path / "e.json").read_text()):
+        for record in json.loads((tmp_path / "e.json").read_text())["decisions"]:
             assert (record["side"], record["label"]) == (side, label)
         arrays = np.load(tmp_path / "e.npz", allow_pickle=False)
         assert arrays["side"].tolist() == [side] * 3 and arrays["label"].tolist() == [label] * 3

@@ -21,7 +21,7 @@ def test_a_data_set_is_explained_as_its_array(explainer, x, targets, more):
     assert_same(together, alone)
     np.testing.assert_allclose(together.grid(), alone.grid(), atol=1e-6)
     assert together.plot(x) is not None
-    with pytest.raises(ValueError, match=r"not kept.*Received: an explanation of"):
+    with pytest.raises(ValueError, match=r"not kept.*Received: an explanation without"):
         together.plot()
 
 

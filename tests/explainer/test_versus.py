@@ -68,9 +68,14 @@ def test_figures_and_files(explainer, rng, tmp_path):
     assert e.titles[1] == f"dog rather than lynx\nlogits {logits[0]:.3g} and {logits[1]:.3g}"
     figure = e.compare()
     titles = [ax.get_title() for ax in figure.axes]
-    assert titles[5].startswith("dog  ") and titles[6].startswith("lynx  ")
-    assert titles[7] == e.titles[1] and len(titles) == 8
+    assert titles[6].startswith("dog  ") and titles[7].startswith("lynx  ")
+    leader = "dog" if logits[0] > logits[1] else "lynx"
+    lead = f"{leader} leads by {abs(logits[0] - logits[1]):.3g}"
+    assert titles[8] == f"dog (red) - lynx (blue)\n{lead}"
+    assert titles[9] == e.titles[1] and len(titles) == 10
     assert [side.targets.tolist() for side in e.sides] == [[0, 4], [2, 2]]
+    one, other = explainer.explain(x, [0, 4]), explainer.explain(x, [2, 2])
+    np.testing.assert_allclose(e.difference(), one.attention() - other.attention(), atol=1e-6)
     long = [*(["short-haired " * 3] * 3), "x", "another with a long name"]
     figure = e.compare(names=long)
     FigureCanvasAgg(figure).draw()
@@ -78,7 +83,7 @@ def test_figures_and_files(explainer, rng, tmp_path):
         title = ax.title.get_window_extent()
         assert title.y1 <= figure.bbox.y1 and title.width < 1.1 * ax.bbox.width
     e.save(tmp_path / "e.json")
-    (record, _) = json.loads((tmp_path / "e.json").read_text())
+    (record, _) = json.loads((tmp_path / "e.json").read_text())["decisions"]
     assert record["versus"] == 2 and record["logits"] == e.logits[0].tolist()
     assert (record["target_name"], record["versus_name"]) == ("tabby", "lynx")
     e.save(tmp_path / "e.npz")
