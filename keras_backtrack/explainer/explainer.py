@@ -16,7 +16,6 @@ from ..graph.compat import keras
 from ..graph.structure import Structure
 from ..graph.weights import Watch
 from ..propagation.best_paths.retracing import Tracks
-from ..propagation.limits import Limits
 from ..propagation.program import Program, Run
 from ..propagation.question import Question
 from ..rules import Rules, read_model
@@ -26,7 +25,16 @@ from .down_to import check_below_last_map, end_of_way
 from .inputs import check_inputs, check_scores
 from .model_checks import check_answer, check_dtypes
 from .prepared import Prepared, activations
-from .settings import check_contrast, check_layers, check_limit, check_method, check_side
+from .settings import (
+    check_contrast,
+    check_data_format,
+    check_fallback,
+    check_layers,
+    check_limit,
+    check_limits,
+    check_method,
+    check_side,
+)
 from .targets import (
     Answers,
     check_foils,
@@ -84,6 +92,8 @@ class BacktrackExplainer(Uncopied):
             input: its contributions are its local gradient times its input, the `top_n` largest of
             them. That is exact for every linear layer, and slow, since it takes a gradient for each
             node. None refuses such layers.
+        data_format: `"channels_first"` where inputs are (channels, rows, columns) and neither
+            layers nor a permutation in the model say so: maps are of rows and columns.
 
     Raises:
         TypeError: If `model` is no Keras model.
@@ -115,26 +125,20 @@ class BacktrackExplainer(Uncopied):
         output: str | int | None = None,
         layers: Sequence[str] | None = None,
         fallback: str | None = None,
+        data_format: str | None = None,
     ) -> None:
-        self._limits = Limits(
-            check_limit("top_n", top_n),
-            check_limit("channels", channels),
-            check_limit("positions", positions),
-            bool(include_bias),
-        )
+        self._limits = check_limits(top_n, channels, positions, include_bias)
         self.method = check_method(method, include_bias)
         self.contrast = check_contrast(contrast, include_bias)
         warn_without_onednn()
         self.model = model
-        if fallback not in (None, "gradient"):
-            raise ValueError(f"`fallback` must be 'gradient' or None. Received: {fallback!r}.")
-        self._fallback = fallback
-        self._output = output
+        self._fallback = check_fallback(fallback)
+        self._output, self._data_format = output, check_data_format(data_format)
         self._layers, self._down_to = check_layers(layers), down_to
         self._read()
 
     def _read(self) -> None:
-        self._graph = graph = read_model(self.model, self._output)
+        self._graph = graph = read_model(self.model, self._output, self._data_format)
         check_dtypes(graph)
         rules = Rules(self._fallback)
         rules.check(graph)
@@ -357,6 +361,7 @@ class BacktrackExplainer(Uncopied):
             HeldNodes.from_runs(runs, self._graph),
             *(x, labels, meaning, self.method, self.contrast),
             fine={names[n]: names[f] for n, f in fine.items()},
+            channels_first=[names[n] for n in sorted(self._graph.channels_first)],
             ends={names[n]: names[e] for n, e in self._program.ends.items()},
             network=self.network,
         )
@@ -384,9 +389,7 @@ class BacktrackExplainer(Uncopied):
             A table as text, one line per call in the order they run: the name that
             `Explanation.nodes` takes, the layer's class or the operation, the rule.
         """
-        lines = [(c.name, c.kind, self._rules.name(c)) for c in self._graph.calls]
-        widths = [max(len(line[column]) for line in lines) for column in range(2)]
-        return "\n".join(f"{n:{widths[0]}}  {k:{widths[1]}}  {rule}" for n, k, rule in lines)
+        return self._rules.table(self._graph)
 
     def __repr__(self) -> str:
         settings = {"method": repr(self.method), "contrast": self.contrast or False}

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from ..propagation.limits import Limits
+
 
 def check_limit(name: str, value: Any) -> int | None:
     """A limit is None (keep all) or a whole number of at least 1."""
@@ -14,6 +16,20 @@ def check_limit(name: str, value: Any) -> int | None:
     raise ValueError(
         f"`{name}` must be an int of at least 1, or None for all. Received: {value!r}."
     )
+
+
+def check_limits(top_n: Any, channels: Any, positions: Any, include_bias: bool) -> Limits:
+    """The limits of a walk, each as `check_limit` takes it."""
+    given = {"top_n": top_n, "channels": channels, "positions": positions}
+    own = {name: check_limit(name, value) for name, value in given.items()}
+    return Limits(**own, include_bias=bool(include_bias))
+
+
+def check_fallback(fallback: Any) -> str | None:
+    """What serves layers without a rule: their gradient, or None."""
+    if fallback not in (None, "gradient"):
+        raise ValueError(f"`fallback` must be 'gradient' or None. Received: {fallback!r}.")
+    return fallback
 
 
 METHODS = ("backtrack", "viterbi", "posterior")
@@ -53,6 +69,16 @@ def check_contrast(contrast: Any, include_bias: bool) -> float | None:
             f"method='viterbi', contrast=False. Received: contrast={contrast!r}."
         )
     return BAR if isinstance(contrast, bool) else float(contrast)
+
+
+def check_data_format(data_format: Any) -> str | None:
+    """A data format is None (as the model says), or one of two."""
+    if data_format not in (None, "channels_first", "channels_last"):
+        raise ValueError(
+            "`data_format` must be 'channels_first', 'channels_last' or None. "
+            f"Received: {data_format!r}."
+        )
+    return data_format
 
 
 def check_side(side: Any) -> str | None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from . import compat
 from .errors import UnsupportedModelError
 from .graph import Call, Graph, TensorRef
+from .layout import channels_first
 from .recording import (
     Recorded,
     holds_derived_numbers,
@@ -34,7 +35,12 @@ class Known(NamedTuple):
     reached: Callable[[Graph], Sequence[Call]]
 
 
-def read_graph(model: Any, known: Known, output: str | int | None = None) -> Graph:
+def read_graph(
+    model: Any,
+    known: Known,
+    output: str | int | None = None,
+    data_format: str | None = None,
+) -> Graph:
     """Unrolls a built model into the calls its output depends on.
 
     Of a layer without a rule the layers and operations that its `call` uses are recorded, as far as
@@ -44,6 +50,7 @@ def read_graph(model: Any, known: Known, output: str | int | None = None) -> Gra
         model: The model.
         known: What rules know.
         output: Name or index of the output to explain; may be left out where there is only one.
+        data_format: Of its inputs, as for `channels_first`.
 
     Returns:
         The `Graph`.
@@ -58,7 +65,8 @@ def read_graph(model: Any, known: Known, output: str | int | None = None) -> Gra
     if compat.as_graph_model(model) is None:
         reader.note(graph_model, model)
     names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
-    return replace(reader.graph(graph_model, names, [position]), place=position)
+    graph = reader.graph(graph_model, names, [position])
+    return replace(graph, place=position, channels_first=channels_first(graph, data_format))
 
 
 class _Reader:

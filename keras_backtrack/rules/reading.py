@@ -7,6 +7,8 @@ from ..graph.graph import Graph
 from .registry import is_known, reached
 
 
-def read_model(model: Any, output: str | int | None = None) -> Graph:
+def read_model(
+    model: Any, output: str | int | None = None, data_format: str | None = None
+) -> Graph:
     """`graph.from_keras.read_graph`, with every layer recorded that has no rule."""
-    return read_graph(model, Known(is_known, reached), output)
+    return read_graph(model, Known(is_known, reached), output, data_format)

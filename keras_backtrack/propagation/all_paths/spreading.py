@@ -87,7 +87,8 @@ def spread_back(
     held = {n: maps for n, maps in walked.nodes.items() if n in {*wanted, *ends}}
     lost, ended = walked.lost, walked.ended
     if is_signed:
-        held = {number: left_over(maps, tensors[number]) for number, maps in held.items()}
+        first = graph.channels_first
+        held = {n: left_over(maps, tensors[n], n in first) for n, maps in held.items()}
         # What ended, and what was outweighed.
         arrived = [all_mass(maps) for number, maps in held.items() if number in ends]
         lost, ended = unless_overflown(lost, tf.ones_like(lost) - sum(arrived)), {}

@@ -63,7 +63,8 @@ def _is_gate(graph: Graph, number: int) -> bool:
 
 def _is_switch(graph: Graph, number: int) -> bool:
     """Whether nothing but comparisons, or nothing at all, ties a tensor to the inputs."""
-    waiting, seen = [number], set()
+    waiting = [number]
+    seen: set[int] = set()
     while waiting:
         here = waiting.pop()
         call = graph.maker(here)
