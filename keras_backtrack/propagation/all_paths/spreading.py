@@ -129,7 +129,7 @@ class Spread:
     def follow(self, contributions: Contributions, call: TracedCall, maps: Maps) -> Taken:
         """A single step."""
         taken = row_of(_ROWS, contributions)(self, contributions, call, maps)
-        return taken.into(call.followed, lambda part, _: all_mass(part))
+        return taken.into(call, lambda part, _: all_mass(part))
 
     def at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> Walked:
         """The same through a cell of a recurrent layer."""
