@@ -14,9 +14,9 @@ from ..explanation.layer_nodes import HeldNodes
 from ..explanation.network import Network
 from ..explanation.source import Source
 from ..graph.compat import keras
+from ..graph.structure import Structure
 from ..graph.weights import Watch
 from ..propagation.best_paths.retracing import Tracks
-from ..propagation.limits import Limits
 from ..propagation.program import Program, Run
 from ..propagation.question import Question
 from ..rules import Rules, read_model
@@ -24,9 +24,16 @@ from ..runtime.tensorflow import warn_without_onednn
 from .batches import Batches
 from .down_to import check_below_last_map, end_of_way
 from .inputs import check_inputs, check_scores
-from .model_checks import check_bfloat16, check_recording, check_rows
+from .model_checks import check_answer, check_dtypes
 from .prepared import Prepared, activations
-from .settings import check_contrast, check_layers, check_limit, check_method, check_side
+from .settings import (
+    check_contrast,
+    check_data_format,
+    check_layers,
+    check_limits,
+    check_method,
+    check_side,
+)
 from .targets import (
     Answers,
     check_foils,
@@ -45,7 +52,7 @@ class BacktrackExplainer(Uncopied):
     layer by layer, following the contributions that mattered most (*How You See Me*, Gandikota
     and Mishra, section III). Nothing is trained, no gradient is taken and the model is not
     changed. The model's weights are read at every call, so an explainer stays valid while the
-    model goes on training.
+    model goes on training; where its layers or their settings have changed it is read anew.
 
     Args:
         model: A built `keras.Model`. Nested models are unrolled; of a subclassed model, and of
@@ -84,11 +91,14 @@ class BacktrackExplainer(Uncopied):
             input: its contributions are its local gradient times its input, the `top_n` largest of
             them. That is exact for every linear layer, and slow, since it takes a gradient for each
             node. None refuses such layers.
+        data_format: `"channels_first"` where inputs are (channels, rows, columns) and neither
+            layers nor a permutation in the model say so: maps are of rows and columns.
 
     Raises:
         TypeError: If `model` is no Keras model.
-        UnsupportedModelError: If it is subclassed and its `call` cannot be recorded; by `explain`
-            if the recording answers otherwise than the model. If it would run in bfloat16 under
+        UnsupportedModelError: If it is subclassed and its `call` cannot be recorded, a layer is
+            called with training=True, or layers compute in float64; by `explain` if what was read
+            answers otherwise than the model. If it would run in bfloat16 under
             Intel Extension for TensorFlow on a CPU without AVX512, where the process would die.
         UnsupportedLayerError: If layers have no rule; all of them are listed.
         ValueError: If it is not built, has no such output, a limit is no positive int, there is no
@@ -114,28 +124,24 @@ class BacktrackExplainer(Uncopied):
         output: str | int | None = None,
         layers: Sequence[str] | None = None,
         fallback: str | None = None,
+        data_format: str | None = None,
     ) -> None:
-        self._limits = Limits(
-            check_limit("top_n", top_n),
-            check_limit("channels", channels),
-            check_limit("positions", positions),
-            arguments.truth("include_bias", include_bias),
-        )
+        self._limits = check_limits(top_n, channels, positions, include_bias)
         self.method = check_method(method, include_bias)
         self.contrast = check_contrast(contrast, include_bias)
         warn_without_onednn()
         self.model = model
         self._fallback = arguments.one_of("fallback", fallback, ("gradient", None))
-        self._output = output
+        self._output, self._data_format = output, check_data_format(data_format)
         self._layers, self._down_to = check_layers(layers), down_to
         self._read()
 
     def _read(self) -> None:
-        self._graph = graph = read_model(self.model, self._output)
-        check_bfloat16(any(spec.dtype == tf.bfloat16 for spec in graph.specs.values()))
+        self._graph = graph = read_model(self.model, self._output, self._data_format)
+        check_dtypes(graph)
         rules = Rules(self._fallback)
         rules.check(graph)
-        self._watch = Watch(graph.derived_from)
+        self._watch, self._structure = Watch(graph.derived_from), Structure(self.model)
         numbers = {name: number for number, name in graph.names.items()}
         wanted = None
         if self._layers is not None:
@@ -293,11 +299,12 @@ class BacktrackExplainer(Uncopied):
         kept = activations(self._program.forward, batches, memory)
         walks = [partial(self._program.back, each) for each in kept]
         explained = partial(self._explained, batches, walks)
-        return Prepared(explained, Watch(self.model.weights), sum(each.nbytes for each in kept))
+        watches = Watch(self.model.weights), self._structure
+        return Prepared(explained, watches, sum(each.nbytes for each in kept))
 
     def _batches(self, x: Any, batch_size: int | None) -> Batches:
         """What a user gave, checked, for the model with the weights that it has now."""
-        if self._watch.changed():
+        if self._watch.changed() or self._structure.changed():
             self._read()
         names = [self._graph.names[number] for number in self._graph.inputs]
         specs = [self._graph.specs[number] for number in self._graph.inputs]
@@ -324,20 +331,17 @@ class BacktrackExplainer(Uncopied):
         labels = answers.labels(labels)
         asked = check_targets(targets, batches.images, answers, labels, versus, check_side(side))
         if not self._is_checked:
-            check_rows(self._graph, batches.first_image())
+            check_answer(self.model, self._graph, batches.first_image())
+            self._is_checked = True
         runs = []
         is_shown = arguments.truth("progress", progress)
         with tqdm(total=batches.images, unit=" images", disable=not is_shown) as bar:
             for (start, stop), walk in zip(batches.bounds, walks, strict=True):
                 image_index, question = asked.of_images(start, stop)
                 run = walk(image_index, question)
-                check_scores(run.scores, start + image_index)
+                check_scores(run.scores, start + image_index, run.overflown)
                 if len(question.unit) > 1:
                     check_foils(run.targets, run.versus, start)
-                if not self._is_checked and self._graph.is_recorded:
-                    image, place = batches.first_image(), self.output_place
-                    check_recording(self.model, place, image, question, run.scores[0])
-                self._is_checked = True
                 runs.append(of_two_classes(run) if answers.is_yes_or_no else run)
                 bar.update(stop - start)
         source = self._source(runs, batches.x, labels, answers.meant_by(asked.question))
@@ -356,6 +360,7 @@ class BacktrackExplainer(Uncopied):
             HeldNodes.from_runs(runs, self._graph),
             *(x, labels, meaning, self.method, self.contrast),
             fine={names[n]: names[f] for n, f in fine.items()},
+            channels_first=[names[n] for n in sorted(self._graph.channels_first)],
             ends={names[n]: names[e] for n, e in self._program.ends.items()},
             network=self.network,
         )
@@ -383,9 +388,7 @@ class BacktrackExplainer(Uncopied):
             A table as text, one line per call in the order they run: the name that
             `Explanation.nodes` takes, the layer's class or the operation, the rule.
         """
-        lines = [(c.name, c.kind, self._rules.name(c)) for c in self._graph.calls]
-        widths = [max(len(line[column]) for line in lines) for column in range(2)]
-        return "\n".join(f"{n:{widths[0]}}  {k:{widths[1]}}  {rule}" for n, k, rule in lines)
+        return self._rules.table(self._graph)
 
     def __repr__(self) -> str:
         settings = {"method": repr(self.method), "contrast": self.contrast or False}

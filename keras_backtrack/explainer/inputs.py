@@ -131,18 +131,19 @@ def _check_finite(x: np.ndarray, dtype: str) -> None:
 _PIECE = 2**24
 
 
-def check_scores(scores: np.ndarray, image: np.ndarray) -> None:
+def check_scores(scores: np.ndarray, image: np.ndarray, overflown: str) -> None:
     """Raises ValueError where the network itself answered with something that is no number.
 
     Args:
         scores: (E,) float32, the output at the targets.
         image: (E,) int, which image each is about.
+        overflown: A sentence that says where numbers stop being finite.
     """
     bad = np.unique(image[~np.isfinite(scores)])
     if len(bad):
         raise ValueError(
             "The network's output must be finite; its weights may not be, or an activation "
-            f"overflows. Received: NaN or infinite output for image(s) {_some(bad)}."
+            f"overflows. {overflown}Received: NaN or infinite output for image(s) {_some(bad)}."
         )
 
 

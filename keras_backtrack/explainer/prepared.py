@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..explanation.explanation import Explanation
+from ..graph.structure import Structure
 from ..graph.weights import Watch
 from ..propagation.activations import Activations
 from .batches import Batches
@@ -22,9 +23,11 @@ class Prepared(Uncopied):
         nbytes: How much memory the activations take.
     """
 
-    def __init__(self, walk: Callable[..., Explanation], weights: Watch, nbytes: int) -> None:
+    def __init__(
+        self, walk: Callable[..., Explanation], watches: Sequence[Watch | Structure], nbytes: int
+    ) -> None:
         self._walk = walk
-        self._weights = weights
+        self._watches = watches
         self.nbytes = nbytes
 
     def explain(
@@ -44,14 +47,14 @@ class Prepared(Uncopied):
             What `explain` returns for the same images.
 
         Raises:
-            RuntimeError: If the model's weights have changed since: the activations are of the old.
+            RuntimeError: If the model has changed since: the activations are of the old.
             TypeError, ValueError: As `BacktrackExplainer.explain`.
         """
         check_eager()
-        if self._weights.changed():
+        if any(watch.changed() for watch in self._watches):
             raise RuntimeError(
-                "The model's weights have changed since the images were prepared: prepare them "
-                "again. Received: activations of the weights before."
+                "The model's weights have changed since the images were prepared, or its layers: "
+                "prepare them again. Received: activations of the model before."
             )
         return self._walk(targets, versus, side, labels)
 

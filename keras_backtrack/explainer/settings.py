@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import arguments
+from ..propagation.limits import Limits
 
 
 def check_limit(name: str, value: Any) -> int | None:
@@ -16,6 +17,13 @@ def check_limit(name: str, value: Any) -> int | None:
     raise ValueError(
         f"`{name}` must be an int of at least 1, or None for all. Received: {value!r}."
     )
+
+
+def check_limits(top_n: Any, channels: Any, positions: Any, include_bias: bool) -> Limits:
+    """The limits of a walk, each as `check_limit` takes it."""
+    given = {"top_n": top_n, "channels": channels, "positions": positions}
+    own = {name: check_limit(name, value) for name, value in given.items()}
+    return Limits(**own, include_bias=arguments.truth("include_bias", include_bias))
 
 
 METHODS = ("backtrack", "viterbi", "posterior")
@@ -54,6 +62,11 @@ def check_contrast(contrast: Any, include_bias: bool) -> float | None:
             f"method='viterbi', contrast=False. Received: contrast={contrast!r}."
         )
     return BAR if isinstance(contrast, bool) else float(contrast)
+
+
+def check_data_format(data_format: Any) -> str | None:
+    """A data format is None (as the model says), or one of two."""
+    return arguments.one_of("data_format", data_format, ("channels_first", "channels_last", None))
 
 
 def check_side(side: Any) -> str | None:

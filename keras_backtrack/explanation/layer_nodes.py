@@ -193,14 +193,3 @@ class HeldNodes:
                 f"Received: {layer!r}."
             )
         return name
-
-    def last_spatial(self) -> str:
-        """The last layer whose output is a map, not a single cell."""
-        for name in reversed(self.names):
-            shape = self.shapes[name]
-            if len(shape) == 3 and shape[0] * shape[1] > 1:
-                return name
-        raise ValueError(
-            "`grid` needs a layer with a spatial output. "
-            f"Received: a model without one, its layers {self.names[:10]}."
-        )

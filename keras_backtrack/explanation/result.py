@@ -316,10 +316,8 @@ class Result:
         Returns:
             (N, h, w) float32, as `mass_map` of that layer.
         """
-        layers = self._layers
-        return self._mass_in_cells(
-            layers.last_spatial() if layer is None else layers.resolve(layer)
-        )
+        name = self._source.last_map() if layer is None else self._layers.resolve(layer)
+        return self._mass_in_cells(name)
 
     def _mass_in_cells(self, name: str) -> np.ndarray:
         nodes = self._nodes_at(name)
@@ -328,8 +326,9 @@ class Result:
                 "Maps need a layer with an output of height × width × channels. "
                 f"Received: layer {name!r} with shape {nodes.shape}."
             )
-        cells = zip(nodes, nodes.mass, strict=True)
-        return np.stack([heatmaps.mass_map(at[:, :2], m, nodes.shape[:2]) for at, m in cells])
+        size = self._source.sizes(name)
+        cells = zip(self._source.places(name, nodes), nodes.mass, strict=True)
+        return np.stack([heatmaps.mass_map(at, mass, size) for at, mass in cells])
 
     def _image_size(self) -> tuple[int, int]:
         if len(self.shape) != 3:
@@ -337,7 +336,8 @@ class Result:
                 "Maps need an input of height × width × channels. "
                 f"Received: an input of shape {self.shape}."
             )
-        return self.shape[:2]
+        height, width = self._source.sizes(self.input)
+        return height, width
 
     def __repr__(self) -> str:
         lines = [f"Explanation of {len(self)} decision{'s' * (len(self) != 1)}"]

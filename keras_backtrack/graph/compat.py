@@ -283,6 +283,39 @@ def takes_training(layer: Any) -> bool:
     return "training" in inspect.signature(layer.call).parameters
 
 
+def call_model(model: Any, tensors: list[Any]) -> Any:
+    """What a model itself answers in inference mode to its inputs, given in their order."""
+    given: Any = tensors[0] if len(tensors) == 1 else tensors
+    structure = getattr(model, "_inputs_struct" if KERAS_3 else "_nested_inputs", None)
+    if structure is not None:
+        pack = keras.tree.pack_sequence_as if KERAS_3 else tf.nest.pack_sequence_as
+        given = pack(structure, tensors)
+    return model(given, training=False)
+
+
+def always_trains(made: KerasCall, is_recorded: bool) -> bool:
+    """Whether a call makes a layer behave as in training even when the model does not train.
+
+    Args:
+        made: The call.
+        is_recorded: Whether a layer's own `call` makes it. In a model's graph Keras 3 lets what the
+            model was called with count for more.
+    """
+    if made.kwargs.get("training") is not True or (KERAS_3 and not is_recorded):
+        return False
+    leaves = [
+        part for part in layers_in(made.layer) if not list(part._flatten_layers(include_self=False))
+    ]
+    return any(takes_training(leaf) and not _drops_nothing(leaf) for leaf in leaves)
+
+
+def _drops_nothing(layer: Any) -> bool:
+    rates = [
+        getattr(layer, n) for n in ("rate", "dropout", "recurrent_dropout") if hasattr(layer, n)
+    ]
+    return bool(rates) and not any(rates)
+
+
 def raw_tensor(variable: Any) -> tf.Tensor:
     """A layer's variable as a tensor that shares its memory.
 
@@ -301,6 +334,13 @@ def as_tensor(variable: Any) -> tf.Tensor:
 def as_tuple(setting: int | tuple[int, ...]) -> tuple[int, ...]:
     """A layer's setting for each axis; Keras 2.15 has a bare number for one."""
     return (setting,) if isinstance(setting, int) else tuple(setting)
+
+
+def dense_kernel(layer: Any) -> Any:
+    """Kernel of a Dense layer: its variable, or the numbers that are computed of several."""
+    if getattr(layer, "quantization_mode", None) == "int8":
+        return as_tensor(layer._kernel) / as_tensor(layer.kernel_scale)
+    return layer.kernel
 
 
 def depthwise_kernel(layer: Any) -> tf.Tensor:

@@ -11,6 +11,7 @@ from . import compat
 from .as_layers import as_layer
 from .errors import UnsupportedModelError
 from .graph import Call, Graph, TensorRef
+from .layout import channels_first
 from .recording import (
     Recorded,
     holds_derived_numbers,
@@ -37,7 +38,12 @@ class Known(NamedTuple):
     is_elementwise: Callable[[Any], bool]
 
 
-def read_graph(model: Any, known: Known, output: str | int | None = None) -> Graph:
+def read_graph(
+    model: Any,
+    known: Known,
+    output: str | int | None = None,
+    data_format: str | None = None,
+) -> Graph:
     """Unrolls a built model into the calls its output depends on.
 
     Of a layer without a rule the layers and operations that its `call` uses are recorded, as far as
@@ -47,6 +53,7 @@ def read_graph(model: Any, known: Known, output: str | int | None = None) -> Gra
         model: The model.
         known: What rules know.
         output: Name or index of the output to explain; may be left out where there is only one.
+        data_format: Of its inputs, as for `channels_first`.
 
     Returns:
         The `Graph`.
@@ -61,7 +68,8 @@ def read_graph(model: Any, known: Known, output: str | int | None = None) -> Gra
     if compat.as_graph_model(model) is None:
         reader.note(graph_model, model)
     names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
-    return replace(reader.graph(graph_model, names, [position]), place=position)
+    graph = reader.graph(graph_model, names, [position])
+    return replace(graph, place=position, channels_first=channels_first(graph, data_format))
 
 
 class _Reader:
@@ -129,6 +137,12 @@ class _Reader:
             read = [known[id(tensor)] for tensor in symbolic]
             # Keras numbers the operations anew each time a layer is recorded.
             name = path + ((is_recording and compat.operation_name(made.layer)) or made.layer.name)
+            if compat.always_trains(made, is_recording):
+                raise UnsupportedModelError(
+                    "A layer that is called with training=True depends on the other images of a "
+                    "batch, or on chance, and so does what it decides: call it without. "
+                    f"Received: {name!r} of class {type(made.layer).__name__}."
+                )
             nested = compat.as_graph_model(made.layer)
             self._sees_masks |= any(compat.mask_of(tensor) is not None for tensor in symbolic)
             inner = Recorded(nested, []) if nested is not None else self._recorded(made)

@@ -93,6 +93,7 @@ class Graph:
         is_recorded: Whether parts of it are recordings of what the `call` of layers does.
         derived_from: Variables from which numbers were computed that the calls hold: a graph does
             not know what it becomes when these change.
+        channels_first: Numbers of the tensors whose channels are before their places.
     """
 
     calls: tuple[Call, ...]
@@ -103,6 +104,7 @@ class Graph:
     place: int = 0
     is_recorded: bool = False
     derived_from: tuple[Any, ...] = ()
+    channels_first: frozenset[int] = frozenset()
 
     @property
     def output(self) -> int:
@@ -116,6 +118,15 @@ class Graph:
     @cached_property
     def _makers(self) -> dict[int, Call]:
         return {output: call for call in self.calls for output in call.outputs}
+
+    @cached_property
+    def switches(self) -> frozenset[int]:
+        """Numbers of the tensors that depend on the inputs through comparisons alone, if at all."""
+        found: set[int] = set()
+        for call in self.calls:
+            is_off = found.issuperset(call.inputs)
+            found.update(n for n in call.outputs if is_off or self.specs[n].dtype == tf.bool)
+        return frozenset(found)
 
     def above(self, number: int) -> "Graph":
         """The part between a tensor and the outputs; it is an input of that part.

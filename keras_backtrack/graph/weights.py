@@ -9,6 +9,38 @@ import tensorflow as tf
 from .compat import raw_tensor
 
 
+class Held:
+    """The numbers of a tensor that was read, kept to be told from those of another reading.
+
+    TensorFlow updates a variable in place only while nobody else holds its memory. Holding it thus
+    makes every update move the variable: at the same address are the same numbers. At another one
+    may be either, as some variables are copied at every read, and those of other devices always.
+
+    Args:
+        tensor: What was read.
+    """
+
+    def __init__(self, tensor: tf.Tensor) -> None:
+        self._keep(tensor, _array_of(tensor))
+
+    def _keep(self, tensor: tf.Tensor, array: np.ndarray) -> None:
+        # As long as the array is kept, no other can be at its address.
+        self._tensor, self._array = tensor, array
+        self._address = _address(array)
+
+    def equals(self, tensor: tf.Tensor) -> bool:
+        """Whether another reading of the same variable has the same numbers."""
+        array = _array_of(tensor)
+        if _address(array) == self._address:
+            return True
+        # Bit for bit, since what is no number equals nothing.
+        one, other = (np.reshape(a, -1).view(np.uint8) for a in (array, self._array))
+        if not np.array_equal(one, other):
+            return False
+        self._keep(tensor, array)
+        return True
+
+
 class Watch:
     """Tells whether any of some variables has changed since."""
 
@@ -21,14 +53,18 @@ class Watch:
 
     def renew(self) -> None:
         """From now on tells whether any has changed since now."""
-        self._held = self._read()
-        self.addresses = list(map(address, self._held))
+        self._held = list(map(Held, self._read()))
 
     def changed(self) -> bool:
         """Whether any has."""
-        return list(map(address, self._read())) != self.addresses
+        pairs = zip(self._held, self._read(), strict=True)
+        return not all(held.equals(tensor) for held, tensor in pairs)
 
 
-def address(tensor: tf.Tensor) -> int:
-    """Where a tensor's numbers are in memory."""
-    return np.asarray(tensor).__array_interface__["data"][0]
+def _array_of(tensor: tf.Tensor) -> np.ndarray:
+    # NumPy makes no array of a single number of all dtypes.
+    return np.asarray(tf.reshape(tensor, [1]) if tensor.shape.rank == 0 else tensor)
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]

@@ -4,7 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+import tensorflow as tf
+
 from ..graph.graph import Call, Graph
+from ..rules.traced_call import TracedCall
 
 Mass = TypeVar("Mass")
 
@@ -39,10 +42,26 @@ class Taken(NamedTuple):
     ended: Any = None
     stays: bool = False
 
-    def into(self, followed: Sequence[bool]) -> "Taken":
-        """Without what would arrive in inputs that are not followed."""
-        pairs = zip(self.parts, followed, strict=True)
-        return self._replace(parts=[part if follow else None for part, follow in pairs])
+    def into(self, call: TracedCall, mass_of: Callable[[Any, int], Any]) -> "Taken":
+        """Without what would arrive in inputs that are not followed.
+
+        In truth values mass ends. In a constant of an author's rule it is missed: it is an error.
+
+        Args:
+            call: What the step is through.
+            mass_of: Takes a part and the place of its input; returns the (E,) mass in it.
+        """
+        if all(call.followed):
+            return self
+        ended, parts = self.ended, list(self.parts)
+        for place, part in enumerate(self.parts):
+            if part is None or call.followed[place]:
+                continue
+            parts[place] = None
+            if call.inputs[place].dtype == tf.bool:
+                mass = mass_of(part, place)
+                ended = mass if ended is None else ended + mass
+        return self._replace(parts=parts, ended=ended)
 
 
 def places_back(calls: Sequence[Call]) -> list[Place]:

@@ -9,11 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from ..graph.graph import Graph
+from ..graph.layout import places_first
 from ..rules import Rules, reached
 from .activations import Activations, Arrays, Sizes, replay
 from .all_paths.all_paths import AllPaths
 from .backtrack.all_then_best import AllThenBest
 from .best_paths.best_paths import BestPaths
+from .complete import check_mass, overflown
 from .contrast.ahead import start_ahead
 from .contrast.start import Start, start
 from .kernels import NodeArrays, helpers, merge
@@ -23,8 +25,6 @@ from .nodes import Asked, Nodes, Walked
 from .over_activations import OverActivations, any_batch, may_be_read
 from .paths import Batch, Paths
 from .question import Answered, Question, answered
-
-_ROUNDING = 1e-3  # of a decision's mass, over all the units it is spread over
 
 
 class Run(NamedTuple):
@@ -43,6 +43,7 @@ class Run(NamedTuple):
         nodes: By tensor number, the nodes held there; absent where there were none.
         sizes: By tensor number, the sizes of its axes after the batch axis.
         activations: By tensor number, its activation; empty unless asked for.
+        overflown: Where a score is no finite number, what is known of where that began.
     """
 
     targets: np.ndarray
@@ -55,6 +56,7 @@ class Run(NamedTuple):
     nodes: dict[int, Nodes]
     sizes: dict[int, tuple[int, ...]]
     activations: dict[int, np.ndarray]
+    overflown: str
 
 
 class _Kind(NamedTuple):
@@ -157,12 +159,15 @@ class Program:
             inputs: The batch of each of the model's inputs.
             image_index: (E,) which image each explanation is about.
             question: Which units of the output each explains.
+
+        Raises:
+            RuntimeError: As `check_mass`.
         """
         forward = self._forward(self._kind(question))
         # Looked at while the network runs, which leaves Python alone.
         constants = helpers().submit(self.paths.constants)
         kept = forward([tf.convert_to_tensor(values) for values in inputs])
-        return self.back(kept, image_index, question, constants.result())
+        return self.back(kept, image_index, question, constants.result(), inputs)
 
     def forward(self, inputs: Sequence[tf.Tensor]) -> Activations:
         """Runs the network alone, for `back` to explain one decision after another."""
@@ -174,6 +179,7 @@ class Program:
         image_index: np.ndarray,
         question: Question,
         constants: list[np.ndarray] | None = None,
+        inputs: Sequence[tf.Tensor] | None = None,
     ) -> Run:
         """As a call of the program, the network having run."""
         constants = self.paths.constants() if constants is None else constants
@@ -186,13 +192,14 @@ class Program:
         begun = _at_output(self.graph, asked, rows)
         if self._kind(question):
             begun = self._start(batch, asked)
-        # There is no way back from what is no number; whoever asked sees it in the scores.
+        # There is no way back from what is no number; whoever asked is told which layer made it.
         is_number = np.isfinite(asked.scores).all()
         nowhere = Walked({}, 1 - begun.lost)
-        walked = self.paths.back(batch, begun.nodes) if is_number else nowhere
+        walked = self.paths.back(batch, begun.nodes) if is_number and begun.nodes else nowhere
         held = [(n, own) for part in (walked.nodes, begun.passed) for n, own in part.items()]
         lost = begun.lost + walked.lost
-        self._check_mass(held, lost, sizes)
+        if is_number:
+            check_mass(held, lost, sizes, self._ends, lambda: self._overflown(kept, inputs))
         nodes: dict[int, list[NodeArrays]] = {n: [] for n, _ in held if n in self._brought}
         for number, own in held:
             if number in nodes:
@@ -210,22 +217,15 @@ class Program:
             activations={n: t.numpy() for n, t in kept.tensors.items()}
             if self._keep_activations
             else {},
+            overflown="" if is_number else self._overflown(kept, inputs),
         )
 
-    def _check_mass(self, held: list, lost: np.ndarray, sizes: dict) -> None:
-        """Raises RuntimeError where mass of a decision has vanished or come from nowhere."""
-        total = np.array(lost, np.float64)
-        for number, nodes in held:
-            if number in self._ends:
-                explanation = nodes.index // math.prod(sizes[number])
-                total += np.bincount(explanation, nodes.mass, len(total))
-        wrong = np.flatnonzero(~(np.abs(total - 1) <= _ROUNDING))
-        if len(wrong):
-            raise RuntimeError(
-                "The mass that arrives where paths end and the mass that is lost must add up to 1. "
-                "A rule may give mass to an input that is not followed, or an activation may have "
-                f"overflowed. Received: {total[wrong[0]]:.6g} for decision {wrong[0]} of the batch."
-            )
+    def _overflown(self, kept: Activations, inputs: Sequence[tf.Tensor] | None) -> str:
+        """Where numbers stop being finite: in the network run anew, or in what is kept of a run."""
+        if inputs is None:
+            return overflown(self.graph, kept.tensors)
+        given = [tf.convert_to_tensor(values) for values in inputs]
+        return overflown(self.graph, replay(self.graph, given))
 
     def _kind(self, question: Question) -> "_Kind | None":
         """What a question is that is more than why single units are high or low."""
@@ -268,7 +268,7 @@ class Program:
         if self._contrast is not None and self.paths is self.walk:
             # A walk is of what is ahead; all of it is, or nothing.
             nodes = {n: own.where(own.mass > 0) for n, own in nodes.items()}
-            lost = np.ones(explanations)
+            lost = 1 + np.float64(lost)
             for number, own in nodes.items():
                 owner = own.index // math.prod(batch.sizes[number])
                 lost -= np.bincount(owner, own.mass, explanations)
@@ -346,9 +346,9 @@ def _last_maps(graph: Graph) -> list[int]:
     numbers = [*graph.inputs, *(n for call in reached(graph) for n in call.outputs)]
     found = []
     for number in reversed(numbers):
-        shape = graph.specs[number].shape[1:]
-        if shape.rank == 3 and shape[:2] != [1, 1]:
+        shape = places_first(tuple(graph.specs[number].shape[1:]), number in graph.channels_first)
+        if len(shape) == 3 and shape[:2] != (1, 1):
             found.append(number)
-            if None not in shape.as_list()[:2]:
+            if None not in shape[:2]:
                 break
     return found

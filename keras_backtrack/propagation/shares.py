@@ -12,7 +12,8 @@ class Shares(NamedTuple):
         parent: (L,) int64, whose they are.
         choice: (L,) int64, which of that node's contributions.
         mass: (L,) float32, their share of its mass.
-        ended: (M,) float32, the mass of nodes without a positive contribution.
+        ended: (M,) float32, the mass of nodes without a positive contribution; NaN where
+            contributions overflow.
     """
 
     parent: tf.Tensor
@@ -41,5 +42,13 @@ def split_mass(mass: tf.Tensor, value: tf.Tensor, limit: int | None) -> Shares:
         parent,
         kept if choice is None else tf.cast(tf.gather_nd(choice, place), tf.int64),
         tf.gather(mass, parent) * portion,
-        tf.where(total > 0, 0.0, mass),
+        unless_overflown(total, tf.where(total > 0, 0.0, mass)),
     )
+
+
+def unless_overflown(total: tf.Tensor, mass: tf.Tensor) -> tf.Tensor:
+    """Mass, and NaN where the total that something was split by is no finite number.
+
+    By such a total mass vanishes. What then arrives and what is lost must not look complete.
+    """
+    return tf.where(tf.math.is_finite(total), mass, float("nan"))

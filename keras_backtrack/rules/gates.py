@@ -16,10 +16,11 @@ layers = keras.layers
 def factors(graph: Graph, call: Call) -> list[int]:
     """Of a product's factors the places of those that do not only weigh the others.
 
-    The outputs of sigmoid and soft-max are gates; where all are, each is followed.
+    The outputs of sigmoid and soft-max are gates; where all are, each is followed. So is what
+    comes from comparisons alone, and nothing is found in there.
     """
     gates = [comes_from_gate(graph, number) for number in call.inputs]
-    return _not_all(gates)
+    return _not_all(graph, call, gates)
 
 
 def aligned_factors(graph: Graph, call: Call) -> list[int]:
@@ -31,11 +32,22 @@ def aligned_factors(graph: Graph, call: Call) -> list[int]:
         graph.specs[number].shape[1:] != output[1:] or comes_from_gate(graph, number)
         for number in call.inputs
     ]
-    return _not_all(gates)
+    return _not_all(graph, call, gates)
 
 
-def _not_all(gates: list[bool]) -> list[int]:
-    return [place for place, gate in enumerate(gates) if all(gates) or not gate]
+def _not_all(graph: Graph, call: Call, gates: list[bool]) -> list[int]:
+    places = range(len(gates))
+    for some in (
+        [
+            place
+            for place in places
+            if not gates[place] and call.inputs[place] not in graph.switches
+        ],
+        [place for place in places if call.inputs[place] not in graph.switches],
+    ):
+        if some:
+            return some
+    return list(places)
 
 
 def is_output_made_by(graph: Graph, is_kind: Callable[[Any], bool]) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from ..graph.compat import as_tensor, as_tuple, depthwise_kernel, keras
+from ..graph.compat import as_tensor, as_tuple, dense_kernel, depthwise_kernel, keras
 from .contributions import LinearSum, Sum
 from .indexing import dims
 from .registry import register_rule
@@ -18,7 +18,7 @@ layers = keras.layers
 @register_rule(layers.Dense)
 def dense(call: TracedCall) -> Sum:
     """Algorithm 1, on the last axis."""
-    weight_rows = call.packed(call.layer.kernel, tf.transpose)
+    weight_rows = call.packed(dense_kernel(call.layer), tf.transpose)
     return DenseSum(call.input, _bias(call.layer), weight_rows)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..graph.compat import as_tensor, raw_tensor
-from ..graph.weights import address
+from ..graph.compat import as_tensor, is_variable, raw_tensor
+from ..graph.weights import Held
 
 Layout = Callable[[tf.Tensor], tf.Tensor]
 
@@ -26,10 +26,13 @@ class PackedWeights:
         """The weights in another order, for a program that is being traced.
 
         Args:
-            variable: A layer's variable.
+            variable: A layer's variable; or a tensor that is computed of several, of which no copy
+                is kept.
             layout: From its value, as a float32 tensor, to the same numbers in another order. Told
                 apart by identity.
         """
+        if not is_variable(variable):
+            return layout(tf.cast(variable, tf.float32))
         key = id(variable), layout
         if key not in self._copies:
             # In another thread there is no trace going on: TensorFlow traces a function twice that
@@ -55,19 +58,15 @@ class PackedWeights:
 
 
 class _Copy:
-    """One variable's weights.
-
-    TensorFlow updates a variable in place only while nobody else holds its memory. Holding it thus
-    makes every update move the variable, so that its address tells whether it has changed.
-    """
+    """One variable's weights."""
 
     def __init__(self, variable: Any, layout: Layout) -> None:
         self.variable, self._layout = variable, layout
-        self._held = raw_tensor(variable)
+        self._held = Held(raw_tensor(variable))
         self.value = tf.Variable(layout(as_tensor(variable)), trainable=False)
 
     def refresh(self) -> None:
         now = raw_tensor(self.variable)
-        if address(now) != address(self._held):
-            self._held = now
+        if not self._held.equals(now):
+            self._held = Held(now)
             self.value.assign(self._layout(as_tensor(self.variable)))

@@ -2,11 +2,12 @@
 
 import tensorflow as tf
 
+from ..graph.compat import keras
 from ..graph.errors import UnsupportedLayerError
 from ..graph.graph import Call, Graph
 from ..graph.recording import is_recurrent
 from .activations import is_elementwise
-from .contributions import Contributions
+from .contributions import Contributions, Moves
 from .fallback import gradient
 from .packed_weights import PackedWeights
 from .registry import Rule, entry_of, followed, reached
@@ -50,6 +51,8 @@ class Rules:
 
     def ask(self, call: TracedCall) -> Contributions:
         """Asks the rule of a call for its contributions."""
+        if not any(call.followed):
+            return _nowhere(call)
         rule, problem = self._find(call.call)
         if rule is None:
             raise UnsupportedLayerError(f"{call.call.describe()}: {problem}")
@@ -69,9 +72,17 @@ class Rules:
         module = str(getattr(rule, "__module__", None)).split(".")[-1]
         return f"{module}.{getattr(rule, '__name__', repr(rule))}"
 
+    def table(self, graph: Graph) -> str:
+        """A graph's calls in the order they run: the name, the kind and the rule of each."""
+        lines = [(call.name, call.kind, self.name(call)) for call in graph.calls]
+        widths = [max(len(line[column]) for line in lines) for column in range(2)]
+        return "\n".join(f"{n:{widths[0]}}  {k:{widths[1]}}  {rule}" for n, k, rule in lines)
+
     def _problems(self, graph: Graph) -> list[str]:
         problems = []
         for call in reached(graph):
+            if not any(followed(graph, call)):
+                continue
             rule, problem = self._find(call)
             if rule is None:
                 place = f"call {graph.calls.index(call) + 1} of {len(graph.calls)}"
@@ -91,6 +102,11 @@ class Rules:
         return rule, problem
 
 
+def _nowhere(call: TracedCall) -> Moves:
+    """All that comes to a call without inputs that are followed ends there."""
+    return Moves(lambda at: [None] * len(call.inputs), takes_arrays=True)
+
+
 def _suits_built_in(call: Call, rule: Rule) -> tuple[Rule | None, str]:
     """What our own rules take for granted about a layer's settings."""
     layer = call.layer
@@ -101,6 +117,11 @@ def _suits_built_in(call: Call, rule: Rule) -> tuple[Rule | None, str]:
         return None, f"interpolation={layer.interpolation!r} weighs some neighbours negatively"
     if any(getattr(layer, name, False) for name in ("crop_to_aspect_ratio", "pad_to_aspect_ratio")):
         return None, "cuts or pads to keep the picture's proportions"
+    mode = getattr(layer, "quantization_mode", None)
+    if mode not in (None, "float8"):
+        is_known = mode == "int8" and isinstance(layer, keras.layers.Dense)
+        if not is_known or layer.lora_enabled:
+            return None, f"how its weights are quantised, {mode!r}, is not known"
     if is_recurrent(layer):
         if call.cell is None:
             return None, "what its cell does cannot be recorded"

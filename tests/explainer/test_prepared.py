@@ -23,6 +23,8 @@ def test_preparing_is_bounded_and_knows_the_weights(explainer, x):
         explainer.prepare(x, batch_size=1, memory=1000)
     weight = explainer.model.layers[1].kernel
     weight.assign(weight * 1.0)
+    assert_same(prepared.explain(), explainer.explain(x))
+    weight.assign(weight * 1.5)
     for _ in range(2):
         with pytest.raises(RuntimeError, match=r"weights have changed.*Received"):
             prepared.explain()

@@ -39,10 +39,10 @@ def test_strips_are_drawn_at_a_size_that_one_can_see(height, width):
     photo, point = np.zeros((height, width, 3), np.uint8), np.zeros((1, 2), np.int32)
     flat = np.zeros((height, width), np.float32)
     row = figures.Row(photo, point, np.ones(1), flat, flat > 0, np.zeros((0, 4)), "a strip")
-    pixels = figures.Pixels("a strip", point, np.ones(1))
+    pair = figures.Pair(photo, (flat, flat), point, np.ones(1), ("a strip",) * 4)
     for drawn in (
         figures.figure([row]),
-        figures.comparison([photo], [[pixels]]),
+        figures.comparison([pair]),
         figures.named_boxes([(photo, [([0, 0, height, width], 1, "a strip")])], 1),
     ):
         size = Image.open(io.BytesIO(figures.png(drawn))).size
@@ -61,6 +61,8 @@ def test_many_decisions_are_drawn_less_sharp_than_few():
 
 
 def test_pixels_that_hold_nothing_are_drawn():
-    pixels = figures.Pixels("nothing", np.zeros((2, 2), np.int32), np.zeros(2))
+    photo, flat = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4))
+    nothing = np.zeros((2, 2), np.int32), np.zeros(2)
+    pair = figures.Pair(photo, (flat, flat), *nothing, ("nothing",) * 4)
     with np.errstate(all="raise"):
-        figures.png(figures.comparison([np.zeros((4, 4, 3), np.uint8)], [[pixels]]))
+        figures.png(figures.comparison([pair]))

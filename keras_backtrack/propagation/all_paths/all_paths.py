@@ -40,7 +40,7 @@ class AllPaths:
         self._spreads: dict[tuple[int, ...], OverActivations] = {}
 
     def reads(self, start: tuple[int, ...]) -> list[int]:
-        return self._spread(start).reads
+        return self._spread(start).reads if start else []
 
     def constants(self) -> list[np.ndarray]:
         self._rules.packed_weights.refresh()

@@ -36,6 +36,7 @@ from ...rules.traced_call import TracedCall
 from ..backward import Place, Taken, places_back, walk_back
 from ..limits import NO_LIMITS
 from ..nodes import Nodes, Walked, merge
+from ..shares import unless_overflown
 from ..sums import follow_sum
 from ..traced_once import call_shared
 from .dense_mass import (
@@ -86,10 +87,11 @@ def spread_back(
     held = {n: maps for n, maps in walked.nodes.items() if n in {*wanted, *ends}}
     lost, ended = walked.lost, walked.ended
     if is_signed:
-        held = {number: left_over(maps, tensors[number]) for number, maps in held.items()}
+        first = graph.channels_first
+        held = {n: left_over(maps, tensors[n], n in first) for n, maps in held.items()}
         # What ended, and what was outweighed.
         arrived = [all_mass(maps) for number, maps in held.items() if number in ends]
-        lost, ended = tf.ones_like(lost) - sum(arrived), {}
+        lost, ended = unless_overflown(lost, tf.ones_like(lost) - sum(arrived)), {}
     return Walked({n: as_nodes(maps) for n, maps in held.items()}, lost, ended)
 
 
@@ -127,7 +129,7 @@ class Spread:
     def follow(self, contributions: Contributions, call: TracedCall, maps: Maps) -> Taken:
         """A single step."""
         taken = row_of(_ROWS, contributions)(self, contributions, call, maps)
-        return taken.into(call.followed)
+        return taken.into(call, lambda part, _: all_mass(part))
 
     def at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> Walked:
         """The same through a cell of a recurrent layer."""
@@ -211,6 +213,8 @@ def _moves(spread: Spread, moves: Moves, call: TracedCall, maps: Maps) -> Taken:
         None if arrival is None else _scatter(arrival, explanation, tensor, high, low)
         for arrival, tensor in zip(arrivals, call.inputs, strict=True)
     ]
+    if not found:
+        return Taken(arrived, all_mass(maps))
     if any(arrival.here is None for arrival in found):
         return Taken(arrived)
     nowhere = ~tf.reduce_any([arrival.here for arrival in found], axis=0)
@@ -256,9 +260,10 @@ def _branches(spread: Spread, branches: Branches, call: TracedCall, maps: Maps) 
         """What one map gives to each input, and what of it ends."""
         parts = (branches.shares or branches.parts)(tf.constant(sign), values)
         parts = [tf.maximum(part, 0.0) for part in parts]
-        portion = tf.math.divide_no_nan(mass, tf.add_n(parts))
+        total = tf.add_n(parts)
+        portion = tf.math.divide_no_nan(mass, total)
         found = [part * portion for part in parts]
-        return found, left_behind(mass, found)
+        return found, unless_overflown(tf.reduce_max(total), left_behind(mass, found))
 
     highs: Sequence[tf.Tensor]
     highs, ended = split(maps.high, 1.0)
@@ -335,7 +340,7 @@ def _spread_sum(_, layer: LinearSum, asked_high: tf.Tensor, asked_low: tf.Tensor
             active * tape.gradient(own, active, portion)
             for (active, _), own, tape in zip(terms, totals, tapes, strict=True)
         ]
-        return *found, left_behind(asked, found)
+        return *found, unless_overflown(tf.reduce_max(total), left_behind(asked, found))
 
     def positive():
         high, ended = spread(asked_high, (source, rises()))

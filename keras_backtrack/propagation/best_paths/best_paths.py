@@ -62,7 +62,20 @@ class BestPaths:
             number: ordered(self.followed(number, nodes, batch.sizes[number]))
             for number, nodes in start.items()
         }
-        held, ended = walk_back(self._graph, self.steps, begun, take, _merged)
+
+        def join(number: int, parts: list[NodeArrays], is_settled: bool) -> NodeArrays:
+            nodes = parts[0] if is_settled else merge(parts)
+            count = math.prod(batch.sizes[number]) * len(batch.image_index)
+            # In ascending order; kernels read what nodes say, and trust them.
+            if len(nodes.index) and not 0 <= nodes.index[0] <= nodes.index[-1] < count:
+                raise RuntimeError(
+                    "A rule must lead to units that its call's inputs have. Received: unit "
+                    f"{nodes.index[0]} or {nodes.index[-1]} of {count} in "
+                    f"{self._graph.names[number]!r}."
+                )
+            return nodes
+
+        held, ended = walk_back(self._graph, self.steps, begun, take, join)
         lost = sum(ended.values(), np.zeros(len(batch.image_index)))
         return Walked(held, lost, ended)
 
@@ -75,7 +88,3 @@ class BestPaths:
             size: Sizes of its axes after the batch axis.
         """
         return heaviest(nodes, math.prod(size), _HEAVIEST) if number in self.begins else nodes
-
-
-def _merged(_: int, parts: list[NodeArrays], is_settled: bool) -> NodeArrays:
-    return parts[0] if is_settled else merge(parts)

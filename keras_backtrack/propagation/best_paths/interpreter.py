@@ -18,6 +18,7 @@ from ...rules.traced_call import TracedCall
 from ..backward import Taken
 from ..limits import NO_LIMITS, Limits
 from ..nodes import Asked, cut
+from ..shares import unless_overflown
 from ..sums import follow_sum, per_explanation
 from ..traced_once import shared
 
@@ -67,7 +68,11 @@ class Interpreter:
     def follow(self, contributions: Contributions, call: TracedCall, asked: Asked) -> Taken:
         """As `step`, where it is known what the rule says."""
         taken = row_of(_ROWS, contributions)(self, contributions, call, asked)
-        return taken.into(call.followed)
+
+        def mass_of(part: Asked, place: int) -> tf.Tensor:
+            return self.ended(part.mass, part.index[0] // units_of(call.inputs[place]))
+
+        return taken.into(call, mass_of)
 
     def ended(self, mass: tf.Tensor, explanation: tf.Tensor) -> tf.Tensor:
         """The (M,) mass that ended, for each explanation."""
@@ -140,14 +145,16 @@ def _branches(walk: Interpreter, kind: Branches, call: TracedCall, asked: Asked)
     else:
         portion = tf.one_hot(tf.math.top_k(total, 1).indices[:, 0], tf.shape(total)[1])
     found = []
-    for branch, (tensor, follow) in enumerate(zip(call.inputs, call.followed, strict=True)):
+    for branch, tensor in enumerate(call.inputs):
         first = at[0].explanation * units_of(tensor)
         index = [first + own[branch] for own in units]
         signs = [sign * own[branch] for sign, own in zip(asked.sign, flips, strict=True)]
         part = Asked(index, signs, asked.mass * portion[:, branch])
-        found.append(part.where(portion[:, branch] > 0) if follow else None)
+        found.append(part.where(portion[:, branch] > 0))
     nobody = tf.reduce_sum(portion, axis=1) <= 0
-    return Taken(found, walk.ended(tf.where(nobody, asked.mass, 0.0), at[0].explanation))
+    ended = tf.where(nobody, asked.mass, 0.0)
+    ended = unless_overflown(tf.nn.relu(tf.reduce_max(total, axis=1)), ended)
+    return Taken(found, walk.ended(ended, at[0].explanation))
 
 
 def _sum(walk: Interpreter, kind: Sum, call: TracedCall, asked: Asked) -> Taken:

@@ -151,9 +151,10 @@ def _branches(kind: Branches, call: TracedCall, limits: Limits) -> Native | None
             values.append(kernels.values_at(index, batch.image_index, math.prod(read), flat))
         parts = [np.asarray(part) for part in kind.parts(nodes.sign, values)]
         best = np.argmax(np.stack(parts), axis=0) if len(parts) > 2 else parts[-1] > parts[0]
+        mass = np.where(np.max(parts, axis=0) < np.inf, nodes.mass, np.float32(np.nan))
         flips = kind.flips(values) if kind.flips else [1] * len(parts)
         found = [
-            NodeArrays(index, nodes.sign * flip, nodes.mass).where(best == branch)
+            NodeArrays(index, nodes.sign * flip, mass).where(best == branch)
             for branch, (index, flip) in enumerate(zip(indices, flips, strict=True))
         ]
         return Taken(found)

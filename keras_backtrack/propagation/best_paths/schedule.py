@@ -5,6 +5,7 @@ code (`lowering.py`), on activations and constants that are NumPy arrays; of all
 function is traced (`interpreter.py`).
 """
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from ...graph.weights import Watch
 from ...rules import Rules, followed, reached
 from ...rules.contributions import Contributions, Loop
 from ..backward import Place, Taken, places_back
-from ..kernels import NodeArrays
+from ..kernels import NodeArrays, per_explanation
 from ..limits import Limits
 from ..nodes import Asked, Nodes
 from ..over_activations import OverActivations, any_batch
@@ -139,7 +140,11 @@ def _native_step(
     constants.extend(native.constants)
 
     def take(nodes: NodeArrays, batch: Batch) -> Taken:
-        return native.take(nodes, batch, batch.constants[own]).into(traced.followed)
+        def mass_of(part: NodeArrays, place: int) -> np.ndarray:
+            size, explanations = math.prod(batch.sizes[call.inputs[place]]), len(batch.image_index)
+            return per_explanation(part.index, size, part.mass, explanations)
+
+        return native.take(nodes, batch, batch.constants[own]).into(traced, mass_of)
 
     return Step(call, position, native.reads, take)
 

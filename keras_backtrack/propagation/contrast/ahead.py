@@ -26,11 +26,13 @@ from ..all_paths.dense_mass import (
     as_nodes,
     both,
     by_place,
-    one_of,
+    by_unit,
+    is_map,
 )
 from ..all_paths.spreading import Spread
-from ..landmarks import Landmarks, has_places
+from ..landmarks import Landmarks
 from ..nodes import Asked
+from ..shares import unless_overflown
 from .evidence import Sides, evidence
 from .start import Start, sided
 
@@ -87,13 +89,17 @@ def start_ahead(
     rows = _Rows(tensors, image_index)
     sides = evidence(graph, rows, weights, rules, is_output_made_by(graph, is_softmax))
     until = set(found.last_maps.values())
-    ends = _spread(graph, tensors, image_index, sides, rules, until)
-    leads = {n: _lead(*pair, tensors[n], bar) for n, pair in ends.items()}
-    ahead = sum(all_mass(Maps(*map(tf.nn.relu, maps))) for maps in leads.values())
+    ends, ended = _spread(graph, tensors, image_index, sides, rules, until)
+    first = graph.channels_first
+    leads = {n: _lead(*pair, tensors[n], n in first, bar) for n, pair in ends.items()}
+    nothing = tf.zeros_like(image_index, tf.float32)
+    ahead = sum((all_mass(Maps(*map(tf.nn.relu, maps))) for maps in leads.values()), nothing)
     scale = tf.math.divide_no_nan(tf.ones_like(ahead), ahead)[:, None]
     nodes = {n: as_nodes(_scaled(maps, scale), is_signed=True) for n, maps in sorted(leads.items())}
     passed = {graph.output: asked.singles(size)}
-    return Start(nodes, passed, logits, tf.zeros_like(image_index, tf.float32), side)
+    # What is ahead is all of it, unless some of it vanished by overflow.
+    lost = unless_overflown(ahead + ended, nothing)
+    return Start(nodes, passed, logits, lost, side)
 
 
 def _spread(
@@ -103,16 +109,18 @@ def _spread(
     sides: dict[int, Sides],
     rules: Rules,
     until: set[int],
-) -> dict[int, Sides]:
-    """Both sides at the last maps, or at inputs without one."""
+) -> tuple[dict[int, Sides], tf.Tensor]:
+    """Both sides at the last maps, or at inputs without one, and the (E,) mass that ended."""
     explanations = tf.size(image_index)
+    if not sides:
+        return {}, tf.zeros_like(image_index, tf.float32)
     twice = _Rows(tensors, tf.concat([image_index, image_index], 0))
     roots = {
         number: Maps(*(_stacked(pair) for pair in zip(*own, strict=True)))
         for number, own in sides.items()
     }
-    held = Spread(twice, rules).back(graph, roots, until).nodes
-    return {
+    held, lost, _ = Spread(twice, rules).back(graph, roots, until)
+    ends = {
         number: Sides(
             Maps(*(mass[:explanations] for mass in maps)),
             Maps(*(mass[explanations:] for mass in maps)),
@@ -120,6 +128,7 @@ def _spread(
         for number, maps in held.items()
         if number in until or number in graph.inputs
     }
+    return ends, lost[:explanations] + lost[explanations:]
 
 
 def _stacked(pair: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -133,10 +142,10 @@ def _stacked(pair: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.concat([full(upper), full(lower)], 0)
 
 
-def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, bar: float) -> Maps:
+def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, is_first: bool, bar: float) -> Maps:
     """What is ahead of the bar, and below 0 what is behind it."""
-    ours, theirs = (by_place(both(maps), tensor) for maps in (for_it, against))
-    if not has_places(tensor.shape[1:]):
+    ours, theirs = (by_place(both(maps), tensor, is_first) for maps in (for_it, against))
+    if not is_map(tensor, is_first):
         lead = ours - theirs
     else:
         balance = tf.reduce_sum(ours - theirs, axis=[0, 3], keepdims=True)
@@ -147,7 +156,7 @@ def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, bar: float) -> Maps:
         # Where next to nothing speaks for it there is nothing to go on along.
         least = _LEAST * tf.reduce_mean(total + against, axis=2, keepdims=True)
         lead = ours * tf.math.divide_no_nan(balance, tf.where(total > least, total, 0.0))
-    return one_of(tf.reshape(lead, tf.shape(both(for_it))), for_it)
+    return by_unit(lead, for_it, tensor, is_first)
 
 
 def _scaled(maps: Maps, scale: tf.Tensor) -> Maps:

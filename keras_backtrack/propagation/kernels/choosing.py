@@ -4,6 +4,7 @@ import numpy as np
 
 from .compiled import compiled
 
+_INFINITE = np.int32(0x7F800000)
 _GLANCE = 64  # values that are compared together
 
 
@@ -19,17 +20,21 @@ def choose(values, limit, place, kept):
         kept: (limit,) float32, to be filled with what they are.
 
     Returns:
-        How many there are.
+        How many there are. Where a value is no number, neither is what is kept: whoever adds the
+        mass up finds out.
     """
     count = 0
     if limit >= values.size:
         for j in range(values.size):
-            if values[j] > 0:
+            if not values[j] <= 0:
                 place[count], kept[count] = j, values[j]
                 count += 1
         return count
     if limit == 1:
-        place[0] = _first(values, _largest(values))
+        wanted, are_numbers = _largest(values)
+        if not are_numbers:
+            return choose_more(values, 0, limit, place, kept, 0)
+        place[0] = _first(values, wanted)
         kept[0] = values[place[0]]
         return 1 if kept[0] > 0 else 0
     return choose_more(values, 0, limit, place, kept, 0)
@@ -37,14 +42,17 @@ def choose(values, limit, place, kept):
 
 @compiled
 def _largest(values):
-    """The largest of some numbers and 0."""
+    """The largest of some numbers and 0, as an integer of its bits; and whether all are numbers."""
     # Floats above 0 are in the same order as the integers of the same bits, those below 0 are
     # integers below 0; and of integers alone compilers know that the order does not matter.
-    best = np.int32(0)
+    best, most = np.int32(0), np.int32(0)
     bits = values.view(np.int32)
     for j in range(bits.size):
         best = bits[j] if bits[j] > best else best
-    return best
+        # What is no number has the largest bits of all, but for its sign.
+        size = np.int32(bits[j] & np.int32(0x7FFFFFFF))
+        most = size if size > most else most
+    return best, most <= _INFINITE
 
 
 @compiled
@@ -66,17 +74,22 @@ def _first(values, wanted):
 @compiled
 def choose_more(values, start, limit, place, kept, count):
     """Goes on choosing, among the values from place `start` on; `count` is how many there are."""
+    if count and np.isnan(kept[0]):
+        return count
     bar = kept[limit - 1] if count == limit else np.float32(0)
     for first in range(0, values.size, _GLANCE):
         # A slice counts from 0, which spares a test of every index and lets this be vectorised.
         few = values[first : first + _GLANCE]
         above = np.int32(0)  # As wide as the values, or half as many are compared at once.
         for j in range(few.size):
-            above = np.int32(above | np.int32(few[j] > bar))
+            above = np.int32(above | np.int32(not few[j] <= bar))
         if not above:
             continue
         for j in range(few.size):
             value = few[j]
+            if np.isnan(value):
+                place[0], kept[0] = start + first + j, value
+                return max(count, 1)
             if value > bar:
                 if count < limit:
                     count += 1

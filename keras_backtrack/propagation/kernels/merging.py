@@ -89,20 +89,20 @@ def _span(index):
 @compiled
 def _merge_in_table(index, sign, mass, first, places):
     """As `_merge`, with an entry for each sign of every place; masses are added as they come."""
-    table = np.full(2 * places, np.nan, np.float32)
+    # No mass can stand for an empty entry: there is none that no node may have.
+    table, is_held = np.zeros(2 * places, np.float32), np.zeros(2 * places, np.bool_)
     count = 0
     for i in range(index.size):
         entry = 2 * (index[i] - first) + (sign[i] < 0)
-        if np.isnan(table[entry]):
-            table[entry] = mass[i]
+        if not is_held[entry]:
+            is_held[entry] = True
             count += 1
-        else:
-            table[entry] += mass[i]
+        table[entry] += mass[i]
     distinct, total = np.empty(count, np.int64), np.empty(count, np.float32)
     flips = np.empty(count, np.float32)
     found = 0
     for entry in range(table.size):
-        if not np.isnan(table[entry]):
+        if is_held[entry]:
             distinct[found], total[found] = first + entry // 2, table[entry]
             flips[found] = -1 if entry % 2 else 1
             found += 1

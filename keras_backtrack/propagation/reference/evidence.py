@@ -52,6 +52,8 @@ def evidence(
             if number not in counts:
                 continue
             step, own = step_at(graph, call, position, activations, _WEIGHTS), counts[number]
+            if not step.followed:
+                continue
             kind = kind_of(step)
             if kind is Kind.SAME and number in outer:
                 outer.update(call.inputs)
@@ -64,6 +66,8 @@ def evidence(
                     _put(found, call.inputs[branch], step.inputs[branch], below)
             else:
                 for branch, below in _below(step, kind, own).items():
+                    if branch not in step.followed:
+                        continue
                     for place, count in below.items():
                         counts[call.inputs[branch]][place] += count
     for number in graph.inputs:
@@ -149,6 +153,8 @@ def logit(graph: Graph, activations: dict[int, np.ndarray], place: Place) -> flo
     number = graph.output
     while (call := graph.maker(number)) is not None:
         step = step_at(graph, call, call.outputs.index(number), activations, _WEIGHTS)
+        if not step.followed:
+            break
         kind = kind_of(step)
         if kind in (Kind.APART, Kind.MIXED):
             (counts,) = _below(step, kind, {place: 1.0}).values() or ({},)

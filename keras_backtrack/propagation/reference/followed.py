@@ -38,7 +38,8 @@ def followed(graph: Graph, call: Call) -> list[int]:
             for i, number in enumerate(call.inputs)
             if _is_gate(graph, number) or (aligned and graph.specs[number].shape[1:] != whole)
         ]
-        return [i for i in some if i not in gates] or some
+        live = [i for i in some if not _is_switch(graph, call.inputs[i])]
+        return [i for i in live if i not in gates] or live or some
     return some
 
 
@@ -58,3 +59,19 @@ def _is_gate(graph: Graph, number: int) -> bool:
             hands_on = all(tf.size(v) == 1 for v in others if not isinstance(v, str))
         call = graph.maker(call.inputs[0]) if hands_on else None
     return False
+
+
+def _is_switch(graph: Graph, number: int) -> bool:
+    """Whether nothing but comparisons, or nothing at all, ties a tensor to the inputs."""
+    waiting = [number]
+    seen: set[int] = set()
+    while waiting:
+        here = waiting.pop()
+        call = graph.maker(here)
+        if graph.specs[here].dtype == tf.bool and call is not None:
+            continue
+        if call is None:
+            return False
+        waiting += [n for n in call.inputs if n not in seen]
+        seen.update(call.inputs)
+    return True

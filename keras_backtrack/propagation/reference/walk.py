@@ -46,6 +46,10 @@ def walk(
             if number not in open_ or number in until:
                 continue
             asked = memory[number]
+            if not followed(graph, call):
+                # Whatever comes to what only compares ends there.
+                lost += sum(asked.values())
+                continue
             if rule is recurrent.recurrent:
                 # Through a recurrent layer's steps each unit goes alone.
                 asked = memory[number] = _singles(asked)
@@ -57,6 +61,9 @@ def walk(
                 if abs(shared - 1) > 1e-6:
                     lost += mass * (1 - shared)
                 for lead in leads:
+                    if lead.branch not in step.followed:
+                        lost += mass * lead.share
+                        continue
                     memory[call.inputs[lead.branch]][lead.key] += mass * lead.share
     return Walked({number: _singles(nodes) for number, nodes in memory.items()}, lost)
 
