@@ -149,9 +149,10 @@ class Output(Results):
                 f"{error.lock_file!r}. Received: {str(self.folder)!r}."
             ) from None
         with lock:
-            for part in self.missing(shard):
-                for table in SCHEMAS:
-                    for left in (self.folder / table).glob(f".{name(part)}.*"):
+            mine = {f".{name(part)}" for part in range(shard[0], self.parts, shard[1])}
+            for table in SCHEMAS:
+                for left in (self.folder / table).glob(".part-*"):
+                    if left.stem in mine:
                         left.unlink()
             yield
 
