@@ -23,7 +23,7 @@ def one_of(name: str, value: Any, choices: Sequence[str | None]) -> Any:
         return value
     *first, last = map(repr, choices)
     said = f"{', '.join(first)} or {last}" if first else last
-    raise ValueError(f"`{name}` must be {said}. Received: {value!r}.")
+    raise ValueError(f"`{name}` must be one of {said}. Received: {value!r}.")
 
 
 def whole_number(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:

@@ -132,7 +132,7 @@ def test_broken_photos_do_not_stop_the_others(model, photo, tmp_path):
         (["--versus", "9"], "from 0 to 4. Received: class 9"),
         (["--preprocess", "odd"], "`preprocess` must be one of"),
         (["--method", "contrastive"], "is method='posterior', contrast=1 now"),
-        (["--method", "best"], "must be one of ('backtrack', 'viterbi', 'posterior')"),
+        (["--method", "best"], "must be one of 'backtrack', 'viterbi' or 'posterior'"),
         (["--contrast", "yes"], "'on', 'off', or a number from 0 to 1. Received: 'yes'"),
         (["--contrast", "1.5"], "'on', 'off', or a number from 0 to 1. Received: '1.5'"),
         (["--contrast", "nan"], "'on', 'off', or a number from 0 to 1. Received: 'nan'"),

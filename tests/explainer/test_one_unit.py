@@ -85,7 +85,7 @@ def test_how_much_is_high_or_low(how_much, x):
         ({"targets": 2}, "classes from 0 to 1. Received: 2"),
         ({"targets": 1, "versus": 0}, "no other unit to compare.*Received: versus=0"),
         ({"targets": 1, "side": "low"}, "0 and 1 are the sides.*targets=1, side='low'"),
-        ({"side": "left"}, "`side` must be 'high', 'low' or None. Received: 'left'"),
+        ({"side": "left"}, "`side` must be one of 'high', 'low' or None. Received: 'left'"),
         ({"labels": ["yes"]}, r"Received: 1 names for an output of shape \(2,\)"),
         ({"targets": "maybe", "labels": ["no", "yes"]}, "no class of this name.*'maybe'"),
     ],
