@@ -117,9 +117,10 @@ def accessed(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        reason = error.strerror or str(error)
+        reason = reason if path.parent.is_dir() else "there is no such folder"
         raise type(error)(
-            f"The file cannot be read or written ({error.strerror or error}). "
-            f"Received: {str(path)!r}."
+            f"The file cannot be read or written: {reason}. Received: {str(path)!r}."
         ) from None
 
 

@@ -217,6 +217,7 @@ class BacktrackExplainer(Uncopied):
             ValueError: If `x` is empty, of the wrong shape or not finite, a class does not exist
                 or is its own foil, `labels` are not as many as classes, or the network's own output
                 is not finite.
+            RuntimeError: If it is called inside of a tf.function.
         """
         if top is not None:
             targets = highest(top, targets)

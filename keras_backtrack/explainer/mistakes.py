@@ -129,8 +129,9 @@ def _batches(x: Any, y: Any, batch_size: int) -> Iterable[tuple[Any, Any]]:
     images, classes = arguments.length(x), arguments.length(y)
     if images is None or images != classes:
         raise ValueError(
-            "`x` must be an array of images, and `y` have a class for each. "
-            f"Received: {images or 'no'} images and {classes or 'no'} classes."
+            "`x` must be an array of images, and `y` have a class for each image. Received: "
+            f"{'no' if images is None else images} images and "
+            f"{'none' if classes is None else classes}."
         )
     for start in range(0, images, batch_size):
         yield x[start : start + batch_size], y[start : start + batch_size]

@@ -54,8 +54,8 @@ def test_images(explainer, x, error, message):
         ),
         (
             lambda it, e: tf.function(lambda x: it.explain(x).scores)(tf.constant(X)),
-            TypeError,
-            "not made inside of a tf.function.*Received",
+            RuntimeError,
+            "outside of the tf.function.*Received",
         ),
         (lambda it, e: it.prepare(X, memory="1GB"), ValueError, "`memory`.*Received: '1GB'"),
         (lambda it, e: list(it.stream(None)), TypeError, "yield batches.*Received: None"),

@@ -27,7 +27,7 @@ def test_maps(model, rng):
     np.testing.assert_allclose(mass.sum(axis=(1, 2)) + e.lost, 1, atol=1e-4)
     first = explain_func(model, np.moveaxis(x, -1, 1), y, kind="mass", method="posterior")
     np.testing.assert_array_equal(first, mass)
-    with pytest.raises(ValueError, match="'attention', 'mass'.*Received: 'boxes'"):
+    with pytest.raises(ValueError, match="'attention' or 'mass'.*Received: 'boxes'"):
         explain_func(model, x, y, kind="boxes")
 
 

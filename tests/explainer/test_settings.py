@@ -17,7 +17,7 @@ def explainer():
 
 def test_method(explainer):
     assert (explainer.method, explainer.contrast) == ("backtrack", 0.25)
-    with pytest.raises(ValueError, match="'viterbi', 'posterior'.*Received: 'gradient'"):
+    with pytest.raises(ValueError, match="'viterbi' or 'posterior'.*Received: 'gradient'"):
         BacktrackExplainer(explainer.model, method="gradient")
     with pytest.raises(ValueError, match="needs method='viterbi'.*Received: method='posterior'"):
         BacktrackExplainer(explainer.model, method="posterior", include_bias=True)
