@@ -82,9 +82,14 @@ def built_shape(model: keras.Model) -> tuple[int | None, ...] | None:
 def recorded_calls(model: Any) -> Iterator[KerasCall]:
     """The calls of one graph model in the order they run; a nested model is one of them.
 
+    Of what was traced its own `calls`.
+
     `model._nodes_by_depth` holds this model's own calls only, while a layer's own list of calls
     holds those of every model that shares it.
     """
+    if not hasattr(model, "_nodes_by_depth"):
+        yield from model.calls
+        return
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if KERAS_3:
@@ -106,11 +111,13 @@ def recorded_calls(model: Any) -> Iterator[KerasCall]:
 
 
 def is_symbolic(value: Any) -> bool:
-    """Whether a value is a symbolic Keras tensor."""
+    """Whether a value is a symbolic tensor, of Keras or of a graph that TensorFlow traced."""
     try:
-        return keras.backend.is_keras_tensor(value)
+        if keras.backend.is_keras_tensor(value):
+            return True
     except ValueError:  # Keras 2.15, for what is no tensor of any kind.
         return False
+    return isinstance(value, tf.Tensor) and not hasattr(value, "numpy")
 
 
 def operation_name(layer: Any) -> str | None:
@@ -119,10 +126,9 @@ def operation_name(layer: Any) -> str | None:
     One name for both versions: Keras 3 has classes such as `TrueDivide`, Keras 2.15 layers that
     call functions such as `"math.truediv"`.
     """
-    if KERAS_3:
-        name = None if isinstance(layer, keras.layers.Layer) else type(layer).__name__
-    else:
-        name = getattr(layer, "symbol", None)
+    name = getattr(layer, "symbol", None)
+    if KERAS_3 and name is None and not isinstance(layer, keras.layers.Layer):
+        name = type(layer).__name__
     if name is None:
         return None
     name = name.split(".")[-1].lower().replace("_", "")
@@ -157,6 +163,11 @@ def arguments(layer: Any, args: tuple, kwargs: dict) -> dict[str, Any]:
     except (TypeError, ValueError):
         bound = kwargs
     return {**vars(layer), **bound} if KERAS_3 else dict(bound)
+
+
+def tensors_in(made: Any) -> list[Any]:
+    """What a layer returned as a flat list; some return None beside tensors."""
+    return [value for value in tf.nest.flatten(made) if value is not None]
 
 
 def is_variable(value: Any) -> bool:

@@ -16,9 +16,11 @@ from .compat import (
     keras,
     layers_in,
     mask_of,
+    operation_name,
     recorded_calls,
     reverse_time,
     takes_training,
+    tensors_in,
     twin,
 )
 
@@ -66,7 +68,8 @@ def record_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = Fal
     args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))
 
     def record() -> keras.Model:
-        return keras.Model([*fresh, *masks.values()], _made_by(layer, args, kwargs))
+        made = tensors_in(_made_by(layer, args, kwargs))
+        return keras.Model([*fresh, *masks.values()], made[0] if len(made) == 1 else made)
 
     return Recorded(keeping_nodes(layers_in(layer), record), list(masks))
 
@@ -168,12 +171,29 @@ def reads_mask(layer: Any) -> bool:
 
 def holds_derived_numbers(model: keras.Model) -> bool:
     """Whether numbers were worked out while a layer was recorded, from its variables perhaps."""
+    if hasattr(model, "derives"):
+        return model.derives
     values = tf.nest.flatten([[call.args, call.kwargs] for call in recorded_calls(model)])
     return any(
         tf.is_tensor(v) and not is_variable(v) and v.dtype.is_floating and v.shape.rank > 0
         for v in values
         if not is_symbolic(v)
     )
+
+
+def asks_for_batch(model: keras.Model) -> bool:
+    """Whether a recorded operation was given how many images there are, which nobody knew then."""
+    for call in recorded_calls(model):
+        if operation_name(call.layer) not in (None, "getitem"):
+            settings = (*vars(call.layer).values(), *call.args, *call.kwargs.values())
+            if any(isinstance(own, (list, tuple)) and _is_of_sizes(own) for own in settings):
+                return True
+    return False
+
+
+def _is_of_sizes(values: list | tuple) -> bool:
+    are_sizes = all(value is None or isinstance(value, int) for value in values)
+    return are_sizes and None in values and len(values) > 1
 
 
 def _like(value: Any) -> Any:

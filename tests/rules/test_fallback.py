@@ -33,6 +33,7 @@ def test_gradient_is_the_written_rule(layer, shape, monkeypatch, rng):
         monkeypatch.delitem(registry._RULES, cls)
     # Or layers would be recorded as these.
     monkeypatch.setattr(registry, "_OPERATIONS", {})
+    monkeypatch.delattr("keras_backtrack.graph.from_keras.traced")
     explainer = BacktrackExplainer(model, method="posterior", fallback="gradient")
     assert "fallback.gradient" in explainer.summary()
     served = explainer.explain(x)
