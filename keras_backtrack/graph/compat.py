@@ -286,12 +286,16 @@ def takes_training(layer: Any) -> bool:
 
 def call_model(model: Any, tensors: list[Any]) -> Any:
     """What a model itself answers in inference mode to its inputs, given in their order."""
-    given: Any = tensors[0] if len(tensors) == 1 else tensors
+    return model(as_given(model, tensors), training=False)
+
+
+def as_given(model: Any, tensors: list[Any]) -> Any:
+    """A model's inputs, given in their order, as its `call` takes them."""
     structure = getattr(model, "_inputs_struct" if KERAS_3 else "_nested_inputs", None)
-    if structure is not None:
-        pack = keras.tree.pack_sequence_as if KERAS_3 else tf.nest.pack_sequence_as
-        given = pack(structure, tensors)
-    return model(given, training=False)
+    if structure is None:
+        return tensors[0] if len(tensors) == 1 else tensors
+    pack = keras.tree.pack_sequence_as if KERAS_3 else tf.nest.pack_sequence_as
+    return pack(structure, tensors)
 
 
 def always_trains(made: KerasCall, is_recorded: bool) -> bool:

@@ -71,6 +71,7 @@ class _Reader:
         self._known = known
         # By the tensor that a call made first.
         self._found = {} if found is None else found
+        self._nested_models: dict[int, Any] = {}
         self._calls: list[Call] = []
         self._names: dict[int, str] = {}
         self._specs: dict[int, tf.TensorSpec] = {}
@@ -130,7 +131,7 @@ class _Reader:
                     "batch, or on chance, and so does what it decides: call it without. "
                     f"Received: {name!r} of class {type(made.layer).__name__}."
                 )
-            nested = compat.as_graph_model(made.layer)
+            nested = self._nested(made.layer)
             self._sees_masks |= any(compat.mask_of(tensor) is not None for tensor in symbolic)
             inner = Recorded(nested, []) if nested is not None else self._opened(made)
             if isinstance(inner, Recorded):
@@ -173,6 +174,13 @@ class _Reader:
             made = tf.TensorSpec(symbolic.shape[:2], tf.bool)
             (self._masks[number],) = self._add(call, [made])
         return self._masks[number]
+
+    def _nested(self, layer: Any) -> Any | None:
+        """The calls of a nested model; None of what is no graph model."""
+        model = compat.as_graph_model(layer)
+        if model is not None and id(layer) not in self._nested_models:
+            self._nested_models[id(layer)] = _without_sizes(model)
+        return self._nested_models.get(id(layer))
 
     def _opened(self, made: compat.KerasCall) -> Recorded | str:
         """What a layer nobody knows is made of; or why that is not known either.
@@ -279,8 +287,17 @@ def _checked(model: Any) -> Any:
             f"first, or call it once on a batch of data. Received: unbuilt {_title(model)}."
         )
     if graph_model is None:
-        graph_model = _recorded_model(model)
-    return graph_model
+        return _recorded_model(model)
+    return _without_sizes(graph_model)
+
+
+def _without_sizes(model: Any) -> Any:
+    """A graph model, traced where operations of its own ask for sizes, as in Keras 2.15 they may."""
+    if not asks_for_batch(model):
+        return model
+    found = traced(model, (compat.as_given(model, list(model.inputs)),), {}).model
+    found.output_names = list(model.output_names)
+    return found
 
 
 def _recorded_model(model: Any) -> Any:

@@ -182,8 +182,10 @@ def holds_derived_numbers(model: keras.Model) -> bool:
 
 
 def asks_for_batch(model: keras.Model) -> bool:
-    """Whether a recorded operation was given how many images there are, which nobody knew then."""
+    """Whether a recorded operation asks how many images there are, or was given that nobody knew."""
     for call in recorded_calls(model):
+        if operation_name(call.layer) in ("rank", "shape", "size"):
+            return True
         if operation_name(call.layer) not in (None, "getitem"):
             settings = (*vars(call.layer).values(), *call.args, *call.kwargs.values())
             if any(isinstance(own, (list, tuple)) and _is_of_sizes(own) for own in settings):

@@ -145,6 +145,8 @@ def _noting(layer: Any, live: Live, parts: list[Part]) -> Iterator[None]:
     def noting(whole: Any, function: Callable, args: tuple, kwargs: dict) -> Any:
         tensors = [v for v in tf.nest.flatten((args, kwargs)) if compat.is_symbolic(v)]
         is_other = inside[0] or whole is layer or threading.get_ident() != own
+        # Keras 2.15 has layers that are single operations, too.
+        is_other |= isinstance(whole, keras.layers.Layer) and bool(compat.operation_name(whole))
         if is_other or not any(tensor in live for tensor in tensors):
             return function(*args, **kwargs)
         inside[0] = True

@@ -247,9 +247,6 @@ class Numbers(layers.Layer):
             return -x
         return x
 
-    def compute_output_spec(self, x):
-        return x
-
     def compute_output_shape(self, shape):
         return shape
 
