@@ -4,7 +4,7 @@ PIP = -m pip install --quiet --disable-pip-version-check
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo wheel test test-slow test-itex lint bench bench-quick clean
+.PHONY: demo wheel test test-slow test-itex test-elsewhere fuzz soak lint bench bench-quick clean
 
 demo: .venv/ready
 	@.venv/bin/python -c "import skimage; skimage.io.imsave('out/chelsea.jpg', skimage.data.chelsea())"
@@ -21,6 +21,25 @@ test-slow: .venv/ready
 
 test-itex: .venv-itex/ready
 	.venv-itex/bin/python -m pytest -n 2 --dist worksteal
+
+# As on a system that lacks what Linux has: tests/elsewhere/sitecustomize.py.
+test-elsewhere: .venv/ready
+	PYTHONPATH=tests/elsewhere .venv/bin/python -m pytest -n 2 --dist worksteal tests/runtime \
+		tests/jobs tests/cli/test_explain.py tests/cli/test_doctor.py \
+		tests/benchmarks/test_profiles.py tests/benchmarks/speed/test_growth.py
+
+# For the night: ten minutes of files and pages that nobody has looked at, and of other random
+# networks than yesterday's. What is found stays in out/fuzz.
+fuzz: .venv/ready
+	.venv/bin/python $(PIP) -e ".[fuzz]"
+	.venv/bin/python tests/fuzz --minutes 7; files=$$?; \
+	seed=$$(date +%s); echo "FRESH_SEED=$$seed"; FRESH_SEED=$$seed timeout 180 \
+		.venv/bin/python -m pytest -q -x -k random tests/propagation/test_equals_reference.py; \
+	networks=$$?; [ $$files = 0 ] && { [ $$networks = 0 ] || [ $$networks = 124 ]; }
+
+# 5,000 explanations and eight threads: a quarter of an hour.
+soak: .venv/ready
+	.venv/bin/python tests/soak.py
 
 lint: .venv/ready
 	.venv/bin/ruff check .

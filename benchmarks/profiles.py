@@ -3,8 +3,10 @@
 import os
 from typing import NamedTuple
 
+import psutil
+
 from keras_backtrack import runtime
-from keras_backtrack.runtime.host import read_cpu
+from keras_backtrack.runtime.host import read_cpu, usable_cpus
 
 
 class Profile(NamedTuple):
@@ -21,8 +23,8 @@ PROFILES = {
     "xeon-gold-6128": Profile("Xeon Gold 6128: 6 cores, AVX512", 6, "AVX512_CORE"),
 }
 
-# By oneDNN's names: what /proc/cpuinfo calls them.
-_FLAGS = {"SSE41": "sse4_1", "AVX": "avx", "AVX2": "avx2", "AVX512_CORE": "avx512f"}
+# By oneDNN's names: those of `Cpu.flags`.
+_FLAGS = {"SSE41": "sse41", "AVX": "avx", "AVX2": "avx2", "AVX512_CORE": "avx512f"}
 # The walk's own kernels are compiled for a CPU that has no more than that.
 _CPUS = {
     "SSE41": "nehalem",
@@ -80,11 +82,11 @@ def hold(
             "that TensorFlow was built for"
         )
     if cores is not None:
-        available = sorted(os.sched_getaffinity(0))
-        if len(available) < cores:
-            missing.append(f"{cores} cores: this host has {len(available)}")
-        os.sched_setaffinity(0, available[:cores])
-        settings["cores"] = min(cores, len(available))
+        settings["cores"] = held = _hold_to(cores)
+        if held < cores:
+            missing.append(f"{cores} cores: this host has {held}")
+        elif held > cores:
+            missing.append(f"{cores} cores: this system keeps processes to none")
     if isa is not None:
         if _FLAGS[isa] not in read_cpu().flags:
             missing.append(f"{isa}: this host does not have it")
@@ -97,3 +99,11 @@ def hold(
         missing.append("ITEX is off in this process, not in those that it starts")
         runtime.configure(itex=False)  # Imports TensorFlow: all else is set by now.
     return Held(settings, missing)
+
+
+def _hold_to(cores: int) -> int:
+    """Holds this process to so many CPUs, where the system can; returns those that it may use."""
+    process = psutil.Process()
+    if hasattr(process, "cpu_affinity"):
+        process.cpu_affinity(sorted(process.cpu_affinity())[:cores])
+    return usable_cpus()

@@ -23,7 +23,7 @@ set -euo pipefail
 cd "${PBS_O_WORKDIR:-${SLURM_SUBMIT_DIR:-$PWD}}"
 . devcloud/common.sh
 
-RAY="$PYTHON -m ray.scripts.scripts"
+RAY=("$PYTHON" -m ray.scripts.scripts)
 export PORT=${PORT:-6379}
 CPUS=${CPUS:-${SLURM_CPUS_ON_NODE:-${PBS_NUM_PPN:-$(nproc)}}}
 parts=$(processes)
@@ -38,7 +38,7 @@ start() {
     shift
     log=$(mktemp)
     # shellcheck disable=SC2046,SC2086
-    $(binding "$number" "$parts") $RAY start "$@" --block \
+    $(binding "$number" "$parts") "${RAY[@]}" start "$@" --block \
         --num-cpus=$((CPUS > parts ? CPUS / parts : 1)) --object-store-memory=500000000 \
         > "$log" 2>&1 &
     # Several that start at once on a host get in each other's way.
@@ -78,9 +78,11 @@ export TF_ENABLE_ONEDNN_OPTS=${TF_ENABLE_ONEDNN_OPTS:-1}
 HEAD=$(hostname)
 export HEAD
 
-# Who knows the token may use the cluster: all nodes of this job, which see the file, and nobody else.
+# Ray listens on every interface of these nodes. Who knows the token may use it: this job, whose
+# nodes see the file, and nobody else, whatever the folder lets others read.
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=
 RAY_AUTH_TOKEN_PATH=$(mktemp "$PWD/.ray-token.XXXXXX")
+chmod 600 "$RAY_AUTH_TOKEN_PATH"
 "$PYTHON" -c "import secrets; print(secrets.token_hex(32), end='')" > "$RAY_AUTH_TOKEN_PATH"
 
 # Runs this script on each of the other nodes, as a worker in the foreground there.

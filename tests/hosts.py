@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from keras_backtrack.runtime.host import read_cpu
+from keras_backtrack.runtime.host import Cpu, flag
 
-# Sockets, NUMA nodes and, from the first processor's block, cores and hyper-threads of each.
+# Sockets and NUMA nodes; cores and hyper-threads of each socket are in the file.
 _HOSTS = {
     "gold-6128": (2, 2),
     "i7-8700k": (1, 1),
@@ -14,16 +14,19 @@ _HOSTS = {
 }
 
 
-def host(name):
-    """A host made of the first block of its /proc/cpuinfo."""
+def _fields(name):
     block = (Path(__file__).parent / "cpuinfo" / f"{name}.txt").read_text()
-    sockets, nodes = _HOSTS[name]
-    fields = dict(line.split("\t", 1) for line in block.splitlines())
-    siblings, cores = (int(fields[key].strip("\t: ")) for key in ("siblings", "cpu cores"))
-    blocks = [
-        block.replace("processor\t: 0", f"processor\t: {i}")
-        .replace("physical id\t: 0", f"physical id\t: {i // siblings}")
-        .replace("core id\t\t: 0", f"core id\t\t: {i % cores}")
-        for i in range(sockets * siblings)
-    ]
-    return read_cpu("\n".join(blocks), nodes)
+    pairs = (line.split(":", 1) for line in block.splitlines())
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def host(name):
+    """A host whose first processor has such a block in its /proc/cpuinfo."""
+    fields, (sockets, nodes) = _fields(name), _HOSTS[name]
+    cores, threads = (sockets * int(fields[key]) for key in ("cpu cores", "siblings"))
+    return Cpu(frozenset(map(flag, fields["flags"].split())), cores, threads, nodes, threads)
+
+
+def name_of(name):
+    """What its processor is called."""
+    return _fields(name)["model name"]

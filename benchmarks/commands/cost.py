@@ -7,6 +7,7 @@ import click
 from .. import results
 from ..profiles import Held
 from ..speed import cases, cost
+from ..speed.memory import can_measure
 
 
 @click.command("cost")
@@ -20,7 +21,11 @@ from ..speed import cases, cost
     default=None,
     help="Time the plain-loop reference as well. [unless --quick]",
 )
-@click.option("--memory/--no-memory", default=None, help="Peak memory as well. [unless --quick]")
+@click.option(
+    "--memory/--no-memory",
+    default=None,
+    help="Peak memory as well, which Linux tells. [there, unless --quick]",
+)
 @click.option(
     "--out",
     default="out/cost.json",
@@ -50,12 +55,14 @@ def command(
     unknown = sorted(set(networks) - set(known))
     if unknown:
         raise click.UsageError(f"The networks are {known}. Received: {unknown}.")
+    if memory and not can_measure():
+        raise click.UsageError("Only Linux tells the peak memory. Received: --memory.")
     rows = []
     click.echo(cost.HEADER)
     for case in chosen:
         if not networks or case.network in networks:
             with_loops = not quick if loops is None else loops
-            with_memory = not quick if memory is None else memory
+            with_memory = can_measure() and not quick if memory is None else memory
             rows.append(cost.measure(case, rounds, with_loops, with_memory))
             click.echo(cost.line(rows[-1]))
     results.write(results.record("cost", held, rounds=rounds, rows=rows), out)

@@ -1,7 +1,6 @@
 """How the cost of the paper's walk grows with nodes, channels, batch, size, depth and threads."""
 
 import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
+from keras_backtrack.runtime.host import usable_cpus
 
 from . import settings
 from .cases import Case, build, images
@@ -66,7 +66,7 @@ def slope(points: list[Point], of: str = "value") -> float:
 
 
 def _values(varied: str) -> list[int]:
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cpus()
     return {
         "top_n": [1, 2, 5, 10, 20, 50, 100, 1000],
         "channels": [1, 2, 3, 5, 8],

@@ -7,6 +7,12 @@ from pathlib import Path
 from .cases import Case
 
 _MIB = 2**20
+_FORGET_PEAK = Path("/proc/self/clear_refs")  # Linux forgets it where that is written to.
+
+
+def can_measure() -> bool:
+    """Whether this system tells the peak of a part of a process's life."""
+    return _FORGET_PEAK.exists()
 
 
 def measure(case: Case) -> dict[str, float]:
@@ -35,7 +41,7 @@ def _peak(case: Case, what: str) -> float:
     model, x = build(case), images(case)
     gc.collect()
     # The peak is counted from here: making random weights takes more than using them.
-    Path("/proc/self/clear_refs").write_text("5")
+    _FORGET_PEAK.write_text("5")
     if what == "explain":
         explainer = BacktrackExplainer(model, method=case.method, contrast=case.contrast)
         for _ in range(3):

@@ -1,5 +1,6 @@
 """What a network looks at while it trains."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from ..checks import arguments
 from ..explainer.explainer import BacktrackExplainer
-from ..explainer.settings import check_limit
+from ..explainer.settings import check_side
 from ..explanation.explanation import Explanation
 from ..graph.compat import keras
+from ..pictures.class_names import check_labels
+from .masks import check_masks, on_mask
 from .record import Record
 
 if TYPE_CHECKING:
@@ -83,11 +87,11 @@ class BacktrackCallback(keras.callbacks.Callback):
         **settings: Any,
     ) -> None:
         super().__init__()
-        if per not in ("epoch", "batch"):
-            raise ValueError(f"`per` must be 'epoch' or 'batch'. Received: {per!r}.")
-        if every is None or check_limit("every", every) is None:
-            raise ValueError(f"`every` must be an int of at least 1. Received: {every!r}.")
-        if tensorboard and log_dir is None:
+        _check_settings(settings)
+        self._per = arguments.one_of("per", per, ("epoch", "batch"))
+        self._every = arguments.whole_number("every", every)
+        count = arguments.whole_number("count", count)
+        if arguments.truth("tensorboard", tensorboard) and log_dir is None:
             raise ValueError("TensorBoard's summaries need a folder. Received: log_dir=None.")
         if tensorboard and not hasattr(tf.summary, "image"):
             raise ImportError(
@@ -95,11 +99,15 @@ class BacktrackCallback(keras.callbacks.Callback):
                 "not bring: pip install 'keras-backtrack[tensorboard]'. Received: tensorboard=True."
             )
         self._images = _first(images, count) if isinstance(images, tf.data.Dataset) else images
-        self._targets, self._photos = targets, photos
-        self._asked = {"versus": versus, "side": side, "labels": labels}
-        self._masks = None if masks is None else np.asarray(masks)
-        self._every, self._per = every, per
-        self._log_dir = None if log_dir is None else _writable(Path(log_dir))
+        self._is_of_batches = isinstance(images, tf.data.Dataset)
+        self._targets = targets
+        self._photos = None if photos is None else arguments.numbers("photos", photos)
+        labels = None if labels is None else check_labels(labels)
+        self._asked = {"versus": versus, "side": check_side(side), "labels": labels}
+        self._masks = None if masks is None else check_masks(masks, self._images, targets)
+        self._log_dir = None
+        if log_dir is not None:
+            self._log_dir = _writable(arguments.file("log_dir", log_dir))
         self._settings = settings
         self._writer = tf.summary.create_file_writer(str(log_dir)) if tensorboard else None
         self._seen = 0
@@ -138,6 +146,11 @@ class BacktrackCallback(keras.callbacks.Callback):
         """Explains the pictures with the weights as they are and adds that to the history."""
         if self.explainer is None or self.explainer.model is not self.model:
             self.explainer = BacktrackExplainer(self.model, **self._settings)
+            if self._is_of_batches and np.ndim(self._images) != len(self.model.inputs[0].shape):
+                raise ValueError(
+                    "`images` must be a data set of batches, as data.batch(8) makes them. "
+                    f"Received: elements that begin with shape {np.shape(self._images)}."
+                )
         e = self.explainer.explain(self._images, self._targets, **self._asked)
         attention = e.attention()
         record = self._record(e, attention)
@@ -149,21 +162,16 @@ class BacktrackCallback(keras.callbacks.Callback):
         return record
 
     def _record(self, e: Explanation, attention: np.ndarray) -> Record:
-        if self._masks is not None and self._masks.shape != attention.shape:
-            raise ValueError(
-                f"`masks` must be (decisions, height, width), here {attention.shape}. "
-                f"Received: shape {self._masks.shape}."
-            )
         moved = np.full(len(e), np.nan, np.float32)
         if self._attention is not None:
             moved = _moved(self._attention, attention)
-        on_mask = None if self._masks is None else _on_mask(e, self._masks)
-        record = Record(self._seen, e.decisions(), moved, on_mask)
+        found = None if self._masks is None else on_mask(e, self._masks)
+        record = Record(self._seen, e.decisions(), moved, found)
         self._last, self._attention = e, attention
         self.records.append(record)
         averages = {"step": record.step, "lost mass": e.lost.mean(), "moved": moved.mean()}
-        if on_mask is not None:
-            averages["mass on mask"] = on_mask.mean()
+        if found is not None:
+            averages["mass on mask"] = found.mean()
         for name, value in averages.items():
             self.history.setdefault(name, []).append(float(value))
         return record
@@ -200,6 +208,7 @@ class BacktrackCallback(keras.callbacks.Callback):
         """
         from . import filmstrip
 
+        at_most = arguments.whole_number("at_most", at_most)
         return filmstrip.figure(self._frames(), self._per, self.history, at_most)
 
     def animate(self, path: str | Path = "training.gif", fps: float = 2.0) -> Path:
@@ -217,7 +226,10 @@ class BacktrackCallback(keras.callbacks.Callback):
         """
         from . import filmstrip
 
-        return filmstrip.write_gif(self._frames(), self._per, Path(path), fps)
+        path, fps = arguments.file("path", path), arguments.number("fps", fps, least=0.1, most=100)
+        frames = self._frames()
+        with arguments.accessed(path):
+            return filmstrip.write_gif(frames, self._per, path, fps)
 
     def _frames(self) -> "filmstrip.Frames":
         """What is drawn, with the method's own Gaussian."""
@@ -231,12 +243,27 @@ class BacktrackCallback(keras.callbacks.Callback):
         return filmstrip.Frames(pictures, self.records, self._last.sigma())
 
 
+def _check_settings(settings: dict[str, Any]) -> None:
+    """Raises TypeError for what `BacktrackExplainer` does not take, before there is a model."""
+    known = [*inspect.signature(BacktrackExplainer).parameters][1:]
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise TypeError(
+            f"`settings` are those of BacktrackExplainer, {known}. Received: {unknown}."
+        )
+
+
 def _first(data: tf.data.Dataset, count: int) -> np.ndarray:
     """The first images of a data set of batches."""
     found, left = [], count
     for element in data:
-        batch = np.asarray(element[0] if isinstance(element, tuple) else element)[:left]
-        found.append(batch)
+        batch = element[0] if isinstance(element, tuple) else element
+        if not tf.is_tensor(batch) or not batch.shape.rank:
+            raise TypeError(
+                "`images` must be a data set of batches of images, or of (images, ...). "
+                f"Received: {data.element_spec}."
+            )
+        found.append(batch := np.asarray(batch)[:left])
         left -= len(batch)
         if left <= 0:
             break
@@ -267,11 +294,3 @@ def _moved(before: np.ndarray, now: np.ndarray) -> np.ndarray:
         return np.divide(maps, total, out=np.zeros_like(maps), where=total > 0)
 
     return np.abs(shares(now) - shares(before)).sum(axis=(1, 2)) / 2
-
-
-def _on_mask(e: Explanation, masks: np.ndarray) -> np.ndarray:
-    shares = [
-        mass[mask[tuple(points.T)] > 0].sum() / max(mass.sum(), 1e-30)
-        for points, mass, mask in zip(e.pixels, e.mass, masks, strict=True)
-    ]
-    return np.array(shares, np.float32)

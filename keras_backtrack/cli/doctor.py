@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import click
 
 from .. import runtime
-from ..runtime.host import Cpu, read_cpu
+from ..runtime.host import Cpu, cpu_name, read_cpu
 
 _PRECISION = "ONEDNN_DEFAULT_FPMATH_MODE"
 
 # Runs in a process of its own, in the environment as the user left it. A convolution shows which
-# library computes it: oneDNN says so itself. Where ITEX is, a second one goes without it.
+# library computes it: oneDNN says so itself, of the last one. Where ITEX is, a second one goes
+# without it.
 _PROBE = """
 import json
 import tensorflow as tf
@@ -25,6 +26,7 @@ def convolve():
     picture, kernel = tf.random.normal((1, 32, 32, 8)), tf.random.normal((3, 3, 8, 8))
     tf.function(lambda x, k: tf.nn.relu(tf.nn.conv2d(x, k, 1, "SAME")))(picture, kernel)
 
+wrong = runtime.has_wrong_convolutions()
 convolve()
 itex = runtime.itex_backend()
 if itex:
@@ -36,6 +38,7 @@ print("probe" + json.dumps({
     "keras": keras.__version__,
     "onednn": runtime.onednn_is_on(),
     "itex": itex,
+    "wrong": wrong,
 }))
 """
 
@@ -62,7 +65,7 @@ def doctor(environ: dict[str, str]) -> None:
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["nothing"])[-1]
         raise click.ClickException(f"TensorFlow does not run here. Received: {last}") from None
-    for line in report(read_cpu(), environ, found):
+    for line in report(read_cpu(), environ, {**found, "cpu": cpu_name()}):
         click.echo(line)
 
 
@@ -72,13 +75,12 @@ def report(cpu: Cpu, environ: Mapping[str, str], found: Mapping[str, Any]) -> It
     Args:
         cpu: The host's processor.
         environ: The environment as the user left it.
-        found: What TensorFlow did in it, from `_probe`.
+        found: What TensorFlow did in it, from `_probe`, and what the `cpu` is called.
     """
-    yield f"CPU         {cpu.model}"
+    yield f"CPU         {found['cpu']}"
     yield (
-        f"            {_count(cpu.sockets, 'socket')}, {_count(cpu.cores, 'core')}, "
-        f"{_count(cpu.threads, 'thread')}, {_count(cpu.numa_nodes, 'NUMA node')}; "
-        f"{cpu.usable} usable here"
+        f"            {_count(cpu.cores, 'core')}, {_count(cpu.threads, 'thread')}, "
+        f"{_count(cpu.numa_nodes, 'NUMA node')}; {cpu.usable} usable here"
     )
     sets = cpu.instruction_sets
     yield "            " + ", ".join(f"{name} {'yes' if sets[name] else 'no'}" for name in sets)
@@ -102,6 +104,11 @@ def report(cpu: Cpu, environ: Mapping[str, str], found: Mapping[str, Any]) -> It
     yield f"convolution {_by(found['convolutions'][0])}"
     for convolution in found["convolutions"][1:]:
         yield f"            without ITEX {_by(convolution)}"
+    if found["wrong"]:
+        yield (
+            f"            wrong numbers from {runtime.WRONG_CONVOLUTIONS}; "
+            f"{runtime.without_wrong_convolutions(bool(found['itex']))}"
+        )
     if cpu.instruction_sets["AMX"] or cpu.instruction_sets["bf16"]:
         mode = environ.get(_PRECISION, "")
         is_left_alone = mode.upper() in ("", "STRICT")
@@ -110,6 +117,10 @@ def report(cpu: Cpu, environ: Mapping[str, str], found: Mapping[str, Any]) -> It
             + ("is left alone" if is_left_alone else f"{_PRECISION}={mode} may put it to use")
             + ": it can change which class wins, and so what is explained"
         )
+    yield (
+        "network     nothing listens, but `run --engine ray`: without --address to this machine "
+        "alone (loopback), with it as that cluster was started"
+    )
     yield from _advice(cpu, environ, bool(found["itex"]))
 
 

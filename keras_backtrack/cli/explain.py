@@ -53,6 +53,7 @@ def explain(
     # These import TensorFlow, which takes seconds that --help need not wait for.
     from ..explainer.explainer import BacktrackExplainer
     from ..models.networks import load_network
+    from ..pictures.photos import as_text
 
     try:
         network = load_network(name, weights, preprocess, resize, allow_code)
@@ -71,7 +72,7 @@ def explain(
             _explain_photo(photo, out / stem, network, explainer, asked)
         except (OSError, ValueError) as error:
             failed += 1
-            click.echo(f"{photo}: {error}", err=True)
+            click.echo(f"{as_text(photo)}: {error}", err=True)
     if failed:
         click.echo(f"{failed} of {len(photos)} photos could not be explained.", err=True)
         raise SystemExit(2)
@@ -95,7 +96,7 @@ def _explain_photo(
 ) -> None:
     from ..explanation.on_photo import photo_row
     from ..pictures import figures
-    from ..pictures.photos import read_photo
+    from ..pictures.photos import as_text, read_photo
 
     picture = read_photo(photo)
     frame = network.frame(picture.shape[:2], network.size)
@@ -124,16 +125,20 @@ def _explain_photo(
         "height": picture.shape[0],
         "width": picture.shape[1],
         "seen": list(frame.part),
+        "input_height": frame.network[0],
+        "input_width": frame.network[1],
         "predictions": predictions,
         **decision.record(),
     }
     Path(f"{out}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    click.echo(f"{photo}")
+    click.echo(as_text(photo))
     for prediction in predictions:
         share = prediction.get("probability")
         said = f"{prediction['value']:8.4g}" if share is None else f"{share:8.2%}"
         click.echo(f"{said}  {prediction['name']}")
-    click.echo(f"  {len(decision.pixels)} important pixels for {decision.label!r}, see {files}")
+    click.echo(
+        f"  {len(decision.pixels)} important pixels for {decision.label!r}, see {as_text(files)}"
+    )
 
 
 def _predictions(output: np.ndarray, network: "Network") -> list[dict]:

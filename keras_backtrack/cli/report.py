@@ -118,12 +118,14 @@ def _check_writable(out: Path) -> None:
 
 
 def _title(given: Sequence[str], entries: "Sequence[PageEntry]") -> str:
+    from ..pictures.photos import as_text
+
     if len(entries) == 1:
         return entries[0].listed["name"]
     # A job's file has the same name as any other job's, its folder has not.
     path = Path(given[0]).resolve()
     own = path.parent if path.suffix == ".parquet" else path
-    return own.name if len(given) == 1 else f"{len(entries)} pictures"
+    return as_text(own.name) if len(given) == 1 else f"{len(entries)} pictures"
 
 
 def _read(files: Sequence[str], most: int) -> "tuple[int, Iterator[PageEntry | Exception]]":
@@ -205,7 +207,7 @@ def _entries(
 ) -> "Iterator[PageEntry | Exception]":
     """What a page shows of each photo, or what is wrong with it."""
     from ..pictures.page import Picture, entry
-    from ..pictures.photos import read_photo
+    from ..pictures.photos import as_text, read_photo
 
     # Rows of two classes of two could be one-hot.
     apart = [[one] for one in wanted] if len(network.classes) == 2 else [wanted]
@@ -223,6 +225,6 @@ def _entries(
                     es.append(explain(x, foil))
                 es.append(explain(x, one, versus=foil, side=side))
             # One by one: explanations are large, what a page shows of them is not.
-            yield entry(Picture(path.name, photo, frame, es, network.classes), len(paths))
+            yield entry(Picture(as_text(path.name), photo, frame, es, network.classes), len(paths))
         except (OSError, ValueError) as error:
-            yield type(error)(f"{path}: {error}")
+            yield type(error)(f"{as_text(path)}: {error}")

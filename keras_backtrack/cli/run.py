@@ -24,7 +24,8 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
     "--images",
     required=True,
     metavar="DIR|GLOB|LIST",
-    help="A folder (with the folders in it), a pattern in quotes, or a file with a path a line.",
+    help="A folder (with the folders in it), a pattern in quotes, or a file with a path a line "
+    "(or each ended by a NUL).",
 )
 @click.option(
     "--out",
@@ -91,8 +92,9 @@ def run(
 
     Writes OUT/explanations, a folder of Parquet files with a row for each picture: path, size,
     class, score, important pixels and boxes in the picture's own coordinates, settings, versions.
-    Those that cannot be read are in OUT/errors, with the reason, and stop nothing. A run that was
-    interrupted, however, goes on when it is started again with the same line.
+    Those that cannot be read or drawn are in OUT/errors, with the reason, and stop nothing. A run
+    that was interrupted, however, goes on when it is started again with the same line; files of
+    the results that were damaged since are named, and made again.
     """
     if engine == "local" and (address or actors):
         raise click.UsageError("--address and --actors go with --engine ray.")
@@ -120,6 +122,8 @@ def run(
     click.echo(f"{done.explained} pictures explained{rate}: {out / 'explanations'}")
     if done.failed:
         click.echo(f"{done.failed} could not be: {out / 'errors'}")
+    if done.not_drawn:
+        click.echo(f"{done.not_drawn} have no figure: {out / 'errors'}")
     if done.left:
         click.echo(f"{done.left} are left to other shards.")
 

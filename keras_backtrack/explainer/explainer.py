@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from ..checks import arguments
 from ..explanation.explanation import Explanation
 from ..explanation.layer_nodes import HeldNodes
 from ..explanation.network import Network
@@ -16,7 +17,6 @@ from ..graph.compat import keras
 from ..graph.structure import Structure
 from ..graph.weights import Watch
 from ..propagation.best_paths.retracing import Tracks
-from ..propagation.limits import Limits
 from ..propagation.program import Program, Run
 from ..propagation.question import Question
 from ..rules import Rules, read_model
@@ -26,7 +26,14 @@ from .down_to import check_below_last_map, end_of_way
 from .inputs import check_inputs, check_scores
 from .model_checks import check_answer, check_dtypes
 from .prepared import Prepared, activations
-from .settings import check_contrast, check_layers, check_limit, check_method, check_side
+from .settings import (
+    check_contrast,
+    check_data_format,
+    check_layers,
+    check_limits,
+    check_method,
+    check_side,
+)
 from .targets import (
     Answers,
     check_foils,
@@ -84,6 +91,8 @@ class BacktrackExplainer(Uncopied):
             input: its contributions are its local gradient times its input, the `top_n` largest of
             them. That is exact for every linear layer, and slow, since it takes a gradient for each
             node. None refuses such layers.
+        data_format: `"channels_first"` where inputs are (channels, rows, columns) and neither
+            layers nor a permutation in the model say so: maps are of rows and columns.
 
     Raises:
         TypeError: If `model` is no Keras model.
@@ -115,26 +124,20 @@ class BacktrackExplainer(Uncopied):
         output: str | int | None = None,
         layers: Sequence[str] | None = None,
         fallback: str | None = None,
+        data_format: str | None = None,
     ) -> None:
-        self._limits = Limits(
-            check_limit("top_n", top_n),
-            check_limit("channels", channels),
-            check_limit("positions", positions),
-            bool(include_bias),
-        )
+        self._limits = check_limits(top_n, channels, positions, include_bias)
         self.method = check_method(method, include_bias)
         self.contrast = check_contrast(contrast, include_bias)
         warn_without_onednn()
         self.model = model
-        if fallback not in (None, "gradient"):
-            raise ValueError(f"`fallback` must be 'gradient' or None. Received: {fallback!r}.")
-        self._fallback = fallback
-        self._output = output
+        self._fallback = arguments.one_of("fallback", fallback, ("gradient", None))
+        self._output, self._data_format = output, check_data_format(data_format)
         self._layers, self._down_to = check_layers(layers), down_to
         self._read()
 
     def _read(self) -> None:
-        self._graph = graph = read_model(self.model, self._output)
+        self._graph = graph = read_model(self.model, self._output, self._data_format)
         check_dtypes(graph)
         rules = Rules(self._fallback)
         rules.check(graph)
@@ -256,12 +259,12 @@ class BacktrackExplainer(Uncopied):
         """
         check_same_for_all(targets)
         check_same_for_all(versus)
-        if not isinstance(data, Iterable):
+        if not isinstance(data, Iterable) or getattr(data, "ndim", 1) == 0:
             raise TypeError(
                 f"`data` must be a tf.data.Dataset, or yield batches otherwise. Received: {data!r}."
             )
         is_empty = True
-        with tqdm(unit=" images", disable=not progress) as bar:
+        with tqdm(unit=" images", disable=not arguments.truth("progress", progress)) as bar:
             for element in data:
                 x = element[0] if isinstance(element, tuple) else element
                 asked = {"versus": versus, "side": side, "labels": labels}
@@ -291,8 +294,7 @@ class BacktrackExplainer(Uncopied):
             >>> for target in range(1000):
             ...     e = prepared.explain(target)
         """
-        if check_limit("memory", memory) is None:
-            raise ValueError(f"`memory` must be a number of bytes. Received: {memory!r}.")
+        arguments.whole_number("memory", memory)
         batches = self._batches(x, batch_size)
         kept = activations(self._program.forward, batches, memory)
         walks = [partial(self._program.back, each) for each in kept]
@@ -332,7 +334,8 @@ class BacktrackExplainer(Uncopied):
             check_answer(self.model, self._graph, batches.first_image())
             self._is_checked = True
         runs = []
-        with tqdm(total=batches.images, unit=" images", disable=not progress) as bar:
+        is_shown = arguments.truth("progress", progress)
+        with tqdm(total=batches.images, unit=" images", disable=not is_shown) as bar:
             for (start, stop), walk in zip(batches.bounds, walks, strict=True):
                 image_index, question = asked.of_images(start, stop)
                 run = walk(image_index, question)
@@ -357,6 +360,7 @@ class BacktrackExplainer(Uncopied):
             HeldNodes.from_runs(runs, self._graph),
             *(x, labels, meaning, self.method, self.contrast),
             fine={names[n]: names[f] for n, f in fine.items()},
+            channels_first=[names[n] for n in sorted(self._graph.channels_first)],
             ends={names[n]: names[e] for n, e in self._program.ends.items()},
             network=self.network,
         )
@@ -384,9 +388,7 @@ class BacktrackExplainer(Uncopied):
             A table as text, one line per call in the order they run: the name that
             `Explanation.nodes` takes, the layer's class or the operation, the rule.
         """
-        lines = [(c.name, c.kind, self._rules.name(c)) for c in self._graph.calls]
-        widths = [max(len(line[column]) for line in lines) for column in range(2)]
-        return "\n".join(f"{n:{widths[0]}}  {k:{widths[1]}}  {rule}" for n, k, rule in lines)
+        return self._rules.table(self._graph)
 
     def __repr__(self) -> str:
         settings = {"method": repr(self.method), "contrast": self.contrast or False}

@@ -22,8 +22,9 @@ def check_inputs(x: Any, names: Sequence[str], specs: Sequence[Any]) -> list[np.
     Raises:
         TypeError, ValueError: As `check_images`; or if there are too many or too few inputs.
     """
+    check_eager()
     if isinstance(x, dict):
-        if sorted(x) != sorted(names):
+        if set(x) != set(names):
             raise ValueError(
                 f"`x` must have an entry for each input of the model, {list(names)}. "
                 f"Received: a dict of {list(x)}."
@@ -49,6 +50,15 @@ def check_inputs(x: Any, names: Sequence[str], specs: Sequence[Any]) -> list[np.
             + "."
         )
     return batches
+
+
+def check_eager() -> None:
+    """Raises RuntimeError inside of a tf.function, where there are no numbers to look at."""
+    if not tf.executing_eagerly():
+        raise RuntimeError(
+            "An explanation is no part of a graph: explain outside of the tf.function. "
+            "Received: a call inside of one."
+        )
 
 
 def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarray:

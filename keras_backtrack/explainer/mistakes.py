@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..checks import arguments
 from ..explanation.explanation import Explanation
 from .explainer import BacktrackExplainer
+from .settings import check_limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +62,27 @@ def explain_mistakes(
         >>> wrong = explain_mistakes(explainer, validation, labels=names)
         >>> wrong.explanation[:4].compare()
     """
+    arguments.instance("explainer", explainer, BacktrackExplainer)
+    limit, size = check_limit("limit", limit), arguments.whole_number("batch_size", batch_size)
+    inputs = explainer.model.inputs
+    if len(inputs) != 1:
+        raise ValueError(
+            "Mistakes are found of networks with one input. Received: an explainer of one with "
+            f"{len(inputs)}."
+        )
     images: list[np.ndarray] = []
     index: list[int] = []
     predicted: list[int] = []
     true: list[int] = []
     seen = 0
-    for batch, classes in _batches(x, y, batch_size):
-        given = tf.cast(batch, explainer.model.inputs[0].dtype)
+    for batch, classes in _batches(x, y, size):
+        [checked] = explainer.network.checked(batch)
+        if len(checked.shape) != np.ndim(batch):
+            raise ValueError(
+                "Images must come in batches, as data.batch(8) makes them. "
+                f"Received: a batch of shape {np.shape(batch)}."
+            )
+        given = tf.cast(checked, inputs[0].dtype)
         outputs = tf.nest.flatten(explainer.model(given, training=False))
         output = np.asarray(outputs[explainer.output_place], np.float32)
         if output.ndim != 2 or output.shape[1] < 2:
@@ -110,18 +126,19 @@ def _batches(x: Any, y: Any, batch_size: int) -> Iterable[tuple[Any, Any]]:
                 )
             yield element[0], element[1]
         return
-    if y is None or len(x) != len(y):
+    images, classes = arguments.length(x), arguments.length(y)
+    if images is None or images != classes:
         raise ValueError(
-            "There must be a class for each image. "
-            f"Received: {len(x)} images and {'none' if y is None else len(y)}."
+            "`x` must be an array of images, and `y` have a class for each. "
+            f"Received: {images or 'no'} images and {classes or 'no'} classes."
         )
-    for start in range(0, len(x), batch_size):
+    for start in range(0, images, batch_size):
         yield x[start : start + batch_size], y[start : start + batch_size]
 
 
 def _classes(y: Any, images: int, count: int) -> np.ndarray:
     """(images,) int64 from classes or one-hot rows."""
-    y = np.asarray(y)
+    y = arguments.numbers("y", y)
     if y.shape == (images, count):
         y = y.argmax(axis=1)
     y = y.reshape(-1) if y.shape == (images, 1) else y

@@ -1,5 +1,6 @@
 """Models that cannot be explained on this host, or at all."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,11 +8,18 @@ import numpy as np
 import tensorflow as tf
 
 from .. import runtime
-from ..graph.compat import call_model
+from ..graph.compat import call_model, keras
 from ..graph.errors import UnsupportedModelError
-from ..graph.graph import Graph
+from ..graph.graph import Call, Graph
 from ..propagation.activations import unasked_masks
 from ..rules import reached
+from ..rules.linear import slide_of
+
+_layers = keras.layers
+_CONVOLUTIONS = (
+    *(_layers.Conv2D, _layers.Conv3D),
+    *(_layers.Conv2DTranspose, _layers.Conv3DTranspose),
+)
 
 
 def check_bfloat16(is_used: bool) -> None:
@@ -35,6 +43,8 @@ def check_bfloat16(is_used: bool) -> None:
 
 def check_dtypes(graph: Graph) -> None:
     """Refuses what this host, or this package, does not compute in.
+
+    On the way it warns of convolutions that oneDNN computes wrongly.
 
     Args:
         graph: The calls.
@@ -77,6 +87,7 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
     for call in graph.calls:
         with unasked_masks():
             made = dict(zip(call.outputs, call.run(tensors), strict=True))
+        _warn_where_wrong(call, {**tensors, **made})
         for number in walked.intersection(made):
             shape = tuple(made[number].shape)
             if not shape or shape[0] != images:
@@ -91,25 +102,53 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
             for n, t in {**tensors, **made}.items()
             if n == graph.output or (n in last and last[n] is not call)
         }
-    with unasked_masks():
-        answers = tf.nest.flatten(call_model(model, given))
-    _check_same(np.asarray(answers[graph.place]), np.asarray(tensors[graph.output]), graph)
+    found = np.asarray(tensors[graph.output], np.float64)
+    # In a graph, too, as models predict: some of TensorFlow's operations, such as pooling with the
+    # channels first, answer otherwise than outside of one.
+    for run in (call_model, tf.function(call_model)):
+        with unasked_masks():
+            answers = tf.nest.flatten(run(model, given))
+        want = np.asarray(answers[graph.place], np.float64)
+        if _are_same(want, found):
+            return
+    how = ", as what layers do was recorded on symbolic tensors" * graph.is_recorded
+    shown = [np.array2string(own.reshape(-1)[:5], precision=5) for own in (want, found)]
+    raise UnsupportedModelError(
+        f"The model answers otherwise than its calls do one by one{how}; its layers may depend on "
+        "chance, on how often they were called, or on more than their arguments. Received: "
+        f"{shown[0]}, … from the model, {shown[1]}, … from what was read of it."
+    )
 
 
-def _check_same(want: np.ndarray, found: np.ndarray, graph: Graph) -> None:
-    want, found = want.astype(np.float64), found.astype(np.float64)
-    # Of an output that overflows whoever asked is told in other words.
-    finite = want[np.isfinite(want)]
-    tolerance = _TOLERANCE * max(1e-4, abs(finite).max(initial=0.0))
-    if want.shape != found.shape or not np.allclose(want, found, 0, tolerance, equal_nan=True):
-        how = ", as what layers do was recorded on symbolic tensors" * graph.is_recorded
-        worst = np.nanargmax(abs(want - found)) if want.shape == found.shape else ...
-        raise UnsupportedModelError(
-            f"The model answers otherwise than its calls do one by one{how}; its layers may "
-            "depend on chance, on how often they were called, or on more than "
-            f"their arguments. Received: {want.reshape(-1)[worst]:.6g} from the model, "
-            f"{found.reshape(-1)[worst]:.6g} from what was read of it."
+def _warn_where_wrong(call: Call, tensors: dict[int, tf.Tensor]) -> None:
+    """Compares a convolution of the kind that oneDNN may get wrong with a plain one.
+
+    A transposed one is a convolution the other way round, which its gradient computes.
+    """
+    if not isinstance(call.layer, _CONVOLUTIONS):
+        return
+    size, strides, dilation, padding, groups, transposed = slide_of(call.layer)
+    read, made = (tuple(tensors[n].shape[1:-1]) for n in (call.inputs[0], call.outputs[0]))
+    inputs, outputs = (made, read) if transposed else (read, made)
+    kernel = np.asarray(call.layer.kernel, np.float32)
+    if groups > 1 or max(dilation) > 1 or call.layer.data_format != "channels_last":
+        return
+    if runtime.may_be_wrong(kernel.shape[-2], size, strides, outputs) and runtime.is_wrong(
+        inputs, kernel, strides, padding
+    ):
+        warnings.warn(
+            f"TensorFlow's oneDNN computes {call.describe()} wrongly on this CPU, as it does "
+            f"{runtime.WRONG_CONVOLUTIONS}. What the network answers is wrong, and so is what is "
+            f"explained of it; {runtime.without_wrong_convolutions(runtime.itex_is_on())}.",
+            stacklevel=5,
         )
+
+
+def _are_same(want: np.ndarray, found: np.ndarray) -> bool:
+    # Of an output that overflows whoever asked is told in other words.
+    largest = abs(want[np.isfinite(want)]).max(initial=1e-4)
+    is_alike = want.shape == found.shape
+    return is_alike and np.allclose(want, found, 0, _TOLERANCE * largest, equal_nan=True)
 
 
 _TOLERANCE = 1e-2  # of the largest output

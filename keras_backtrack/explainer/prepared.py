@@ -10,6 +10,7 @@ from ..graph.structure import Structure
 from ..graph.weights import Watch
 from ..propagation.activations import Activations
 from .batches import Batches
+from .inputs import check_eager
 from .uncopied import Uncopied
 
 
@@ -49,6 +50,7 @@ class Prepared(Uncopied):
             RuntimeError: If the model has changed since: the activations are of the old.
             TypeError, ValueError: As `BacktrackExplainer.explain`.
         """
+        check_eager()
         if any(watch.changed() for watch in self._watches):
             raise RuntimeError(
                 "The model's weights have changed since the images were prepared, or its layers: "

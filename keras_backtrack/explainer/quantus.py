@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import arguments
 from ..graph.compat import keras
 from .explainer import BacktrackExplainer
 
@@ -51,12 +52,16 @@ def explain_func(
     Raises:
         TypeError, ValueError: As `BacktrackExplainer`; or if there is no such kind.
     """
-    if kind not in _KINDS:
-        raise ValueError(f"`kind` must be one of {_KINDS}. Received: {kind!r}.")
-    if not (_LAST and _LAST[0][0] is model and _LAST[0][1] == settings):
+    arguments.one_of("kind", kind, _KINDS)
+    if not (_LAST and _LAST[0][0] is model and repr(_LAST[0][1]) == repr(settings)):
         _LAST[:] = [(model, settings, BacktrackExplainer(model, **settings))]
-    x = _channels_last(np.asarray(inputs), model.inputs[0].shape[-1])
-    e = _LAST[0][2].explain(x, np.asarray(targets).astype(np.int64))
+    x = _channels_last(arguments.numbers("inputs", inputs), model.inputs[0].shape[-1])
+    classes = arguments.numbers("targets", targets)
+    with np.errstate(invalid="ignore"):
+        whole = classes.astype(np.int64)
+    if (classes != whole).any():
+        raise ValueError(f"`targets` must be whole numbers. Received: {targets!r}.")
+    e = _LAST[0][2].explain(x, whole)
     return e.attention(sigma) if kind == "attention" else e.mass_map()
 
 

@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import arguments
+from ..propagation.limits import Limits
+
 
 def check_limit(name: str, value: Any) -> int | None:
     """A limit is None (keep all) or a whole number of at least 1."""
@@ -16,19 +19,25 @@ def check_limit(name: str, value: Any) -> int | None:
     )
 
 
+def check_limits(top_n: Any, channels: Any, positions: Any, include_bias: bool) -> Limits:
+    """The limits of a walk, each as `check_limit` takes it."""
+    given = {"top_n": top_n, "channels": channels, "positions": positions}
+    own = {name: check_limit(name, value) for name, value in given.items()}
+    return Limits(**own, include_bias=arguments.truth("include_bias", include_bias))
+
+
 METHODS = ("backtrack", "viterbi", "posterior")
 BAR = 0.25  # of the mean over places, that a place must be ahead of
 
 
 def check_method(method: Any, include_bias: bool) -> str:
     """A method is one of `METHODS`, and only the paper's walk knows biases."""
-    if method == "contrastive":
+    if isinstance(method, str) and method == "contrastive":
         raise ValueError(
             "What was method='contrastive' is method='posterior', contrast=1 now: which paths are "
             "followed, and what is asked. Received: method='contrastive'."
         )
-    if method not in METHODS:
-        raise ValueError(f"`method` must be one of {METHODS}. Received: {method!r}.")
+    arguments.one_of("method", method, METHODS)
     if include_bias and method != "viterbi":
         raise ValueError(
             "`include_bias` follows the print of Algorithms 1 and 2, so it needs "
@@ -55,19 +64,17 @@ def check_contrast(contrast: Any, include_bias: bool) -> float | None:
     return BAR if isinstance(contrast, bool) else float(contrast)
 
 
+def check_data_format(data_format: Any) -> str | None:
+    """A data format is None (as the model says), or one of two."""
+    return arguments.one_of("data_format", data_format, ("channels_first", "channels_last", None))
+
+
 def check_side(side: Any) -> str | None:
     """The side of a decision is None (the predicted), or one of two."""
-    if side not in (None, "high", "low"):
-        raise ValueError(f"`side` must be 'high', 'low' or None. Received: {side!r}.")
-    return side
+    return arguments.one_of("side", side, ("high", "low", None))
 
 
 def check_layers(layers: Any) -> list[str] | None:
     """Names of layers are None (no wish) or a list of texts, not one text."""
-    if layers is None:
-        return None
-    if isinstance(layers, str) or not all(isinstance(name, str) for name in layers):
-        raise TypeError(
-            f"`layers` must be a list of names of layers, or None. Received: {layers!r}."
-        )
-    return list(layers)
+    of = "names of layers, or None"
+    return None if layers is None else list(arguments.texts("layers", layers, of))

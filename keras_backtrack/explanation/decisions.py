@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..pictures import heatmaps
-from ..pictures.class_names import label_of, short_name, title_of
+from ..pictures.class_names import label_of, lead_of, short_name, title_of
 from ..pictures.photos import Frame
 
 NO_BOXES = np.zeros((0, 4), np.int32)
@@ -149,6 +149,12 @@ class Decisions(NamedTuple):
         called = self.called(labels, meaning)
         rows = zip(called, self.scores, self.versus, self.logits, strict=True)
         return [title_of(text, s, pair if foil >= 0 else None) for text, s, foil, pair in rows]
+
+    def leads(self, labels: Sequence[str] | None, meaning: str) -> list[str]:
+        """What stands over the difference of each one's classes; the arguments are those of
+        `names`."""
+        pairs = zip(self.names(labels, meaning), self.logits, strict=True)
+        return [lead_of(*names, *logits) for names, logits in pairs]
 
     def records(
         self,

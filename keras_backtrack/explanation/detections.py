@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checks import arguments
 from ..pictures import heatmaps
 from ..pictures.class_names import check_labels, short_name
 from .decisions import Decision
+from .files import write_text
 
 
 class Detection(NamedTuple):
@@ -98,6 +100,7 @@ class Detections(list):
         """
         from ..pictures import figures
 
+        columns = arguments.whole_number("columns", columns)
         pictures = dict(zip(self._images, self._pictures(images), strict=True))
         named = [
             (picture, [(d.box, d.target, f"{d.name} {d.score:.2g}") for d in self.in_image(image)])
@@ -106,7 +109,8 @@ class Detections(list):
         return figures.named_boxes(named, columns)
 
     def in_image(self, image: int) -> "list[Detection]":
-        """Those in one image."""
+        """Those in one image, by its number."""
+        arguments.whole_number("image", image, 0)
         return [detection for detection in self if detection.image == image]
 
     def to_coco(
@@ -123,9 +127,12 @@ class Detections(list):
             [x, y, width, height] in pixels of the network's input.
 
         Raises:
+            OSError: If it cannot be written there.
+            TypeError: If `path` is no path, or `names` are none.
             ValueError: If there are fewer names than images.
         """
         numbers, (height, width) = sorted(set(self._images)), self._size
+        names = None if names is None else arguments.texts("names", names, "names of files")
         if names is not None and len(names) <= numbers[-1]:
             raise ValueError(
                 f"`names` must be the file names of all {numbers[-1] + 1} images. "
@@ -160,7 +167,7 @@ class Detections(list):
         ]
         coco = {"images": images, "categories": categories, "annotations": annotations}
         if path is not None:
-            Path(path).write_text(json.dumps(coco) + "\n", encoding="utf-8")
+            write_text(arguments.file("path", path), json.dumps(coco) + "\n")
         return coco
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import arguments
 from ..pictures import heatmaps
 from ..pictures import refine as refinement
-from ..pictures.class_names import lead_of
 from ..pictures.photos import Frame
 from . import files
 from .decisions import NO_BOXES, Decision
@@ -67,7 +67,7 @@ class Explanation(Result):
         Args:
             layer: As for `attention`.
         """
-        layer = self.fine_layer if layer is None else layer
+        layer = self.fine_layer if layer is None else self._source.layers.named(layer)
         shares = heatmaps.SIGMAS if layer in (None, self.input) else heatmaps.LAYER_SIGMAS
         return shares[self._defaults] * max(self._image_size())
 
@@ -103,7 +103,7 @@ class Explanation(Result):
             ValueError: If there is no such layer or refinement, or `images` do not fit.
         """
         size = self._image_size()
-        layer = self.fine_layer if layer is None else layer
+        layer = self.fine_layer if layer is None else self._source.layers.named(layer)
         is_of_pixels = layer in (None, self.input)
         sigma = self.sigma(layer) if sigma is None else sigma
         if is_of_pixels:
@@ -189,6 +189,11 @@ class Explanation(Result):
                 boxes in the photo's coordinates. Default: those of the input.
         """
         boxes = self.boxes() if len(self.shape) == 3 else [NO_BOXES] * len(self)
+        if frames is not None and not _are_frames(frames, len(self)):
+            raise TypeError(
+                f"`frames` must be a list of {len(self)} `Frame`s, one for each decision. "
+                f"Received: {frames!r}."
+            )
         return self._records(boxes, names, frames)
 
     def _records(
@@ -197,7 +202,7 @@ class Explanation(Result):
         names: Sequence[str] | None = None,
         frames: Sequence[Frame] | None = None,
     ) -> list[Decision]:
-        names = names or self.labels
+        names = self._named(names)
         cells: Sequence[np.ndarray | None] = [None] * len(self)
         if self.fine_layer is not None and len(self.shape) == 3:
             cells = list(self.mass_map(self.fine_layer))
@@ -218,7 +223,7 @@ class Explanation(Result):
         """
         from ..pictures import figures
 
-        pictures, titles = self.pictures(images), self._titles(names or self.labels)
+        pictures, titles = self.pictures(images), self._titles(self._named(names))
         maps = self.attention(), self.saliency(), self.boxes()
         columns = zip(pictures, self._points, *maps, titles, strict=True)
         rows = [figures.Row(picture, *points, *rest) for picture, points, *rest in columns]
@@ -239,17 +244,12 @@ class Explanation(Result):
         """
         from ..pictures import figures
 
-        names = names or self.labels
-        one, other = self.sides
-        called = self._asked.names(names, self._source.meaning)
-        leads = [lead_of(*pair, *logits) for pair, logits in zip(called, self.logits, strict=True)]
-        titles = one._titles(names), other._titles(names), leads, self._titles(names)
-        columns = self.pictures(images), one.attention(), other.attention(), self._points
-        pairs = [
-            figures.Pair(picture, (a, b), *points, own)
-            for picture, a, b, points, own in zip(*columns, zip(*titles, strict=True), strict=True)
-        ]
-        return figures.comparison(pairs)
+        names, sides = self._named(names), self.sides
+        leads = self._asked.leads(names, self._source.meaning)
+        titles = [*(side._titles(names) for side in sides), leads, self._titles(names)]
+        maps = zip(*(side.attention() for side in sides), strict=True)
+        columns = self.pictures(images), maps, self.pixels, self.mass, zip(*titles, strict=True)
+        return figures.comparison([figures.Pair(*row) for row in zip(*columns, strict=True)])
 
     def difference(self, sigma: float | None = None, *, layer: str | None = None) -> np.ndarray:
         """Where which of two classes leads: the target's attention less the foil's.
@@ -312,6 +312,7 @@ class Explanation(Result):
         from ..pictures.page import entry, page
 
         pictures = self._report(images, names, files)
+        title = arguments.text("title", title)
         return page([entry(picture, len(pictures)) for picture in pictures], title)
 
     def _report(
@@ -325,7 +326,7 @@ class Explanation(Result):
 
         self._image_size()
         explained = self._source.kept(self.input)
-        return pictures_of(self, explained, images, names or self.labels, files)
+        return pictures_of(self, explained, images, self._named(names), files)
 
     def way_down(self, most_nodes: int) -> Way:
         """The way down through the network, as a page shows it. Runs the network once more.
@@ -336,7 +337,7 @@ class Explanation(Result):
         Raises:
             ValueError: If the pictures are not kept.
         """
-        return way_down(self._retraced(), most_nodes)
+        return way_down(self._retraced(), arguments.whole_number("most_nodes", most_nodes, 0))
 
     def _retraced(self) -> Retraced:
         return self._source.retraced(self.input, self._rows, self._asked)
@@ -354,7 +355,7 @@ class Explanation(Result):
             TypeError: If it is no path.
             ValueError: If it ends in something else, or the explanation is of no decision.
         """
-        path = files.check_path(path)
+        path = arguments.file("path", path)
         if not len(self):
             raise ValueError("At least one decision is saved. Received: an explanation of none.")
         if path.suffix in files.FORMATS:
@@ -378,7 +379,7 @@ class Explanation(Result):
             TypeError: If it is no path.
             ValueError: If it is no such file, is damaged, or a newer version wrote it.
         """
-        return cls(*files.read(files.check_path(path)).taken_in(None))
+        return cls(*files.read(arguments.file("path", path)).taken_in(None))
 
     def _repr_html_(self) -> str | None:
         from ..pictures.page import fragment
@@ -392,3 +393,8 @@ class Explanation(Result):
 
     def _has_pictures(self) -> bool:
         return len(self.shape) == 3 and self._images is not None
+
+
+def _are_frames(frames: Any, count: int) -> bool:
+    is_list = isinstance(frames, (list, tuple)) and len(frames) == count
+    return is_list and all(isinstance(frame, Frame) for frame in frames)

@@ -5,11 +5,13 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..checks import arguments
 from ..pictures import heatmaps
 from .decisions import Decision, Decisions
 from .plain import VERSION, Plain
@@ -19,20 +21,14 @@ _RAGGED = ("pixels", "mass", "boxes")
 _NODES = ("count", "unit", "sign", "mass")
 
 
-def check_path(path: Any) -> Path:
-    """The path of a file, as a user gave it."""
-    if not isinstance(path, (str, Path)):
-        raise TypeError(f"`path` must be the name of a file. Received: {path!r}.")
-    return Path(path)
+def write_text(path: Path, content: str) -> None:
+    """Writes a text file.
 
-
-def check_folder(path: Path) -> None:
-    """Raises FileNotFoundError where the folder of a file that is to be written is not there."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"The folder of the file must exist. Received: {str(path)!r}, no folder "
-            f"{str(path.parent)!r}."
-        )
+    Raises:
+        OSError: If it cannot be written there.
+    """
+    with arguments.accessed(path):
+        path.write_text(content, encoding="utf-8")
 
 
 def write_view(path: Path, figure: Callable[[], Any], page: Callable[[], str]) -> None:
@@ -43,14 +39,15 @@ def write_view(path: Path, figure: Callable[[], Any], page: Callable[[], str]) -
         figure, page: Make what is written; only the one that is needed is called.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
+        OSError: If it cannot be written there.
         ValueError: If it ends in something else than `Explanation.save` knows.
     """
-    check_folder(path)
     if path.suffix in (".png", ".pdf", ".svg"):
-        figure().savefig(path, bbox_inches="tight")
+        drawn = figure()
+        with arguments.accessed(path):
+            drawn.savefig(path, bbox_inches="tight")
     elif path.suffix == ".html":
-        path.write_text(page(), encoding="utf-8")
+        write_text(path, page())
     else:
         raise ValueError(
             "An explanation is saved as .json, .npz, .png, .pdf, .svg or .html. "
@@ -67,15 +64,14 @@ def write(path: Path, plain: Plain, decisions: Sequence[Decision]) -> None:
         decisions: The same for whoever reads the file without this library.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
+        OSError: If it cannot be written there.
     """
-    check_folder(path)
     if path.suffix == ".json":
         nodes = {name: _listed(held) for name, held in plain.nodes.items()}
         ended = {name: _shortest(mass) for name, mass in plain.ended.items()}
         records = [decision.record() for decision in decisions]
         content = {**plain.about, "decisions": records, "nodes": nodes, "lost_at": ended}
-        path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(content) + "\n")
         return
     about = {**plain.about, "nodes": list(plain.nodes), "lost_at": list(plain.ended)}
     columns: dict[str, Any] = {
@@ -83,7 +79,8 @@ def write(path: Path, plain: Plain, decisions: Sequence[Decision]) -> None:
         for field in _NODES
     }
     columns["lost_at"] = _joined(list(plain.ended.values()))
-    np.savez_compressed(path, about=json.dumps(about), **_columns(decisions), **columns)
+    with arguments.accessed(path):
+        np.savez_compressed(path, about=json.dumps(about), **_columns(decisions), **columns)
 
 
 def read(path: Path) -> Plain:
@@ -95,9 +92,10 @@ def read(path: Path) -> Plain:
     """
     if path.suffix not in FORMATS:
         raise ValueError(f"Explanations are read from .json and .npz. Received: {str(path)!r}.")
-    content = path.read_bytes()
+    with arguments.accessed(path):
+        content = path.read_bytes()
     try:
-        plain = _from_json(content) if path.suffix == ".json" else _from_npz(path)
+        plain = _from_json(content) if path.suffix == ".json" else _from_npz(content)
         _check(plain)
         return plain
     except _Newer as error:
@@ -141,8 +139,8 @@ def _from_json(content: bytes) -> Plain:
     return Plain(about, _asked(columns), held, masses)
 
 
-def _from_npz(path: Path) -> Plain:
-    with np.load(path, allow_pickle=False) as columns:
+def _from_npz(content: bytes) -> Plain:
+    with np.load(BytesIO(content), allow_pickle=False) as columns:
         about = json.loads(str(columns["about"]))
         _check_version(about)
         names, ended = about.pop("nodes"), about.pop("lost_at")

@@ -178,9 +178,13 @@ class HeldNodes:
                 found[name] = np.concatenate(parts)
         return found
 
-    def resolve(self, layer: str) -> str:
+    def named(self, layer: str) -> str:
         """Full name of a layer that may have been named by its last part."""
-        name = full_name(layer, list(self.shapes))
+        return full_name(layer, list(self.shapes))
+
+    def resolve(self, layer: str) -> str:
+        """As `named`, of a layer whose nodes are held."""
+        name = self.named(layer)
         if not any(name in part.nodes for part in self._parts):
             raise ValueError(
                 "This explanation does not hold the nodes of that layer. Where all paths are "
@@ -189,14 +193,3 @@ class HeldNodes:
                 f"Received: {layer!r}."
             )
         return name
-
-    def last_spatial(self) -> str:
-        """The last layer whose output is a map, not a single cell."""
-        for name in reversed(self.names):
-            shape = self.shapes[name]
-            if len(shape) == 3 and shape[0] * shape[1] > 1:
-                return name
-        raise ValueError(
-            "`grid` needs a layer with a spatial output. "
-            f"Received: a model without one, its layers {self.names[:10]}."
-        )

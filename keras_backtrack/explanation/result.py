@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..checks import arguments
 from ..pictures import heatmaps
 from ..propagation.program import Run
 from .decisions import Decisions
@@ -79,6 +80,9 @@ class Result:
         Raises:
             ValueError: If there are none, or their inputs differ in size.
         """
+        is_list = isinstance(parts, (list, tuple)) and len(parts)
+        if not is_list or not all(isinstance(part, cls) for part in parts):
+            raise TypeError(f"`parts` must be a list of explanations. Received: {parts!r}.")
         if len({part.shape for part in parts}) != 1:
             raise ValueError(
                 "Explanations of inputs of one size can be joined; `stream` gives them one after "
@@ -124,17 +128,28 @@ class Result:
         return len(self._rows)
 
     def __getitem__(self: Self, key: int | slice | np.ndarray) -> Self:
-        if isinstance(key, (int, np.integer)):
+        if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
             if not -len(self) <= key < len(self):
                 raise IndexError(f"There are {len(self)} explanations. Received: index {key}.")
             key = np.array([int(key)])
-        elif not isinstance(key, (slice, list, np.ndarray)):
-            raise TypeError(
-                "Explanations are chosen by an int, a slice, or an array of ints or bools. "
-                f"Received: {key!r}."
-            )
+        elif not isinstance(key, slice):
+            key = self._chosen(key)
         asked = Decisions(*(field[key] for field in self._asked))
         return type(self)(asked, self._source, self._rows[key], self.input)
+
+    def _chosen(self, key: Any) -> np.ndarray:
+        """Which decisions a list or an array chooses."""
+        is_list = isinstance(key, list) or (isinstance(key, np.ndarray) and key.ndim > 0)
+        rows = np.asarray(key) if is_list and len(key) else np.zeros(0, np.int64)
+        are_truths = rows.dtype == bool and rows.shape == (len(self),)
+        if not is_list or not (are_truths or (rows.dtype.kind in "iu" and rows.ndim == 1)):
+            raise TypeError(
+                "Explanations are chosen by an int, a slice, or an array of ints or as many "
+                f"bools. Received: {key!r}."
+            )
+        if not are_truths and len(rows) and not -len(self) <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"There are {len(self)} explanations. Received: {key!r}.")
+        return rows
 
     def of(self: Self, name: str) -> Self:
         """The same explanation, its pixels and maps those of another of the model's inputs.
@@ -142,7 +157,7 @@ class Result:
         Args:
             name: One of `inputs`.
         """
-        if name not in self.inputs:
+        if not isinstance(name, str) or name not in self.inputs:
             raise ValueError(f"The model's inputs are {self.inputs}. Received: {name!r}.")
         return type(self)(self._asked, self._source, self._rows, name)
 
@@ -214,6 +229,19 @@ class Result:
         """Each decision as figures are headed with it: the class and its score, why it is low where
         that was asked, or both classes and their logits."""
         return self._titles(self.labels)
+
+    def _named(self, names: Any) -> tuple[str, ...] | None:
+        """Names of the classes that a user gave, checked; those of the explanation for None."""
+        if names is None:
+            return self.labels
+        names = arguments.texts("names", names, "names, one for each class")
+        last = max(self.targets.max(initial=-1), self.versus.max(initial=-1))
+        if last >= len(names) and self._source.meaning != "unit":
+            raise ValueError(
+                f"`names` must be those of all classes, here {last + 1} or more. "
+                f"Received: {len(names)} names."
+            )
+        return names
 
     def _titles(self, names: Sequence[str] | None) -> list[str]:
         return self._asked.titles(names, self._source.meaning)
@@ -288,10 +316,8 @@ class Result:
         Returns:
             (N, h, w) float32, as `mass_map` of that layer.
         """
-        layers = self._layers
-        return self._mass_in_cells(
-            layers.last_spatial() if layer is None else layers.resolve(layer)
-        )
+        name = self._source.last_map() if layer is None else self._layers.resolve(layer)
+        return self._mass_in_cells(name)
 
     def _mass_in_cells(self, name: str) -> np.ndarray:
         nodes = self._nodes_at(name)
@@ -300,8 +326,9 @@ class Result:
                 "Maps need a layer with an output of height × width × channels. "
                 f"Received: layer {name!r} with shape {nodes.shape}."
             )
-        cells = zip(nodes, nodes.mass, strict=True)
-        return np.stack([heatmaps.mass_map(at[:, :2], m, nodes.shape[:2]) for at, m in cells])
+        size = self._source.sizes(name)
+        cells = zip(self._source.places(name, nodes), nodes.mass, strict=True)
+        return np.stack([heatmaps.mass_map(at, mass, size) for at, mass in cells])
 
     def _image_size(self) -> tuple[int, int]:
         if len(self.shape) != 3:
@@ -309,7 +336,8 @@ class Result:
                 "Maps need an input of height × width × channels. "
                 f"Received: an input of shape {self.shape}."
             )
-        return self.shape[:2]
+        height, width = self._source.sizes(self.input)
+        return height, width
 
     def __repr__(self) -> str:
         lines = [f"Explanation of {len(self)} decision{'s' * (len(self) != 1)}"]

@@ -1,11 +1,13 @@
 """What all views of an explanation share: what runs held at each layer, and the images."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ..graph.layout import places_first
 from ..pictures import heatmaps
 from .decisions import Decisions
 from .images import Images
@@ -27,6 +29,7 @@ class Source:
         contrast: What was asked: the bar as a share of the mean over places, None without contrast.
         fine: By name of an input that of its fine layer, where there is one.
         ends: By name of an input that of the layer where the way to it ended before.
+        channels_first: Names of the tensors whose channels are before their places.
         network: Runs the network again; None in a copy from elsewhere.
     """
 
@@ -38,6 +41,7 @@ class Source:
     contrast: float | None
     fine: Mapping[str, str]
     ends: Mapping[str, str]
+    channels_first: Sequence[str] = ()
     network: Network | None = None
 
     @property
@@ -53,15 +57,39 @@ class Source:
             name: Of the input.
             rows: Which decisions.
         """
-        nodes = LayerNodes(self.layers.held(self.ends.get(name, name)), rows)
-        # The last axis holds the channels of a pixel; an input without one has single units.
-        axes = max(len(nodes.shape) - 1, 1)
+        end = self.ends.get(name, name)
+        nodes = LayerNodes(self.layers.held(end), rows)
         # Of a layer's cell the pixel in the middle.
-        scale = np.divide(self.layers.shape_of(name)[:axes], nodes.shape[:axes])
+        scale = np.divide(self.sizes(name), self.sizes(end))
         return [
-            heatmaps.unique_points(((at[:, :axes] + 0.5) * scale).astype(np.int32), mass)
-            for at, mass in zip(nodes, nodes.mass, strict=True)
+            heatmaps.unique_points(((at + 0.5) * scale).astype(np.int32), mass)
+            for at, mass in zip(self.places(end, nodes), nodes.mass, strict=True)
         ]
+
+    def sizes(self, name: str) -> tuple[int, ...]:
+        """Sizes of a tensor's places: rows and columns of a map, the units of a vector."""
+        shape = self.layers.shape_of(name)
+        return places_first(shape, name in self.channels_first)[: max(len(shape) - 1, 1)]
+
+    def places(self, name: str, nodes: LayerNodes) -> list[np.ndarray]:
+        """The places that nodes of a tensor are at, (M, axes) for each decision."""
+        axes = max(len(nodes.shape) - 1, 1)
+        first = int(name in self.channels_first)
+        return [at[:, first : first + axes] for at in nodes]
+
+    def last_map(self) -> str:
+        """Name of the last layer whose output is a map, not a single cell.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        for name in reversed(self.layers.names):
+            if len(self.layers.shape_of(name)) == 3 and math.prod(self.sizes(name)) > 1:
+                return name
+        raise ValueError(
+            "`grid` needs a layer with a spatial output. "
+            f"Received: a model without one, its layers {self.layers.names[:10]}."
+        )
 
     def asked_again(self) -> Network:
         """Who runs the network again.
@@ -133,18 +161,25 @@ class Source:
         from ..pictures.figures import displayable
 
         kept: Images = self.kept(name) if given is None else self._given(name, given, image_index)
-        return [displayable(kept[image]) for image in image_index]
+        shown = [kept[image] for image in image_index]
+        if name in self.channels_first:
+            shape = self.layers.shape_of(name)
+            shown = [np.moveaxis(own, 0, -1) if own.shape == shape else own for own in shown]
+        return [displayable(own) for own in shown]
 
     def _given(self, name: str, given: Any, image_index: np.ndarray) -> np.ndarray:
         """Pictures that a user gave, checked."""
-        height, width, _ = self.layers.shape_of(name)
+        height, width = self.sizes(name)
         try:
             pictures = np.asarray(given)
         except ValueError:
             pictures = np.empty(len(given), object)
         pictures = pictures[None] if pictures.ndim == 3 else pictures
         count = int(image_index.max()) + 1 if self.images is None else len(self.images[0])
-        is_alike = pictures.shape[1:3] == (height, width) and len(pictures) == count
+        is_alike = len(pictures) == count and (
+            pictures.shape[1:3] == (height, width)
+            or pictures.shape[1:] == self.layers.shape_of(name)
+        )
         if not is_alike or pictures.ndim != 4 or pictures.dtype.kind not in "uif":
             raise ValueError(
                 f"`images` must be the {count} explained images of size "

@@ -1,6 +1,7 @@
 """Every difference between Keras 2.15 and Keras 3, and only that."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -124,12 +125,18 @@ def operation_name(layer: Any) -> str | None:
     """Name of a bare operation in a graph, such as `"multiply"`; None for a layer.
 
     One name for both versions: Keras 3 has classes such as `TrueDivide`, Keras 2.15 layers that
-    call functions such as `"math.truediv"`.
+    call functions such as `"math.truediv"`. A class of somebody else's may be called as one of
+    Keras's and do something else: its name is that of its module, a dot, and its own.
     """
-    name = getattr(layer, "symbol", None)
-    if KERAS_3 and name is None and not isinstance(layer, keras.layers.Layer):
-        name = type(layer).__name__
-    if name is None:
+    kind = type(layer)
+    is_own = isinstance(layer, Operation)
+    is_of_keras = is_own or kind.__module__.split(".")[0] == "keras"
+    if KERAS_3 and isinstance(layer, keras.layers.Layer):
+        return None
+    if KERAS_3 and not is_of_keras:
+        return f"{kind.__module__}.{kind.__qualname__}"
+    name = kind.__name__ if KERAS_3 and not is_own else getattr(layer, "symbol", None)
+    if name is None or not is_of_keras:
         return None
     name = name.split(".")[-1].lower().replace("_", "")
     return _SAME_OPERATION.get(name, name)
@@ -144,6 +151,7 @@ _SAME_OPERATION = {
     "concat": "concatenate",
     "l2normalize": "normalize",
     "neg": "negative",
+    "pow": "power",
     "reducemax": "max",
     "reducemean": "mean",
     "reducemin": "min",
@@ -180,19 +188,33 @@ def mask_of(tensor: Any) -> Any | None:
     return getattr(tensor, "_keras_mask", None)
 
 
-class Mask:
+class Operation:
+    """A bare operation of our own: what a function does, under a name that rules know.
+
+    Args:
+        name: What it is called.
+        function: What it does.
+    """
+
+    def __init__(self, name: str, function: Callable) -> None:
+        self.name = self.symbol = name
+        self.call = self.function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+def mask_operation() -> Operation:
     """An operation that reads `mask_of` a sequence while a graph runs; all true where it has none.
 
     A layer in a nested model finds out only then what masks come from outside.
     """
 
-    name = symbol = "mask"
-
-    def call(self, tensor: tf.Tensor) -> tf.Tensor:
+    def mask(tensor: tf.Tensor) -> tf.Tensor:
         mask = mask_of(tensor)
         return tf.ones(tf.shape(tensor)[:2], tf.bool) if mask is None else mask
 
-    __call__ = call
+    return Operation("mask", mask)
 
 
 def keeping_nodes(layers: list[Any], record: Callable[[], Any]) -> Any:
@@ -245,11 +267,15 @@ def layers_in(layer: Any) -> list[Any]:
 
 def twin(layer: Any, **settings: Any) -> Any:
     """A layer with other settings that shares a built layer's variables."""
-    other = type(layer).from_config({**layer.get_config(), **settings})
+    with warnings.catch_warnings():
+        # Keras 3 warns of saving an activation that is a lambda.
+        warnings.simplefilter("ignore")
+        other = type(layer).from_config({**layer.get_config(), **settings})
     shared = {name: value for name, value in vars(layer).items() if is_variable(value)}
-    for name, value in {**shared, "activation": getattr(layer, "activation", None)}.items():
-        if value is not None:
-            setattr(other, name, value)
+    if "activation" not in settings and getattr(layer, "activation", None) is not None:
+        shared["activation"] = layer.activation
+    for name, value in shared.items():
+        setattr(other, name, value)
     other.built = True
     return other
 

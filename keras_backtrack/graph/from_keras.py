@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from . import compat
+from .as_layers import as_layer
 from .computed import Computed
 from .errors import UnsupportedModelError, told
 from .graph import Call, Graph, TensorRef
+from .layout import channels_first
 from .recording import (
     Recorded,
     asks_for_batch,
@@ -31,13 +33,20 @@ class Known(NamedTuple):
         is_known: Takes a layer or a bare operation; says whether there is a rule for it, or for its
             class with other settings.
         reached: Takes a graph; returns the calls that decisions can come through.
+        is_elementwise: Takes an activation; says whether rules know it.
     """
 
     is_known: Callable[[Any], bool]
     reached: Callable[[Graph], Sequence[Call]]
+    is_elementwise: Callable[[Any], bool]
 
 
-def read_graph(model: Any, known: Known, output: str | int | None = None) -> Graph:
+def read_graph(
+    model: Any,
+    known: Known,
+    output: str | int | None = None,
+    data_format: str | None = None,
+) -> Graph:
     """Unrolls a built model into the calls its output depends on.
 
     Of a layer without a rule the layers and operations that its `call` uses are recorded, as far as
@@ -47,6 +56,7 @@ def read_graph(model: Any, known: Known, output: str | int | None = None) -> Gra
         model: The model.
         known: What rules know.
         output: Name or index of the output to explain; may be left out where there is only one.
+        data_format: Of its inputs, as for `channels_first`.
 
     Returns:
         The `Graph`.
@@ -61,7 +71,8 @@ def read_graph(model: Any, known: Known, output: str | int | None = None) -> Gra
     if compat.as_graph_model(model) is None:
         reader.note(graph_model, model)
     names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
-    return replace(reader.graph(graph_model, names, [position]), place=position)
+    graph = reader.graph(graph_model, names, [position])
+    return replace(graph, place=position, channels_first=channels_first(graph, data_format))
 
 
 class _Reader:
@@ -170,7 +181,7 @@ class _Reader:
             return known[id(mask)]
         if number not in self._masks:
             name = f"{self._names[number]}/mask"
-            call = Call(name, compat.Mask(), (TensorRef(number),), {}, (number,), ())
+            call = Call(name, compat.mask_operation(), (TensorRef(number),), {}, (number,), ())
             made = tf.TensorSpec(symbolic.shape[:2], tf.bool)
             (self._masks[number],) = self._add(call, [made])
         return self._masks[number]
@@ -187,23 +198,28 @@ class _Reader:
 
         Nothing is said of layers that there are rules for.
         """
-        if compat.operation_name(made.layer):
-            return ""
-        if self._known.is_known(made.layer) and not is_channels_first(made.layer):
+        operation, is_known = compat.operation_name(made.layer), self._known.is_known(made.layer)
+        if operation:
+            is_own = isinstance(made.layer, compat.Operation)
+            model = None if is_known or is_own else as_layer(made, operation)
+            return "" if model is None else Recorded(model, [])
+        is_opened = not self._known.is_elementwise(getattr(made.layer, "activation", None))
+        is_opened = is_opened and is_known and not is_recurrent(made.layer)
+        if is_known and not is_channels_first(made.layer) and not is_opened:
             return ""
         key = id(made.outputs[0])
         if key not in self._found:
-            self._found[key] = self._recorded(made) if made.outputs else ""
+            self._found[key] = self._recorded(made, is_opened)
         found = self._found[key]
         if isinstance(found, Recorded):
             self.note(found.model, made.layer)
         return found
 
-    def _recorded(self, made: compat.KerasCall) -> Recorded | str:
+    def _recorded(self, made: compat.KerasCall, is_opened: bool) -> Recorded | str:
         reason = ""
         for record in (record_call, traced):
             try:
-                inner = record(made.layer, made.args, made.kwargs, self._sees_masks)
+                inner = record(made.layer, made.args, made.kwargs, self._sees_masks, is_opened)
             # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
             except Exception as error:
                 reason = f"its `call` cannot be followed: {told(error)}"
@@ -292,7 +308,7 @@ def _checked(model: Any) -> Any:
 
 
 def _without_sizes(model: Any) -> Any:
-    """A graph model, traced where operations of its own ask for sizes, as in Keras 2.15 they may."""
+    """A graph model, traced where operations of its own ask for sizes, as in Keras 2.15."""
     if not asks_for_batch(model):
         return model
     found = traced(model, (compat.as_given(model, list(model.inputs)),), {}).model
@@ -333,7 +349,7 @@ def _output_position(model: Any, output: str | int | None) -> int:
         return 0
     if isinstance(output, int) and not isinstance(output, bool) and 0 <= output < len(names):
         return output
-    if names.count(output) == 1:
+    if isinstance(output, str) and names.count(output) == 1:
         return names.index(output)
     if output is None:
         problem = f"The model has {len(names)} outputs: choose one with `output=`"

@@ -123,6 +123,7 @@ class Graph:
         is_recorded: Whether parts of it are recordings of what the `call` of layers does.
         derived_from: Variables from which numbers were computed that the calls hold: a graph does
             not know what it becomes when these change.
+        channels_first: Numbers of the tensors whose channels are before their places.
     """
 
     calls: tuple[Call, ...]
@@ -133,6 +134,7 @@ class Graph:
     place: int = 0
     is_recorded: bool = False
     derived_from: tuple[Any, ...] = ()
+    channels_first: frozenset[int] = frozenset()
 
     @property
     def output(self) -> int:

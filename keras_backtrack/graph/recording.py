@@ -40,7 +40,13 @@ class Recorded(NamedTuple):
     masked: list[int]
 
 
-def record_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = False) -> Recorded:
+def record_call(
+    layer: Any,
+    args: tuple,
+    kwargs: dict,
+    may_be_masked: bool = False,
+    is_opened: bool = False,
+) -> Recorded:
     """Records what a layer's `call` does, for one call of it.
 
     Args:
@@ -48,6 +54,7 @@ def record_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = Fal
         args, kwargs: Its arguments, symbolic tensors inside.
         may_be_masked: Whether sequences may get masks from outside of a nested model, which the
             symbolic tensors inside know nothing of.
+        is_opened: Whether it is its activation that nobody knows: what comes before stays a layer.
 
     Raises:
         Exception: Whatever `call` raises where it does something that cannot be recorded.
@@ -68,7 +75,9 @@ def record_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = Fal
     args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))
 
     def record() -> keras.Model:
-        made = tensors_in(_made_by(layer, args, kwargs))
+        given = layer, args, kwargs
+        made = with_activation(layer, *args, **kwargs) if is_opened else _made_by(*given)
+        made = tensors_in(made)
         return keras.Model([*fresh, *masks.values()], made[0] if len(made) == 1 else made)
 
     return Recorded(keeping_nodes(layers_in(layer), record), list(masks))
@@ -86,6 +95,13 @@ def _made_by(layer: Any, args: tuple, kwargs: dict) -> Any:
     if takes_training(layer):
         given["training"] = False
     return layer.call(**given)
+
+
+def with_activation(layer: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls a layer without its activation, and then that."""
+    if isinstance(layer, layers.Activation):
+        return layer.activation(*args)
+    return layer.activation(twin(layer, name="linear", activation="linear")(*args, **kwargs))
 
 
 def record_cell(made: KerasCall) -> keras.Model:
@@ -182,7 +198,7 @@ def holds_derived_numbers(model: keras.Model) -> bool:
 
 
 def asks_for_batch(model: keras.Model) -> bool:
-    """Whether a recorded operation asks how many images there are, or was given that nobody knew."""
+    """Whether a recorded operation asks for sizes, or was given some that nobody knew then."""
     for call in recorded_calls(model):
         if operation_name(call.layer) in ("rank", "shape", "size"):
             return True

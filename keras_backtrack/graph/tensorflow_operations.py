@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import compat
-from .compat import give_kernel, keras
+from .compat import Operation, give_kernel, keras
 from .computed import run
 
 layers = keras.layers
@@ -43,22 +43,6 @@ class Traced:
 
 
 Translation = tuple[Any, tuple, dict]
-
-
-class Operation:
-    """A bare operation, called as rules and the network call it.
-
-    Args:
-        name: What rules call it.
-        function: What it does.
-    """
-
-    def __init__(self, name: str, function: Callable) -> None:
-        self.name = self.symbol = name
-        self.call = self.function = function
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
 
 
 def translated(operation: tf.Operation, traced: Traced) -> Translation:
@@ -159,6 +143,13 @@ def _reshape(traced: Traced) -> Translation | None:
     return Operation("reshape", tf.reshape), (traced.arg(0), sizes), {}
 
 
+def _transpose(traced: Traced) -> Translation | None:
+    axes = traced.number(1)
+    if axes is None:
+        return None
+    return Operation("transpose", tf.transpose), (traced.arg(0),), {"perm": axes.tolist()}
+
+
 def _gather(traced: Traced) -> Translation | None:
     axis = traced.number(2)
     if axis is None or traced["batch_dims"]:
@@ -239,4 +230,5 @@ _SPECIAL: dict[str, Callable[[Traced], Translation | None]] = {
     "ResizeNearestNeighbor": _resizing("nearest"),
     "ResourceGather": _resource_gather,
     "Sum": _reduction("sum", tf.reduce_sum),
+    "Transpose": _transpose,
 }

@@ -36,21 +36,21 @@ class TracedModel:
         self.output_names = [f"output_{i}" for i in range(len(self.outputs))]
 
 
-def traced(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool = False) -> Recorded:
+def traced(
+    layer: Any,
+    args: tuple,
+    kwargs: dict,
+    may_be_masked: bool = False,
+    is_opened: bool = False,
+) -> Recorded:
     """What a layer's `call` does, for one call of it, traced; as `record_call`."""
-    trace = trace_call(layer, args, kwargs, may_be_masked)
+    trace = trace_call(layer, args, kwargs, may_be_masked, is_opened)
     return Recorded(TracedModel(trace), trace.masked)
 
 
-class SizedTensor:
-    """The operation that makes a tensor of the network of what depends on sizes alone."""
-
-    name = symbol = "sizes"
-
-    def call(self, tensor: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-        return tf.identity(value)
-
-    function = __call__ = call
+def _of_sizes(tensor: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    """A tensor of the network that is made of another's sizes alone."""
+    return tf.identity(value)
 
 
 class _Reading:
@@ -115,7 +115,9 @@ class _Reading:
         computed = self._computed(tensor)
         first = (computed.sources or self._trace.inputs)[0]
         self.needed(first)
-        return KerasCall(SizedTensor(), (first, self._argument(tensor)), {}, [tensor])
+        return KerasCall(
+            compat.Operation("sizes", _of_sizes), (first, self._argument(tensor)), {}, [tensor]
+        )
 
     def _argument_of_layer(self, value: Any) -> Any:
         """A layer's argument: layers take tensors of the network, and constants."""

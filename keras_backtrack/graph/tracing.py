@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -11,6 +12,7 @@ import tensorflow as tf
 from . import compat
 from .compat import keras
 from .computed import SIZES
+from .recording import with_activation
 
 
 class Part(NamedTuple):
@@ -71,22 +73,6 @@ class Live:
         return self._known[tensor.op.name]
 
 
-class Whole:
-    """A function that stays one operation, since there is a rule for it.
-
-    Args:
-        name: What it is called.
-        function: The function.
-    """
-
-    def __init__(self, name: str, function: Callable) -> None:
-        self.name = self.symbol = name
-        self.call = self.function = function
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
-
-
 # TensorFlow makes several operations of each of these.
 _WHOLE = (
     *("celu", "dot_product_attention", "einsum", "gelu", "hard_sigmoid", "hard_silu", "hard_swish"),
@@ -95,13 +81,16 @@ _WHOLE = (
 _ONE_AT_A_TIME = threading.RLock()
 
 
-def trace_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool) -> Trace:
+def trace_call(
+    layer: Any, args: tuple, kwargs: dict, may_be_masked: bool, is_opened: bool
+) -> Trace:
     """Runs a layer's `call` on placeholders, for batches of any size.
 
     Args:
         layer: The layer, built.
         args, kwargs: Its arguments, symbolic tensors inside.
         may_be_masked: Whether sequences may get masks that the symbolic tensors know nothing of.
+        is_opened: Whether it is a layer with a rule that is looked into for its activation alone.
 
     Raises:
         Exception: Whatever `call` raises.
@@ -123,12 +112,13 @@ def trace_call(layer: Any, args: tuple, kwargs: dict, may_be_masked: bool) -> Tr
         own_args, own_kwargs = tf.nest.map_structure(
             lambda value: next(fresh) if compat.is_symbolic(value) else value, (args, kwargs)
         )
-        if compat.takes_training(layer):
+        if compat.takes_training(layer) and not is_opened:
             own_kwargs["training"] = False
+        call = partial(with_activation, layer) if is_opened else layer
         live: Live = Live(list(given))
         parts: list[Part] = []
         with _ONE_AT_A_TIME, _noting(layer, live, parts):
-            made = layer(*own_args, **own_kwargs)
+            made = call(*own_args, **own_kwargs)
         outputs = [tf.convert_to_tensor(tensor) for tensor in compat.tensors_in(made)]
         graph = tf.compat.v1.get_default_graph()
         found.append(Trace(graph, list(given), outputs, masked, parts, live))
@@ -164,7 +154,7 @@ def _noting(layer: Any, live: Live, parts: list[Part]) -> Iterator[None]:
         return noting(self, lambda *a, **k: call(self, *a, **k), args, kwargs)
 
     def kept_whole(name: str, function: Callable) -> Callable:
-        whole = Whole(name, function)
+        whole = compat.Operation(name, function)
         return lambda *args, **kwargs: noting(whole, function, args, kwargs)
 
     with ExitStack() as replaced:

@@ -1,10 +1,14 @@
 """The engine for several machines, or several processes of one: Ray Data with a pool of actors."""
 
+import ipaddress
 import logging
 import os
+import secrets
 import socket
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +17,7 @@ from .. import runtime
 from .output import Output
 from .results import ResultsError
 from .settings import Settings
-from .work import Worker
+from .work import Worker, joined
 
 try:
     import ray
@@ -37,7 +41,8 @@ class Engine:
 
     Args:
         settings: What is done to every picture.
-        address: Of the cluster; None for one that is made on this machine, for as long as it takes.
+        address: Of the cluster; None for one that is made on this machine, for as long as it takes,
+            and can be reached from it alone.
         actors: How many; by default as many as the CPUs of the cluster allow.
         threads: CPUs of each; by default an equal share of all, or about four, such that few are
             left over, where that is open, too.
@@ -45,6 +50,8 @@ class Engine:
     Raises:
         ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.
     """
+
+    others_write = True  # to standard error
 
     def __init__(
         self,
@@ -68,15 +75,18 @@ class Engine:
         environ = {name: value for name, value in os.environ.items() if name.startswith("TF_")}
         try:
             _knock(self._address)
-            ray.init(
-                self._address or "local",  # None would be the last one started here, dead or not.
-                runtime_env={"env_vars": environ},
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            settings = {
+                "runtime_env": {"env_vars": environ},
+                "log_to_driver": False,
+                "logging_level": logging.ERROR,
+            }
+            if self._address is None:
+                _start_own(settings)
+            else:
+                ray.init(self._address, **settings)
             for part, found, failed in self._results(output, parts):
                 output.write_part(part, found, failed)
-                done(found.num_rows + failed.num_rows)
+                done(len(output.pictures_of(part)))
         except (ConnectionError, ray.exceptions.RayError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise ResultsError(
@@ -141,6 +151,51 @@ def share(cpus: Sequence[int], actors: int | None, threads: int | None) -> tuple
     return actors, threads
 
 
+def _start_own(settings: dict) -> None:
+    """Starts a cluster on this machine that listens to nobody else.
+
+    Args:
+        settings: What `ray.init` takes besides.
+    """
+    _choose_token()
+    try:
+        with _on_loopback():
+            # An address of None would be the last cluster started here, dead or not.
+            ray.init("local", include_dashboard=False, **settings)
+    except RuntimeError as error:
+        raise ConnectionError(str(error)) from error
+    for node in ray.nodes():
+        if not ipaddress.ip_address(node["NodeManagerAddress"]).is_loopback:
+            warnings.warn(
+                "Ray was to be reached from this machine alone. "
+                f"Received: Ray {ray.__version__} listens on {node['NodeManagerAddress']}.",
+                stacklevel=2,
+            )
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Has Ray take loopback for this machine's address, as it does by itself on desktop systems."""
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _choose_token() -> None:
+    """Has Ray ask for a token that other users of this machine do not know.
+
+    Ray would make one for all of its clusters, in a file that they may be able to read. It keeps
+    what it has found for as long as a process lives.
+    """
+    if not any(name.startswith("RAY_AUTH_") for name in os.environ):  # The user's own choice.
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
 def _knock(address: str | None) -> None:
     """Raises an error where nobody listens: Ray itself would try for many minutes."""
     if address == "auto":
@@ -171,8 +226,7 @@ class Actor:
     def __call__(self, item: dict) -> dict:
         """The rows of a part."""
         paths = [os.fsdecode(path) for path in item["paths"]]
-        rows = zip(*self._worker.explain(paths, self._figures), strict=True)
-        found, failed = map(pa.concat_tables, rows)
+        found, failed = joined(list(self._worker.explain(paths, self._figures)))
         return {"part": item["part"], "explanations": _pack(found), "errors": _pack(failed)}
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-import pyarrow as pa
-
 from .output import Output
 from .settings import Settings
-from .work import Worker
+from .work import Explained, Worker, joined
 
 
 class Engine:
@@ -19,6 +17,8 @@ class Engine:
     Raises:
         ImportError, OSError, TypeError, ValueError: If the network cannot be loaded or explained.
     """
+
+    others_write = False  # to standard error
 
     def __init__(self, settings: Settings, threads: int | None = None) -> None:
         self._worker = Worker(settings, threads)
@@ -35,11 +35,10 @@ class Engine:
         paths = [path for part in parts for path in output.pictures_of(part)]
         batches = self._worker.explain(paths, output.figures)
         for part in parts:
-            rows: list[tuple[pa.Table, pa.Table]] = []
+            rows: list[Explained] = []
             left = len(output.pictures_of(part))
             while left:
                 rows.append(next(batches))
-                count = sum(table.num_rows for table in rows[-1])
-                done(count)
-                left -= count
-            output.write_part(part, *map(pa.concat_tables, zip(*rows, strict=True)))
+                done(rows[-1].pictures)
+                left -= rows[-1].pictures
+            output.write_part(part, *joined(rows))

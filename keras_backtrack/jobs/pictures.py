@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -14,7 +14,8 @@ def find_pictures(source: str) -> list[str]:
     Args:
         source: A folder: all files in it, and in the folders in it, that are named as pictures
             are, sorted; hidden ones are left out. Or a pattern such as `"photos/**/*.jpg"`: what
-            it matches, sorted. Or one picture. Or any other file: a list of paths, one on a line.
+            it matches, sorted. Or one picture. Or any other file: a list of paths, as `from_list`
+            reads it.
 
     Raises:
         ValueError: If there is nothing of the kind, or no picture in it.
@@ -25,7 +26,7 @@ def find_pictures(source: str) -> list[str]:
     if path.is_dir():
         found = _in_folder(path)
     elif path.is_file():
-        found = [source] if _is_named_as_picture(source) else _in_list(path)
+        found = [source] if _is_named_as_picture(source) else from_list(path.read_bytes())
     elif glob.has_magic(source):
         found = sorted(glob.iglob(source, recursive=True))
     else:
@@ -52,10 +53,24 @@ def _in_folder(folder: Path) -> Iterator[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
 
 
-def _in_list(path: Path) -> Iterator[str]:
-    for line in os.fsdecode(path.read_bytes()).split("\n"):
-        if line.strip():
-            yield line.rstrip("\r")
+def as_list(pictures: Sequence[str]) -> bytes:
+    """A list of paths that `from_list` reads: one on a line, unless a path has several lines."""
+    has_lines = any("\n" in path or "\r" in path for path in pictures)
+    return b"".join(os.fsencode(path) + (b"\0" if has_lines else b"\n") for path in pictures)
+
+
+def from_list(content: bytes) -> list[str]:
+    """Reads a list of paths: one on a line, or each ended by a NUL as `find -print0` does."""
+    if b"\0" in content:
+        return [os.fsdecode(path) for path in content.split(b"\0") if path]
+    lines = os.fsdecode(content).split("\n")
+    return [line.rstrip("\r") for line in lines if line.strip()]
+
+
+def is_whole_list(content: bytes, count: int) -> bool:
+    """Whether that is all of what `as_list` has written of so many pictures."""
+    end = b"\0" if b"\0" in content else b"\n"
+    return content.endswith(end) and content.count(end) == count
 
 
 def _is_named_as_picture(name: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..explanation.decisions import Decision
-from ..pictures.photos import Frame
+from ..pictures.photos import Frame, as_text
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())  # The same on many rows.
 _TYPES = {
@@ -32,19 +32,31 @@ _TYPES = {
 # Which row of a batch it is says nothing; the path does.
 _FIELDS = [field.name for field in fields(Decision) if field.name != "image"]
 
+# Of a path that is no text, and so is another one in `path`.
+_BYTES = [("path_bytes", pa.binary())]
+
 EXPLANATIONS = pa.schema(
     [
         ("path", pa.string()),
+        *_BYTES,
         ("height", pa.int32()),
         ("width", pa.int32()),
         *((name, _TYPES[name]) for name in _FIELDS),
         ("seen", pa.list_(pa.float64(), 4)),
+        ("input_height", pa.int32()),
+        ("input_width", pa.int32()),
         ("settings", _TEXT),
         ("versions", _TEXT),
     ]
 )
 ERRORS = pa.schema(
-    [("path", pa.string()), ("reason", pa.string()), ("settings", _TEXT), ("versions", _TEXT)]
+    [
+        ("path", pa.string()),
+        *_BYTES,
+        ("reason", pa.string()),
+        ("settings", _TEXT),
+        ("versions", _TEXT),
+    ]
 )
 SCHEMAS = {"explanations": EXPLANATIONS, "errors": ERRORS}
 
@@ -58,6 +70,8 @@ def explanations(
 ) -> pa.Table:
     """A row for each picture, pixels and boxes in the picture's own coordinates.
 
+    With `seen` and the size of the network's input they can be had in that, too.
+
     Args:
         paths: The files.
         frames: The part of each that the network saw.
@@ -66,11 +80,12 @@ def explanations(
     """
     count = len(paths)
     columns = [
-        pa.array([as_text(path) for path in paths], pa.string()),
+        *_paths(paths),
         np.array([frame.photo[0] for frame in frames], np.int32),
         np.array([frame.photo[1] for frame in frames], np.int32),
         *(_column(name, [getattr(d, name) for d in decisions]) for name in _FIELDS),
         pa.FixedSizeListArray.from_arrays(np.array([f.part for f in frames]).ravel(), 4),
+        *(np.array([frame.network[axis] for frame in frames], np.int32) for axis in (0, 1)),
         _repeated(settings, count),
         _repeated(versions, count),
     ]
@@ -78,9 +93,9 @@ def explanations(
 
 
 def errors(failed: Sequence[tuple[str, str]], settings: str, versions: str) -> pa.Table:
-    """A row for each picture that could not be explained, with the reason."""
+    """A row for each picture that could not be explained or drawn, with the reason."""
     columns = [
-        pa.array([as_text(path) for path, _ in failed], pa.string()),
+        *_paths([path for path, _ in failed]),
         pa.array([as_text(reason) for _, reason in failed], pa.string()),
         _repeated(settings, len(failed)),
         _repeated(versions, len(failed)),
@@ -88,9 +103,13 @@ def errors(failed: Sequence[tuple[str, str]], settings: str, versions: str) -> p
     return pa.table(columns, schema=ERRORS)
 
 
-def as_text(path: str) -> str:
-    """A path as text, which names of files need not be."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def _paths(paths: Sequence[str]) -> tuple[pa.Array, pa.Array]:
+    """Paths as text, and as bytes those that are none."""
+    texts = [as_text(path) for path in paths]
+    names = [
+        None if text == path else os.fsencode(path) for text, path in zip(texts, paths, strict=True)
+    ]
+    return pa.array(texts, pa.string()), pa.array(names, pa.binary())
 
 
 def _column(name: str, values: Sequence[Any]) -> pa.Array:

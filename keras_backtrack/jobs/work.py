@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,30 @@ from ..runtime.host import usable_cpus
 from . import tables
 from .batches import Batch, read_batches
 from .settings import Settings, versions
+
+_LONGEST_STEM = 200  # bytes of a figure's name; file systems allow 255 in all
+
+
+class Explained(NamedTuple):
+    """What came out of some pictures.
+
+    Attributes:
+        pictures: How many they are.
+        explanations: A row for each that could be explained.
+        errors: A row for each of the others, and for each whose figure could not be drawn.
+    """
+
+    pictures: int
+    explanations: pa.Table
+    errors: pa.Table
+
+
+def joined(found: Sequence[Explained]) -> tuple[pa.Table, pa.Table]:
+    """The rows of all of them: explanations and errors."""
+    return (
+        pa.concat_tables([each.explanations for each in found]),
+        pa.concat_tables([each.errors for each in found]),
+    )
 
 
 class Worker:
@@ -57,9 +82,7 @@ class Worker:
         self._threads = threads or usable_cpus()
         self._stamps = settings.to_json(), versions()
 
-    def explain(
-        self, paths: Sequence[str], figures: Path | None = None
-    ) -> Iterator[tuple[pa.Table, pa.Table]]:
+    def explain(self, paths: Sequence[str], figures: Path | None = None) -> Iterator[Explained]:
         """Explains pictures, batch by batch.
 
         Args:
@@ -67,7 +90,10 @@ class Worker:
             figures: Folder for a figure of each, if any.
 
         Yields:
-            For each batch the rows of explanations and of errors; together as many as pictures.
+            What came out of each batch.
+
+        Raises:
+            OSError: If a figure cannot be written.
         """
         size = self._settings.batch_size
         batches = read_batches(paths, size, self._network, self._threads)
@@ -112,8 +138,8 @@ class Worker:
 
     def _tables(
         self, batch: Batch, explained: list[tuple[slice, Explanation]], figures: Path | None
-    ) -> tuple[pa.Table, pa.Table]:
-        rows = [tables.EXPLANATIONS.empty_table()]
+    ) -> Explained:
+        rows, not_drawn = [tables.EXPLANATIONS.empty_table()], []
         for places, e in explained:
             paths, frames = batch.paths[places], batch.frames[places]
             decisions = e.decisions(frames=frames)
@@ -121,21 +147,30 @@ class Worker:
             if figures is not None:
                 found = zip(paths, frames, decisions, e.attention(), strict=True)
                 for path, frame, decision, attention in found:
-                    out = figures / figure_name(path)
-                    _draw(out, path, frame, decision, attention, e.method)
-        return pa.concat_tables(rows), tables.errors(batch.failed, *self._stamps)
+                    try:
+                        content = _figure(path, frame, decision, attention, e.method)
+                    except Exception as error:  # Whatever it is, the others shall not suffer.
+                        reason = str(error) or type(error).__name__
+                        not_drawn.append((path, f"The figure cannot be drawn: {reason}"))
+                    else:
+                        (figures / figure_name(path)).write_bytes(content)
+        kept = pa.concat_tables(rows)
+        errors = tables.errors([*batch.failed, *not_drawn], *self._stamps)
+        return Explained(kept.num_rows + len(batch.failed), kept, errors)
 
 
 def figure_name(path: str) -> str:
     """Name of the figure of a picture, which differs for pictures of the same name."""
-    return f"{Path(path).stem}-{sha256(os.fsencode(path)).hexdigest()[:8]}.png"
+    # A name may be no text, and too long for what is added.
+    stem = os.fsencode(Path(path).stem)[:_LONGEST_STEM].decode("utf-8", "ignore")
+    return f"{stem}-{sha256(os.fsencode(path)).hexdigest()[:8]}.png"
 
 
-def _draw(
-    out: Path, path: str, frame: Frame, decision: Decision, attention: np.ndarray, method: str
-) -> None:
+def _figure(
+    path: str, frame: Frame, decision: Decision, attention: np.ndarray, method: str
+) -> bytes:
     from ..explanation.on_photo import photo_row
     from ..pictures import figures
 
     row = photo_row(read_photo(path), frame, decision, attention, method)
-    out.write_bytes(figures.png(figures.figure([row])))
+    return figures.png(figures.figure([row]))

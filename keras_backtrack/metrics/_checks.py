@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import arguments
+
 
 def as_regions(name: str, values: Any) -> np.ndarray:
     """Regions or masks as (N, H, W) bool.
@@ -64,20 +66,14 @@ def averaged(values: np.ndarray, average: str | None, pooled: float | None = Non
         average: `"images"`, `"pooled"` or None.
         pooled: The value over all pixels, of metrics that have one.
     """
-    if average is None:
-        return values
-    if average == "images":
-        return float(values.mean())
-    if average == "pooled" and pooled is not None:
-        return pooled
     kinds = ("images", "pooled", None) if pooled is not None else ("images", None)
-    raise ValueError(f"`average` must be one of {kinds}. Received: {average!r}.")
+    if arguments.one_of("average", average, kinds) is None:
+        return values
+    return float(values.mean()) if average == "images" else pooled
 
 
 def _pictures(name: str, values: Any) -> np.ndarray:
-    values = np.asarray(values)
-    if values.dtype.kind not in "biuf":
-        raise TypeError(f"`{name}` must hold real numbers. Received: dtype {values.dtype}.")
+    values = arguments.numbers(name, values)
     if values.ndim == 2:
         values = values[None]
     if values.ndim != 3 or values.size == 0:

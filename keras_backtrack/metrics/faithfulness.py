@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import integrate, ndimage
 
+from ..checks import arguments
 from ._checks import as_maps, averaged
 
 Predict = Callable[[np.ndarray], Any]
@@ -48,7 +49,7 @@ def deletion(
         ValueError: If shapes do not fit, a target does not exist or a score is not finite.
     """
     images, maps, targets = _checked(images, maps, targets)
-    gone = np.broadcast_to(np.asarray(baseline, images.dtype), images.shape)
+    gone = _baseline(baseline, images)
     areas = _areas(predict, images, gone, maps, targets, steps, batch_size, seed)
     return averaged(areas, average)
 
@@ -79,13 +80,13 @@ def insertion(
     images, maps, targets = _checked(images, maps, targets)
     if baseline is None:
         baseline = ndimage.gaussian_filter(images, (0, 5, 5, 0), truncate=1)
-    start = np.broadcast_to(np.asarray(baseline, images.dtype), images.shape)
+    start = _baseline(baseline, images)
     areas = _areas(predict, start, images, maps, targets, steps, batch_size, seed)
     return averaged(areas, average)
 
 
 def _checked(images: Any, maps: Any, targets: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    images, targets = np.asarray(images), np.asarray(targets)
+    images, targets = arguments.numbers("images", images), arguments.numbers("targets", targets)
     maps = as_maps("maps", maps)
     images = images if images.dtype.kind == "f" else images.astype(np.float32)
     if images.ndim != 4 or images.shape[:3] != maps.shape:
@@ -101,6 +102,21 @@ def _checked(images: Any, maps: Any, targets: Any) -> tuple[np.ndarray, np.ndarr
     return images, maps, targets
 
 
+def _baseline(values: Any, images: np.ndarray) -> np.ndarray:
+    """What pixels become, or are before, for each image."""
+    values = arguments.numbers("baseline", values)
+    try:
+        found = np.broadcast_to(values.astype(images.dtype), images.shape)
+    except ValueError:
+        found = np.array(np.nan)
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"`baseline` must be finite numbers that broadcast to images of shape {images.shape}. "
+            f"Received: {values!r}."
+        )
+    return found
+
+
 def _areas(
     predict: Predict,
     before: np.ndarray,
@@ -112,10 +128,10 @@ def _areas(
     seed: int,
 ) -> np.ndarray:
     """Areas under the score while `before` turns into `after`: (N,)."""
-    for name, value in (("steps", steps), ("batch_size", batch_size)):
-        if not value >= 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {value!r}.")
-    rng = np.random.default_rng(seed)
+    arguments.function("predict", predict)
+    steps = arguments.whole_number("steps", steps)
+    batch_size = arguments.whole_number("batch_size", batch_size)
+    rng = np.random.default_rng(arguments.whole_number("seed", seed, 0))
     pixels = maps[0].size
     replaced = np.linspace(0, pixels, steps + 1).round().astype(int)
     areas = []
@@ -132,7 +148,7 @@ def _areas(
 
 
 def _scores_of(predict: Predict, batch: np.ndarray, target: int) -> np.ndarray:
-    scores = np.asarray(predict(batch), np.float64)
+    scores = arguments.numbers("predict", predict(batch)).astype(np.float64)
     if scores.ndim != 2 or len(scores) != len(batch) or not 0 <= target < scores.shape[1]:
         raise ValueError(
             "`predict` must answer with a row of classes for each image, and targets be among "

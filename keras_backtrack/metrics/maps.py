@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from ..checks import arguments
 from ._checks import as_maps, as_regions, averaged, check_alike
 
 
@@ -32,8 +33,7 @@ def pointing_game(
     """
     maps, masks = as_maps("maps", maps), as_regions("masks", masks)
     check_alike("maps", maps, "masks", masks)
-    if not tolerance >= 0:
-        raise ValueError(f"`tolerance` must be at least 0 pixels. Received: {tolerance!r}.")
+    tolerance = arguments.number("tolerance", tolerance, least=0, of="pixels")
     hits = []
     for values, mask in zip(maps, masks, strict=True):
         if tolerance and mask.any():

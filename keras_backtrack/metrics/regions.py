@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import arguments
 from ._checks import as_regions, averaged, check_alike
 
 BETA_SQUARED = 0.3
@@ -58,8 +59,7 @@ def f_beta(
 
     Returns, Raises: As `precision`.
     """
-    if not (np.isfinite(beta_squared) and beta_squared > 0):
-        raise ValueError(f"`beta_squared` must be a number above 0. Received: {beta_squared!r}.")
+    beta_squared = arguments.number("beta_squared", beta_squared, above=0)
 
     def score(c: "_Counts") -> np.ndarray:
         return _ratio((1 + beta_squared) * c.both, beta_squared * c.mask + c.region)

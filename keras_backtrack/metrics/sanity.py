@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checks import arguments
+from ..graph.compat import keras
 from .similarity import rank_correlation
 
 
@@ -55,17 +57,18 @@ def cascading_randomization(
     Raises:
         ValueError: If the model has no weights or a share is not in (0, 1].
     """
+    arguments.instance("model", model, keras.Model)
+    arguments.function("explain", explain)
+    arguments.function("compare", compare)
     layers = _layers_with_weights(model)
     if not layers:
         raise ValueError("`model` must have weights to randomise. Received: a model without.")
     names = list(layers)[::-1]
     if shares is None:
         stops = set(range(1, len(names) + 1))
-    elif all(0 < share <= 1 for share in shares):
-        stops = {max(1, round(share * len(names))) for share in shares}
     else:
-        raise ValueError(f"`shares` must be above 0 and at most 1. Received: {shares!r}.")
-    rng = np.random.default_rng(seed)
+        stops = {max(1, round(share * len(names))) for share in _checked(shares)}
+    rng = np.random.default_rng(arguments.whole_number("seed", seed, 0))
     before = np.array(explain())  # a copy: a method may return the same array again
     steps = []
     with _kept(model):
@@ -77,6 +80,15 @@ def cascading_randomization(
                 likeness = compare(before, np.asarray(explain()))
                 steps.append(Randomized(name, number / len(names), likeness))
     return steps
+
+
+def _checked(shares: Any) -> list[float]:
+    found = arguments.numbers("shares", shares)
+    if found.ndim != 1 or not len(found) or not ((found > 0) & (found <= 1)).all():
+        raise ValueError(
+            f"`shares` must be a list of numbers above 0 and at most 1. Received: {shares!r}."
+        )
+    return found.tolist()
 
 
 def _layers_with_weights(model: Any) -> dict[str, list[Any]]:

@@ -8,7 +8,10 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from ..checks import arguments
 from .similarity import rank_correlation
+
+_FAR = 10**6  # pixels, more than a picture has
 
 
 class Perturbation(NamedTuple):
@@ -46,7 +49,10 @@ def stability(
     Raises:
         ValueError: If `images` has the wrong shape, or is not what the perturbation needs.
     """
-    images = np.asarray(images)
+    arguments.function("explain", explain)
+    arguments.function("compare", compare)
+    arguments.instance("perturbation", perturbation, Perturbation)
+    images = arguments.numbers("images", images)
     if images.ndim != 4:
         raise ValueError(
             "`images` must have the shape (images, height, width, channels). "
@@ -59,7 +65,8 @@ def stability(
 
 def blur(sigma: float) -> Perturbation:
     """A Gaussian blur of `sigma` pixels."""
-    _check("sigma", sigma, above=0)
+    # Wider than any picture it is as good as none, and takes room.
+    sigma = arguments.number("sigma", sigma, above=0, most=1e5, of="pixels")
     return Perturbation(
         lambda x: _as(ndimage.gaussian_filter(x.astype(np.float32), (0, sigma, sigma, 0)), x)
     )
@@ -67,7 +74,8 @@ def blur(sigma: float) -> Perturbation:
 
 def noise(deviation: float, seed: int = 0) -> Perturbation:
     """Gaussian noise of this standard deviation, in the units of the pictures."""
-    _check("deviation", deviation, above=0)
+    deviation = arguments.number("deviation", deviation, above=0)
+    seed = arguments.whole_number("seed", seed, 0)
 
     def apply(x: np.ndarray) -> np.ndarray:
         drawn = np.random.default_rng(seed).normal(0, deviation, x.shape)
@@ -78,8 +86,7 @@ def noise(deviation: float, seed: int = 0) -> Perturbation:
 
 def jpeg(quality: int) -> Perturbation:
     """JPEG compression of this quality, 1 to 95; pictures must be uint8, RGB or grey."""
-    if not 1 <= quality <= 95:
-        raise ValueError(f"`quality` must be from 1 to 95. Received: {quality!r}.")
+    quality = arguments.whole_number("quality", quality, 1, 95)
 
     def apply(x: np.ndarray) -> np.ndarray:
         if x.dtype != np.uint8 or x.shape[-1] not in (1, 3):
@@ -97,6 +104,8 @@ def shift(rows: int, columns: int) -> Perturbation:
 
     Maps are compared where both show the picture.
     """
+    rows = arguments.whole_number("rows", rows, -_FAR, _FAR)
+    columns = arguments.whole_number("columns", columns, -_FAR, _FAR)
 
     def apply(x: np.ndarray) -> np.ndarray:
         if abs(rows) >= x.shape[1] or abs(columns) >= x.shape[2]:
@@ -139,8 +148,3 @@ def _jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
         buffer, "JPEG", quality=quality
     )
     return np.asarray(Image.open(buffer)).reshape(picture.shape)
-
-
-def _check(name: str, value: float, above: float) -> None:
-    if not (np.isfinite(value) and value > above):
-        raise ValueError(f"`{name}` must be a number above {above}. Received: {value!r}.")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checks import arguments
 from ..graph.compat import keras
 from .torch_checkpoint import read_checkpoint
 
@@ -52,8 +53,8 @@ def efficientnet_lite0(weights: str | None = "imagenet", classes: int = 1000) ->
         ImportError: If the package with the weights is not installed.
         ValueError: If `weights` or `classes` is something else.
     """
-    if weights not in ("imagenet", None):
-        raise ValueError(f"`weights` must be 'imagenet' or None. Received: {weights!r}.")
+    arguments.one_of("weights", weights, ("imagenet", None))
+    classes = arguments.whole_number("classes", classes)
     if weights and classes != 1000:
         raise ValueError(f"The ImageNet weights have 1000 classes. Received: classes={classes}.")
     checkpoint = _read_weights() if weights else None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checks import arguments
 from ..graph.compat import keras
 from ..pictures.class_names import find_class, labels_of_one_unit
 from ..pictures.photos import Frame
@@ -114,10 +115,11 @@ def load_network(
         ValueError: If there is no such network, file or preprocessing, or the file cannot be
             loaded.
     """
-    if preprocess is not None and preprocess not in PREPROCESSING:
-        raise ValueError(
-            f"`preprocess` must be one of {sorted(PREPROCESSING)}. Received: {preprocess!r}."
-        )
+    arguments.one_of("preprocess", preprocess, (*sorted(PREPROCESSING), None))
+    arguments.one_of("resize", resize, ("crop", "squeeze", None))
+    arguments.truth("allow_code", allow_code)
+    name = str(arguments.file("name", name))
+    weights = None if weights is None else arguments.file("weights", weights)
     if Path(name).suffix in (".keras", ".h5"):
         if weights is not None:
             raise ValueError(

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import arguments
+
 
 def find_class(name: str, labels: Sequence[str]) -> int:
     """The class of a name, in any case; `"tabby, tabby cat"` has two.
@@ -129,13 +131,10 @@ def check_labels(labels: Any, shape: tuple[int, ...] | None = None) -> tuple[str
         TypeError: If they are no names.
         ValueError: If there are too many or too few.
     """
-    if isinstance(labels, (str, dict)) or not all(isinstance(name, str) for name in labels):
-        raise TypeError(
-            f"`labels` must be a list of names, one for each class. Received: {labels!r}."
-        )
+    labels = arguments.texts("labels", labels, "names, one for each class")
     if shape is not None and shape != (len(labels),):
         raise ValueError(
             "`labels` must be the names of all classes, one for each unit of the output. "
             f"Received: {len(labels)} names for an output of shape {shape}."
         )
-    return tuple(map(str, labels))
+    return labels

@@ -15,6 +15,8 @@ from . import overlays
 
 _COLUMNS = ("image", "important pixels", "attention", "saliency", "boxes")
 _WIDTH = 3.0  # of a column, in inches
+_FLATTEST, _TALLEST = 1 / 8, 4  # Height ÷ width of a picture's place; the picture keeps its own.
+_MOST_PIXELS = 2**16 - 1000  # that matplotlib draws in a direction, less room for titles
 _LETTERS = 40  # of a title, in a column
 
 
@@ -104,8 +106,8 @@ def named_boxes(
     """Draws images with boxes that have a number for their colour, and a name."""
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    height = _WIDTH * max(image.shape[0] / image.shape[1] for image, _ in images)
-    fig = Figure(figsize=(_WIDTH * columns, height * rows), dpi=100, layout="constrained")
+    height = max(_height(image) for image, _ in images)
+    fig = _figure(_WIDTH * columns, height * rows)
     axes = fig.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
@@ -138,13 +140,23 @@ def _tops_of_names(width: int, boxes: Sequence[tuple[Sequence[int], int, str]]) 
 
 def _grid(images: Sequence[np.ndarray], columns: int, lines: int = 2) -> tuple[Figure, np.ndarray]:
     """A figure with a row of axes for each image, and room for titles of so many lines."""
-    heights = [_WIDTH * image.shape[0] / image.shape[1] for image in images]
-    size = (_WIDTH * columns, sum(heights) + (0.2 + 0.17 * lines) * len(images))
-    fig = Figure(figsize=size, dpi=100, layout="constrained")
+    heights = [_height(image) for image in images]
+    fig = _figure(_WIDTH * columns, sum(heights) + (0.2 + 0.17 * lines) * len(images))
     axes = fig.subplots(len(images), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for ax in axes.flat:
         ax.set_axis_off()
     return fig, axes
+
+
+def _height(image: np.ndarray) -> float:
+    """Of an image's place, in inches: a strip of a picture would have a figure of metres."""
+    return _WIDTH * min(max(image.shape[0] / image.shape[1], _FLATTEST), _TALLEST)
+
+
+def _figure(width: float, height: float) -> Figure:
+    """A figure of a size in inches, as sharp as that allows."""
+    dpi = min(100.0, _MOST_PIXELS / height)
+    return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
 
 
 def png(fig: Figure) -> bytes:
@@ -185,9 +197,10 @@ def _draw_pixels(ax: Axes, image: np.ndarray, points: np.ndarray, mass: np.ndarr
     if not len(points):
         ax.annotate("no pixel was reached", (0.5, 0.5), xycoords="axes fraction", ha="center")
         return
-    share = mass / mass.max()
+    share: np.ndarray = mass / (mass.max() or 1)
     # A few pixels are drawn as points that one can see, thousands as the pixels they are.
-    pixel = 2 * (72 * _WIDTH / image.shape[1]) ** 2
+    height, width = image.shape[:2]
+    pixel = 2 * (72 * min(_WIDTH / width, _height(image) / height)) ** 2
     size = pixel + 60 * share * min(1, 100 / len(share))
     row, column = points.T
     ax.scatter(column, row, s=size, c=overlays.ACCENT, linewidths=0, alpha=np.sqrt(share))

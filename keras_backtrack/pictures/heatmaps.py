@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Real
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
+
+from ..checks import arguments
 
 # Shares of the longer side, and of the largest attention: for all paths what finds most of objects
 # on photos with masks (`python -m benchmarks regions`). Few points need a wide Gaussian.
@@ -121,13 +121,8 @@ def _scaled(density: np.ndarray) -> np.ndarray:
 
 
 def _checked(sigma: float) -> float:
-    if not (_is_number(sigma) and np.isfinite(sigma) and sigma > 0):
-        raise ValueError(f"`sigma` must be a number of pixels above 0. Received: {sigma!r}.")
-    return sigma
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    # A Gaussian wider than any picture is as good as none, and takes room.
+    return arguments.number("sigma", sigma, above=0, most=1e5, of="pixels")
 
 
 def saliency(attention: np.ndarray, threshold: float) -> np.ndarray:
@@ -140,8 +135,7 @@ def saliency(attention: np.ndarray, threshold: float) -> np.ndarray:
     Returns:
         Bool array of the same shape.
     """
-    if not (_is_number(threshold) and 0 <= threshold <= 1):
-        raise ValueError(f"`threshold` must be between 0 and 1. Received: {threshold!r}.")
+    arguments.number("threshold", threshold, least=0, most=1)
     return (attention >= threshold) & (attention > 0)
 
 

@@ -17,6 +17,11 @@ class PhotoError(ValueError):
     """A file that cannot be read as a photo."""
 
 
+def as_text(path: str | Path) -> str:
+    """A path as text that can be shown, which names of files need not be."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def read_photo(path: str | Path) -> np.ndarray:
     """Reads a picture file as `open_photo` does: (H, W, 3) uint8, RGB."""
     return np.asarray(open_photo(path))

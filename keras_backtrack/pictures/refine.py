@@ -10,6 +10,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.sparse import csgraph, csr_array
 
+from ..checks import arguments
+
 REFINEMENTS = ("edges", "edges+border")
 THRESHOLD = 0.5  # halfway between background and salient
 
@@ -43,8 +45,7 @@ def refine(attention: np.ndarray, image: np.ndarray, kind: str = "edges") -> np.
         ImportError: If scikit-image is not installed.
         ValueError: If there is no such kind, shapes differ, or there are numbers that are none.
     """
-    if kind not in REFINEMENTS:
-        raise ValueError(f"`refine` must be one of {REFINEMENTS} or None. Received: {kind!r}.")
+    arguments.one_of("refine", kind, (*REFINEMENTS, None))
     attention, image = np.asarray(attention), np.asarray(image)
     if attention.ndim != 2 or image.shape != (*attention.shape, 3):
         raise ValueError(

@@ -4,7 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+import tensorflow as tf
+
 from ..graph.graph import Call, Graph
+from ..rules.traced_call import TracedCall
 
 Mass = TypeVar("Mass")
 
@@ -39,21 +42,25 @@ class Taken(NamedTuple):
     ended: Any = None
     stays: bool = False
 
-    def into(self, followed: Sequence[bool], mass_of: Callable[[Any, int], Any]) -> "Taken":
-        """What would arrive in inputs that are not followed ends.
+    def into(self, call: TracedCall, mass_of: Callable[[Any, int], Any]) -> "Taken":
+        """Without what would arrive in inputs that are not followed.
+
+        In truth values mass ends. In a constant of an author's rule it is missed: it is an error.
 
         Args:
-            followed: For each input, whether it is.
+            call: What the step is through.
             mass_of: Takes a part and the place of its input; returns the (E,) mass in it.
         """
-        triples = list(zip(range(len(followed)), self.parts, followed, strict=True))
-        dropped = [
-            mass_of(part, i) for i, part, follow in triples if part is not None and not follow
-        ]
-        if not dropped:
+        if all(call.followed):
             return self
-        ended = sum(dropped) if self.ended is None else sum(dropped, self.ended)
-        parts = [part if follow else None for _, part, follow in triples]
+        ended, parts = self.ended, list(self.parts)
+        for place, part in enumerate(self.parts):
+            if part is None or call.followed[place]:
+                continue
+            parts[place] = None
+            if call.inputs[place].dtype == tf.bool:
+                mass = mass_of(part, place)
+                ended = mass if ended is None else ended + mass
         return self._replace(parts=parts, ended=ended)
 
 

@@ -42,10 +42,11 @@ def check_mass(
     if len(wrong):
         first = wrong[0]
         raise RuntimeError(
-            "The mass that arrives where paths end and the mass that is lost must be finite and "
-            "add up to 1: an activation or a sum of contributions may have overflowed, or a rule "
-            f"makes mass of nothing. {overflown()}Received: {arrived[first]:.6g} that arrives and "
-            f"{lost[first]:.6g} that is lost, for decision {first} of the batch."
+            "The mass that arrives where paths end and the mass that is lost must add up to 1 and "
+            "be finite. An activation or a sum of contributions may have overflowed, or a rule may "
+            f"give mass to an input that is not followed. {overflown()}Received: "
+            f"{arrived[first]:.6g} that arrives and {lost[first]:.6g} that is lost, for decision "
+            f"{first} of the batch."
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from ..graph.graph import Call, Graph
+from ..graph.layout import places_first
 from ..rules import Rules, followed, reached
 from ..rules.activations import is_activation
 from ..rules.contributions import (
@@ -56,9 +57,11 @@ def landmarks(graph: Graph, rules: Rules) -> Landmarks:
         graph: The calls.
         rules: Which rule serves which of them.
     """
-    shapes = _shapes(graph)
-    if shapes is None:
+    found_shapes = _shapes(graph)
+    if found_shapes is None:
         return Landmarks({}, {})
+    # Places come first and channels last, wherever they are in the tensor.
+    shapes = {n: places_first(s, n in graph.channels_first) for n, s in found_shapes.items()}
     last_maps: dict[int, int] = {}
 
     def find() -> None:

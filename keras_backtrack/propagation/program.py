@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..graph.graph import Graph
+from ..graph.layout import places_first
 from ..rules import Rules, reached
 from .activations import Activations, Arrays, Sizes, replay
 from .all_paths.all_paths import AllPaths
@@ -345,9 +346,9 @@ def _last_maps(graph: Graph) -> list[int]:
     numbers = [*graph.inputs, *(n for call in reached(graph) for n in call.outputs)]
     found = []
     for number in reversed(numbers):
-        shape = graph.specs[number].shape[1:]
-        if shape.rank == 3 and shape[:2] != [1, 1]:
+        shape = places_first(tuple(graph.specs[number].shape[1:]), number in graph.channels_first)
+        if len(shape) == 3 and shape[:2] != (1, 1):
             found.append(number)
-            if None not in shape.as_list()[:2]:
+            if None not in shape[:2]:
                 break
     return found

@@ -23,16 +23,22 @@ ACTIVATION_LAYERS = tuple(
     if hasattr(keras.layers, name)
 )
 
-_FUNCTIONS = {
-    id(getattr(module, name))
-    for module in (keras.activations, tf.nn, tf.math, tf)
-    for name in NAMES
-    if hasattr(module, name)
-}
+# `keras.ops` is Keras 3's.
+_MODULES = (keras.activations, tf.nn, tf.math, tf, getattr(keras, "ops", tf))
+
+
+def _ids(*names: str) -> set[int]:
+    return {id(getattr(m, name)) for m in _MODULES for name in names if hasattr(m, name)}
+
+
+_FUNCTIONS = _ids(*NAMES)
 
 
 def is_elementwise(activation: Any) -> bool:
-    """Whether an activation is one of Keras's or TensorFlow's own, or None."""
+    """Whether an activation is one of Keras's or TensorFlow's own, or None.
+
+    Of any other it is recorded what it does.
+    """
     if isinstance(activation, partial):
         activation = activation.func
     return (
@@ -40,11 +46,6 @@ def is_elementwise(activation: Any) -> bool:
         or id(activation) in _FUNCTIONS
         or isinstance(activation, ACTIVATION_LAYERS)
     )
-
-
-def _ids(*names: str) -> set[int]:
-    modules = (keras.activations, tf.nn, tf.math, tf)
-    return {id(getattr(m, name)) for m in modules for name in names if hasattr(m, name)}
 
 
 _SIGMOIDS, _SOFTMAX = _ids("hard_sigmoid", "sigmoid"), _ids("softmax")

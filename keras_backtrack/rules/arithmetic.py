@@ -78,6 +78,32 @@ def even(call: TracedCall) -> Moves:
     return Moves(to)
 
 
+@register_operation("power", follows=[0])
+def power(call: TracedCall) -> Same | Moves:
+    """Even powers fall below zero, negative ones fall; a number to the power of a tensor rises,
+    but for one below 1."""
+    base, exponent = call.operands[:2]
+    if base is not call.input:
+        return same_place(tf.reshape(tf.where(_float(base) < 1, -1.0, 1.0), [-1])[:1])
+    exponent = _float(exponent)
+
+    def to(at: At) -> list[Arrival]:
+        here = value_at(call.input, at.image, at.unit)
+        if exponent.shape.rank:
+            place = unravel(at.unit, dims(call.output))
+            is_tensor = call.call.operands_read > 1
+            own = exponent if is_tensor else exponent[None]
+            image = at.image if is_tensor else tf.zeros_like(at.image)
+            sizes = own.shape.as_list()[1:]
+            power = value_at(own, image, broadcast_back(place, sizes))
+        else:
+            power = exponent
+        is_even = tf.math.floormod(power, 2.0) == 0
+        return [Arrival(at.unit, flip_of(tf.where((here < 0) & is_even, -power, power)))]
+
+    return Moves(to)
+
+
 @register_operation("where", follows=_not_the_condition)
 def where(call: TracedCall) -> Moves:
     """What was chosen; where that is a constant, the path ends."""
@@ -119,7 +145,11 @@ def _constant(call: TracedCall) -> tuple[tf.Tensor, bool]:
     computed = [value for value in call.call.args if isinstance(value, Computed)]
     row = computed[0].for_one_image() if computed else None
     constant, is_fixed = (constant if row is None else row), not computed or row is not None
-    return as_tensor(constant) if is_variable(constant) else tf.cast(constant, tf.float32), is_fixed
+    return _float(constant), is_fixed
+
+
+def _float(value: Any) -> tf.Tensor:
+    return as_tensor(value) if is_variable(value) else tf.cast(value, tf.float32)
 
 
 def _scaled(call: TracedCall, scale: Any, is_fixed: bool = True) -> Same | Moves:

@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, TypeVar
 
+import numpy as np
 import tensorflow as tf
 
+from ..checks import arguments
 from ..graph.graph import Graph
 from .indexing import flip_of
 from .windows import Slide
@@ -130,6 +132,8 @@ def same_place(scale: tf.Tensor | None = None) -> Same:
     """
     if scale is None:
         return Same()
+    if isinstance(scale, np.ndarray) or not hasattr(scale, "shape"):
+        scale = arguments.numbers("scale", scale)
     return Same(tf.reshape(flip_of(scale), [-1]))
 
 

@@ -15,7 +15,8 @@ layers = keras.layers
 @register_rule(layers.Activation, *ACTIVATION_LAYERS, *NOTHING_IN_INFERENCE, layers.Masking)
 @register_operation(*(name.replace("_", "") for name in NAMES))
 @register_operation("cast", "clip", "copy", "exp", "expm1", "identity", "log", "log1p", "normalize")
-@register_operation("round", "sqrt", "stopgradient")
+@register_operation("arcsinh", "arctan", "asinh", "atan", "erf", "erfinv", "log10", "log2", "sinh")
+@register_operation("ceil", "floor", "rint", "round", "sign", "sqrt", "stopgradient", "trunc")
 def unchanged(call: TracedCall) -> Same:
     """Activations, and what only acts in training or not on values at all."""
     return same_place()

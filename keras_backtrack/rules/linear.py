@@ -26,7 +26,7 @@ def dense(call: TracedCall) -> Sum:
 def convolution(call: TracedCall) -> Sum:
     """Algorithm 2."""
     weight_rows = call.packed(call.layer.kernel, _by_filter)
-    return ConvolutionSum(call.input, _bias(call.layer), weight_rows, _slide(call.layer))
+    return ConvolutionSum(call.input, _bias(call.layer), weight_rows, slide_of(call.layer))
 
 
 _TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
@@ -36,7 +36,7 @@ _TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTran
 def transposed_convolution(call: TracedCall) -> Sum:
     """Algorithm 2 with the windows of a convolution that goes the other way."""
     weight_rows = call.packed(call.layer.kernel, _by_filter_transposed)
-    own = call.input, _bias(call.layer), weight_rows, _slide(call.layer)
+    own = call.input, _bias(call.layer), weight_rows, slide_of(call.layer)
     return TransposedSum(*own, tuple(tf.convert_to_tensor(n) for n in dims(call.output)[:-1]))
 
 
@@ -57,7 +57,7 @@ def _by_filter_transposed(kernel: tf.Tensor) -> tf.Tensor:
 def depthwise_convolution(call: TracedCall) -> Sum:
     """Each window has one channel, so there is none to choose: positions compete alone."""
     kernel = depthwise_kernel(call.layer)
-    return DepthwiseSum(call.input, _bias(call.layer), kernel, _slide(call.layer))
+    return DepthwiseSum(call.input, _bias(call.layer), kernel, slide_of(call.layer))
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,8 @@ def _spread_taps(weights: tf.Tensor, size: Sequence[int], dilation: Sequence[int
     return weights
 
 
-def _slide(layer) -> Slide:
+def slide_of(layer) -> Slide:
+    """How the window of a convolution's layer slides."""
     size, groups = as_tuple(layer.kernel_size), getattr(layer, "groups", 1)
     strides, dilation = as_tuple(layer.strides), as_tuple(layer.dilation_rate)
     transposed = isinstance(layer, _TRANSPOSED)

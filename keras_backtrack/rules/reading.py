@@ -4,9 +4,13 @@ from typing import Any
 
 from ..graph.from_keras import Known, read_graph
 from ..graph.graph import Graph
+from .activations import is_elementwise
 from .registry import is_known, reached
 
 
-def read_model(model: Any, output: str | int | None = None) -> Graph:
+def read_model(
+    model: Any, output: str | int | None = None, data_format: str | None = None
+) -> Graph:
     """`graph.from_keras.read_graph`, with every layer recorded that has no rule."""
-    return read_graph(model, Known(is_known, reached), output)
+    known = Known(is_known, reached, is_elementwise)
+    return read_graph(model, known, output, data_format)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
+from ..checks import arguments
 from ..graph.compat import operation_name
 from ..graph.graph import Call, Graph
 from .contributions import Contributions
@@ -35,7 +36,7 @@ def register_rule(*layer_types: type, follows: Follows | None = None) -> Callabl
     its own (which may be the same function, registered again).
 
     Args:
-        *layer_types: The layer classes.
+        *layer_types: The layer classes, or classes of operations of your own.
         follows: Which inputs a decision is followed into, as places among the tensors of the call,
             such as `[0]`; the others are constants to it, as gates are. Where that depends on the
             call, a function that takes the graph and the call and returns the places. None for
@@ -64,7 +65,10 @@ def register_rule(*layer_types: type, follows: Follows | None = None) -> Callabl
             f"Received: {layer_types!r}."
         )
 
+    _check_follows(follows)
+
     def register(rule: Own) -> Own:
+        arguments.function("rule", rule)
         _RULES.update(dict.fromkeys(layer_types, Entry(rule, follows)))
         return rule
 
@@ -91,11 +95,24 @@ def register_operation(*names: str, follows: Follows | None = None) -> Callable[
             f"Received: {names!r}."
         )
 
+    _check_follows(follows)
+
     def register(rule: Own) -> Own:
+        arguments.function("rule", rule)
         _OPERATIONS.update(dict.fromkeys(names, Entry(rule, follows)))
         return rule
 
     return register
+
+
+def _check_follows(follows: Any) -> None:
+    is_list = isinstance(follows, (list, tuple, range))
+    are_places = is_list and all(isinstance(n, int) and not isinstance(n, bool) for n in follows)
+    if follows is not None and not callable(follows) and not are_places:
+        raise TypeError(
+            "`follows` must be a list of places among a call's inputs, a function that finds them, "
+            f"or None. Received: {follows!r}."
+        )
 
 
 def is_known(layer: Any) -> bool:
@@ -106,15 +123,15 @@ def is_known(layer: Any) -> bool:
 def entry_of(layer: Any) -> tuple[Entry | None, str]:
     """What is registered for an operation or a layer's class; or None and what is in the way."""
     operation = operation_name(layer)
-    if operation is not None:
-        entry = _OPERATIONS.get(operation)
-        return entry, "" if entry else f"no rule for the operation {operation!r}"
+    if operation in _OPERATIONS:
+        return _OPERATIONS[operation], ""
     for cls in type(layer).__mro__:
         if cls in _RULES:
             if type(layer).call is not getattr(cls, "call", None):
                 return None, f"overrides `call` of {cls.__name__}"
             return _RULES[cls], ""
-    return None, "no rule for this class"
+    missing = "this class" if operation is None else f"the operation {operation!r}"
+    return None, f"no rule for {missing}"
 
 
 def followed(graph: Graph, call: Call) -> tuple[bool, ...]:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from ..graph.compat import keras
 from ..graph.errors import UnsupportedLayerError
 from .contributions import Arrival, At, Moves, Relocation, Same, same_place
-from .indexing import dims, product, units_of
+from .indexing import dims, product, ravel, units_of, unravel
 from .registry import register_operation, register_rule
 from .traced_call import TracedCall
 
@@ -29,7 +29,7 @@ def reshape(call: TracedCall) -> Same:
 )
 @register_operation("broadcastto", "depthtospace", "flip", "getitem", "moveaxis", "pad", "repeat")
 @register_operation("roll", "slice", "spacetodepth", "split", "stack", "swapaxes", "stridedslice")
-@register_operation("tile", "transpose", "unstack", "concatenate")
+@register_operation("tile", "transpose", "unstack", "concatenate", "rot90", "tril", "triu")
 def moved(call: TracedCall) -> Moves:
     """Where each unit came from is what the layer makes of the units' own places.
 
@@ -81,6 +81,26 @@ def _moved(call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor]) ->
     # Others lose what the gradient is rounded to, or have none.
     is_exact = is_known and all(tensor.dtype == tf.float32 for tensor in call.inputs)
     return Relocation(to, back if is_exact else None, came_from=came_from if is_known else None)
+
+
+@register_operation("glu")
+def gated_halves(call: TracedCall) -> Moves:
+    """The second half of an axis only weighs the first."""
+    output, whole = dims(call.output), dims(call.input)
+    return Moves(lambda at: [Arrival(ravel(unravel(at.unit, output), whole))])
+
+
+@register_operation("onehot")
+def one_hot(call: TracedCall) -> Moves:
+    """All numbers of a token's vector are the token's."""
+    axis = call.arguments.get("axis")
+    if axis not in (None, -1, call.output.shape.rank - 1):
+        raise UnsupportedLayerError(
+            f"A one-hot vector must be along the last axis. Received: axis={axis} in "
+            f"{call.call.describe()}."
+        )
+    classes = dims(call.output)[-1]
+    return Moves(lambda at: [Arrival(at.unit // classes)])
 
 
 @register_rule(layers.Embedding)

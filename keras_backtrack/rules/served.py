@@ -72,6 +72,12 @@ class Rules:
         module = str(getattr(rule, "__module__", None)).split(".")[-1]
         return f"{module}.{getattr(rule, '__name__', repr(rule))}"
 
+    def table(self, graph: Graph) -> str:
+        """A graph's calls in the order they run: the name, the kind and the rule of each."""
+        lines = [(call.name, call.kind, self.name(call)) for call in graph.calls]
+        widths = [max(len(line[column]) for line in lines) for column in range(2)]
+        return "\n".join(f"{n:{widths[0]}}  {k:{widths[1]}}  {rule}" for n, k, rule in lines)
+
     def _problems(self, graph: Graph) -> list[str]:
         problems = []
         for call in reached(graph):

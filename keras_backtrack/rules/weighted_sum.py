@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..checks import arguments
 from ..graph.compat import as_tensor, is_variable
 from .contributions import LinearSum
 from .traced_call import TracedCall
@@ -38,6 +39,8 @@ def weighted_sum(call: TracedCall, apply: Apply, weights: Any, bias: Any = None)
         ...         return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], "SAME")
         ...     return weighted_sum(call, blur, call.layer.kernel)
     """
+    arguments.instance("call", call, TracedCall)
+    arguments.function("apply", apply)
     if len(call.followed_inputs) != 1:
         raise ValueError(
             "`weighted_sum` is a sum over one input; of others `follows=` makes constants. "

@@ -82,7 +82,7 @@ class Windows:
             elif slide.padding == "causal":
                 before = reach
             own = np.arange(size) * spread - before
-            # Of equal contributions the first is followed, which must be the lowest place.
+            # Of equal contributions the first is followed, which must be that of the lowest place.
             offsets.append(own[::-1] if slide.transposed else own)
         taps = int(np.prod(slide.size))
         return cls(taps, tuple(offsets), input_dims, output_dims, slide.strides, slide.transposed)

@@ -1,20 +1,21 @@
-"""What this host is: its CPU, as Linux describes it."""
+"""What this host is: its CPU."""
 
-import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_CPU_INFO = Path("/proc/cpuinfo")
+import psutil
+
 _NODES_WITH_CPUS = Path("/sys/devices/system/node/has_cpu")
 
 # What oneDNN chooses its kernels by: names for people, and the flags that stand for them.
 _INSTRUCTION_SETS = {
     "AVX2": {"avx2"},
     "AVX512": {"avx512f"},
-    "VNNI": {"avx512_vnni", "avx_vnni"},
-    "bf16": {"avx512_bf16", "amx_bf16"},
-    "AMX": {"amx_tile"},
+    "VNNI": {"avx512vnni", "avxvnni"},
+    "bf16": {"avx512bf16", "amxbf16"},
+    "AMX": {"amxtile"},
 }
 
 
@@ -23,18 +24,14 @@ class Cpu:
     """The processors of a host.
 
     Attributes:
-        model: Name of the model.
-        flags: What it can do, as in `/proc/cpuinfo`; empty where that is not known.
-        sockets: How many processors are plugged in.
-        cores: Physical cores, of all sockets.
+        flags: What they can do, each as `flag` spells it; empty where that is not known.
+        cores: Physical cores, of all processors.
         threads: Logical CPUs; more than cores where they are hyper-threaded.
         numa_nodes: Parts of the memory that have CPUs of their own.
         usable: Logical CPUs that this process may run on.
     """
 
-    model: str
     flags: frozenset[str]
-    sockets: int
     cores: int
     threads: int
     numa_nodes: int
@@ -46,51 +43,47 @@ class Cpu:
         return {name: bool(flags & self.flags) for name, flags in _INSTRUCTION_SETS.items()}
 
 
-def read_cpu(cpu_info: str | None = None, numa_nodes: int | None = None) -> Cpu:
-    """Reads what the processors are.
+def read_cpu() -> Cpu:
+    """Reads what the processors can do."""
+    from llvmlite import binding
 
-    Args:
-        cpu_info: The text of a `/proc/cpuinfo`. Default: this host's.
-        numa_nodes: How many NUMA nodes it has. Default: as many as this host.
-
-    Returns:
-        A `Cpu`; outside of Linux one without flags.
-    """
-    here = cpu_info is None
-    if cpu_info is None:
-        cpu_info = _CPU_INFO.read_text() if _CPU_INFO.exists() else ""
-    blocks = [_fields(block) for block in cpu_info.split("\n\n")]
-    processors = [block for block in blocks if "processor" in block]
-    first = processors[0] if processors else {}
-    threads = len(processors) or os.cpu_count() or 1
-    # Virtual machines and ARM may leave these lines out.
-    sockets = {p["physical id"] for p in processors if "physical id" in p}
-    cores = {(p["physical id"], p["core id"]) for p in processors if "physical id" in p}
+    try:
+        features = binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this kind.
+        features = {}
+    threads = psutil.cpu_count() or 1
     return Cpu(
-        model=first.get("model name") or platform.processor() or platform.machine(),
-        flags=frozenset(first.get("flags", "").split()),
-        sockets=len(sockets) or 1,
-        cores=len(cores) or threads,
+        flags=frozenset(flag(name) for name, has in features.items() if has),
+        cores=psutil.cpu_count(logical=False) or threads,  # Virtual machines may not say.
         threads=threads,
-        numa_nodes=_count_nodes() if numa_nodes is None else numa_nodes,
-        usable=usable_cpus() if here else threads,
+        numa_nodes=_count_nodes(),
+        usable=usable_cpus(),
     )
+
+
+def cpu_name() -> str:
+    """What the model of processor is called. Takes a second or two."""
+    from cpuinfo import get_cpu_info
+
+    found = get_cpu_info().get("brand_raw")
+    return found or platform.processor() or platform.machine()
+
+
+def flag(name: str) -> str:
+    """Linux's or LLVM's name of what a processor can do, which differ in what joins their parts."""
+    return re.sub("[-_.]", "", name)
 
 
 def usable_cpus() -> int:
     """Logical CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _fields(block: str) -> dict[str, str]:
-    pairs = (line.split(":", 1) for line in block.splitlines() if ":" in line)
-    return {key.strip(): value.strip() for key, value in pairs}
+    process = psutil.Process()
+    # Not every system keeps processes to some CPUs.
+    held = process.cpu_affinity() if hasattr(process, "cpu_affinity") else []
+    return len(held) or psutil.cpu_count() or 1
 
 
 def _count_nodes() -> int:
-    """From a list such as "0-1,3"."""
+    """From a list such as "0-1,3", which Linux has."""
     if not _NODES_WITH_CPUS.exists():
         return 1
     count = 0

@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from .host import Cpu, read_cpu
+import psutil
+
+from .host import Cpu, cpu_name, read_cpu
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _ITEX_BFLOAT16 = "ITEX_AUTO_MIXED_PRECISION"
@@ -25,12 +27,12 @@ _BELOW_AVX512 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")  # Its valu
 
 # `IsMklEnabled` in tensorflow/core/util/port.cc: on Linux x86, oneDNN is on by default with these.
 _TURNS_ONEDNN_ON = {
-    "avx512_vnni": "AVX512-VNNI",
-    "avx512_bf16": "AVX512-BF16",
-    "avx_vnni": "AVX-VNNI",
-    "amx_tile": "AMX",
-    "amx_int8": "AMX",
-    "amx_bf16": "AMX",
+    "avx512vnni": "AVX512-VNNI",
+    "avx512bf16": "AVX512-BF16",
+    "avxvnni": "AVX-VNNI",
+    "amxtile": "AMX",
+    "amxint8": "AMX",
+    "amxbf16": "AMX",
 }
 
 
@@ -88,8 +90,10 @@ def itex_plugin() -> Path | None:
 
 def itex_backend() -> str | None:
     """ITEX's kernels that are loaded in this process, "AVX2" or "AVX512"; None without ITEX."""
-    maps = Path("/proc/self/maps")
-    loaded = _ITEX_KERNELS.search(maps.read_text()) if maps.exists() else None
+    if itex_plugin() is None:
+        return None
+    mapped = "\n".join(file.path for file in psutil.Process().memory_maps())
+    loaded = _ITEX_KERNELS.search(mapped)
     return loaded and loaded[1].upper()
 
 
@@ -116,6 +120,16 @@ def warn_without_onednn() -> None:
         )
 
 
+def without_wrong_convolutions(itex: bool) -> str:
+    """What to do about convolutions that oneDNN computes wrongly: TensorFlow's own, or ITEX's."""
+    if itex:
+        return "to go without, call `keras_backtrack.runtime.configure(itex=False)` first"
+    return (
+        f"to go without, set {ONEDNN}=0 in the environment before TensorFlow is imported, or call "
+        "`keras_backtrack.runtime.configure(onednn=False)` first"
+    )
+
+
 def bfloat16_problem(is_used: bool) -> str | None:
     """What would end the process: bfloat16 under ITEX where oneDNN may not use AVX512.
 
@@ -132,7 +146,7 @@ def bfloat16_problem(is_used: bool) -> str | None:
     if limit not in _BELOW_AVX512 and cpu.instruction_sets["AVX512"]:
         return None
     what = "a model that computes in bfloat16" if is_used else "auto mixed precision"
-    return f"{what}, on {cpu.model}" + f" held to {_ISA}={limit}" * (limit in _BELOW_AVX512)
+    return f"{what}, on {cpu_name()}" + f" held to {_ISA}={limit}" * (limit in _BELOW_AVX512)
 
 
 def itex_is_on() -> bool:

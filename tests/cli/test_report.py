@@ -161,7 +161,7 @@ def test_a_page_of_a_job_of_this_version(photo, model_of_one_unit, tmp_path):
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     listed = json.loads(re.search('class="listed">(.*?)</script>', text)[1])
     (picture,) = listed["pictures"]
-    assert picture["sigma"] == LAYER_SIGMAS["backtrack"] * 224
+    assert picture["sigma"] == LAYER_SIGMAS["backtrack"] * 32
     decision = json.loads(re.search('class="details">(.*?)</script>', text)[1])["decisions"][0]
     network = load_network(path)
     seen = network.frame((60, 90), network.size).cut(read_photo(photo))

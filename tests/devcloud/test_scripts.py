@@ -153,7 +153,9 @@ def run_step(script, tmp_path, nodes, **variables):
         # A job may be given fewer of them than there are.
         "numactl": 'case "$1" in --hardware) echo "available: 2 nodes (0-1)";; '
         f'-N) [ "$2" -lt {nodes} ];; *) PINNED="$1 $2" "${{@:3}}";; esac',
-        "python": f'echo "${{PINNED:-free}}: $*" >> {calls}\n'
+        "a python": f'echo "${{PINNED:-free}}: $*" >> {calls}\n'
+        "token=${RAY_AUTH_TOKEN_PATH:-}\n"
+        f'[ -z "$token" ] || stat -c %a "$token" >> {calls}.token\n'
         f'[[ "$*" != *{nodes + 2}/4* ]] || exit 1\n'
         # What waits for a cluster of so many waits until they are started.
         f'until [[ "$1" != - || $(grep -c " start " {calls}) -ge "$3" ]]; do sleep 0.05; done',
@@ -161,7 +163,7 @@ def run_step(script, tmp_path, nodes, **variables):
     for name, text in written.items():
         (folder / name).write_text(f"#!/bin/bash\n{text}\n")
         (folder / name).chmod(0o755)
-    given = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHON": "python"}
+    given = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHON": "a python"}
     given |= {**variables, "OUT": str(tmp_path / "out")}
     done = subprocess.run(["bash", f"devcloud/{script}"], cwd=_PROJECT, env=given, timeout=60)
     return sorted(calls.read_text().splitlines()), done.returncode
@@ -209,6 +211,7 @@ def test_ray_on_each_numa_node_of_each_node_that_torque_lists(tmp_path):
         f"-m keras_backtrack merge {out}",
     ):
         assert f"free: {call}" in calls
+    assert {*(tmp_path / "calls.token").read_text().split()} == {"600"}
     assert not list(_PROJECT.glob(".ray-token*"))
 
 

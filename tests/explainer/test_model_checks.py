@@ -1,7 +1,7 @@
 """What a host would die of is refused before."""
 
 import pytest
-from hosts import host
+from hosts import host, name_of
 
 from keras_backtrack import UnsupportedModelError
 from keras_backtrack.explainer.model_checks import check_bfloat16
@@ -23,6 +23,7 @@ def test_bfloat16_under_itex_needs_avx512(name, itex, is_refused, monkeypatch):
     for variable in ("ITEX_AUTO_MIXED_PRECISION", "ONEDNN_MAX_CPU_ISA"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(runtime, "read_cpu", lambda: host(name))
+    monkeypatch.setattr(runtime, "cpu_name", lambda: name_of(name))
     monkeypatch.setattr(runtime, "itex_is_on", lambda: itex)
     check_bfloat16(is_used=False)
     if not is_refused:

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -40,13 +39,13 @@ def test_explains_a_folder(model, tmp_path, rng):
     (photos / "notes.txt").write_text("not asked for")
     (photos / ".hidden.png").write_text("not asked for")
     (photos / "folder.jpg").mkdir()
-    noise(rng).save(os.fsencode(photos) + b"/\xff.png", "PNG")
+    noise(rng).save(photos / "0ÿ.png")
     out = tmp_path / "out"
     said = run("--images", photos, "--out", out, "--model", model, "--figures")
     assert "5 pictures explained" in said and "2 could not be" in said
     found = rows(out)
     assert len(found) == 5 and found[-1]["path"].endswith("more/001.png")
-    assert any(row["path"].endswith("/\\xff.png") for row in found)
+    assert any(row["path"].endswith("/0ÿ.png") for row in found)
     reasons = {Path(row["path"]).name: row["reason"] for row in rows(out, "errors")}
     assert "not a picture" in reasons["text.jpg"] and "no file" in reasons["folder.jpg"]
     assert len(list((out / "figures").glob("*.png"))) == 5
@@ -57,7 +56,7 @@ def test_explains_a_folder(model, tmp_path, rng):
     assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
     want = json.loads((tmp_path / "one" / "001.json").read_text())
     (row,) = (row for row in found if row["path"] == photo)
-    assert {*row} - {*want} == {"path", "settings", "versions"}
+    assert {*row} - {*want} == {"path", "path_bytes", "settings", "versions"}
     assert {*want} - {*row} == {"photo", "image", "predictions"}
     for key in {*want} & {*row} - {"mass", "score", "lost", "input_mass", "cells"}:
         assert row[key] == want[key]
@@ -107,8 +106,8 @@ def test_a_single_cpu_does_one_thing_after_the_other(model, tmp_path, rng, monke
         done.clear()
         worker = Worker(Settings(str(model), batch_size=2, part_size=2), threads)
         found = []
-        for batch, _ in worker.explain(paths):
-            found += batch.to_pylist()
+        for each in worker.explain(paths):
+            found += each.explanations.to_pylist()
             time.sleep(0.1)  # In which others would read ahead.
             done.append("pause")
         tables[threads] = found
@@ -161,20 +160,8 @@ def test_shards_share_the_work(model, tmp_path, rng):
 
 
 @pytest.mark.usefixtures("plain_graphs")
-def test_two_runs_of_the_same_do_not_meet(model, tmp_path, rng):
-    fcntl = pytest.importorskip("fcntl")
-    photos, out = folder_of(tmp_path / "photos", 5, rng), tmp_path / "out"
-    given = ["--images", photos, "--out", out, "--model", model]
-    run(*given, "--shard", "1/2")
-    with open(out / ".lock-2-of-2", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "Another run is writing" in run(*given, "--shard", "2/2", code=1)
-    run(*given, "--shard", "2/2")
-    assert len(rows(out)) == 5
-
-
-@pytest.mark.usefixtures("plain_graphs")
 def test_a_full_disk_loses_nothing(model, tmp_path, rng):
+    resource = pytest.importorskip("resource", reason="needs limits of a process")
     photos, out = folder_of(tmp_path / "photos", 6, rng), tmp_path / "out"
     given = ["--images", photos, "--out", out, "--model", model]
     run(*given, "--shard", "1/2")
@@ -235,6 +222,7 @@ def test_a_folder_that_cannot_be_read(model, tmp_path, rng, monkeypatch):
     assert "Permission denied" in said and str(photos) in said
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs files that may not be read")
 def test_a_picture_that_may_not_be_read(model, tmp_path, rng):
     photos, out = folder_of(tmp_path / "photos", 2, rng), tmp_path / "out"
     (photos / "000.png").chmod(0)
@@ -267,6 +255,9 @@ def test_a_picture_with_an_answer_that_is_no_number(tmp_path, rng):
     assert len(rows(out, "errors")) == 3
 
 
+_KILLED = -signal.SIGKILL if hasattr(signal, "SIGKILL") else 1
+
+
 def killed_again_and_again(given, out, kills, seed):
     """Starts a run until it ends by itself, and kills it so many times before."""
     rng, done = random.Random(seed), 0
@@ -282,11 +273,11 @@ def killed_again_and_again(given, out, kills, seed):
                     break
                 time.sleep(0.001)
             time.sleep(rng.uniform(0, 0.05))
-            process.send_signal(signal.SIGKILL)
+            process.kill()
         code = process.wait()
         if code == 0:
             return done
-        assert code == -signal.SIGKILL
+        assert code == _KILLED
         done += 1
 
 
@@ -354,16 +345,18 @@ def mutated(number, rng):
 def test_no_file_stops_a_run(count, model, tmp_path, rng):
     photos, sizes = tmp_path / "photos", {}
     photos.mkdir()
-    for number in range(count - 3):
+    for number in range(count):
         ending, content, size = mutated(number, rng)
         name = f"{number:04}{ending}"
         (photos / name).write_bytes(content)
         sizes[name] = size
     (photos / "folder.jpg").mkdir()
-    os.mkfifo(photos / "pipe.jpg")
-    (photos / "nowhere.jpg").symlink_to(photos / "nothing")
-    sizes |= dict.fromkeys(["folder.jpg", "pipe.jpg", "nowhere.jpg"], False)
-    if os.getuid():  # Root may read everything.
+    sizes["folder.jpg"] = False
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(photos / "pipe.jpg")
+        (photos / "nowhere.jpg").symlink_to(photos / "nothing")
+        sizes |= dict.fromkeys(["pipe.jpg", "nowhere.jpg"], False)
+    if hasattr(os, "getuid") and os.getuid():  # Root may read everything.
         (photos / "0003.jpg").chmod(0)
         sizes["0003.jpg"] = False
     out = tmp_path / "out"
@@ -371,7 +364,7 @@ def test_no_file_stops_a_run(count, model, tmp_path, rng):
     run(*given, "--batch-size", 16, "--part-size", 64)
     found = {Path(row["path"]).name: row for row in rows(out)}
     failed = {Path(row["path"]).name: row["reason"] for row in rows(out, "errors")}
-    assert len(rows(out)) + len(rows(out, "errors")) == count
+    assert len(rows(out)) + len(rows(out, "errors")) == len(sizes)
     assert found.keys() | failed.keys() == sizes.keys()
     for name, size in sizes.items():
         if size is not None:

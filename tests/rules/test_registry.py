@@ -16,7 +16,7 @@ from keras_backtrack import (
     same_place,
     weighted_sum,
 )
-from keras_backtrack.graph.compat import keras
+from keras_backtrack.graph.compat import KERAS_3, keras
 from keras_backtrack.rules import registry
 
 
@@ -182,6 +182,86 @@ def test_summary_names_any_callable(monkeypatch):
     register_rule(Mixed)(partial(lambda kind, call: kind(), same_place))
     a, b = keras.Input((3,)), keras.Input((3,))
     assert "partial" in BacktrackExplainer(keras.Model([a, b], Mixed()(a, b))).summary()
+
+
+class NoModule:
+    """A rule that says nothing of where it is from."""
+
+    __module__ = None
+
+    def __call__(self, call):
+        return same_place(scale=tf.constant([1.0, -1.0, 1.0]))
+
+
+class Scale(layers.Layer):
+    def call(self, x):
+        return x * [2.0, -1.0, 1.0]
+
+
+@pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
+def test_a_rule_may_come_from_nowhere(method, monkeypatch):
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+    x = image = keras.Input((3,))
+    for rule in (
+        NoModule(),
+        partial(NoModule()),
+        eval("lambda call: rule(call)", {"rule": NoModule()}),
+    ):
+        register_rule(Scale)(rule)
+        x = layers.Dense(2, kernel_initializer="ones")(Scale()(image))
+        explainer = BacktrackExplainer(keras.Model(image, x), method=method, contrast=False)
+        assert explainer.summary()
+        e = explainer.explain(np.float32([[1, -2, 3]]), 0)
+        np.testing.assert_allclose(e.mass[0], np.float32([2, 2, 3]) / 7, rtol=1e-6)
+
+
+if KERAS_3:
+
+    class Relu(keras.Operation):
+        """No ReLU, and no Keras's."""
+
+        def call(self, x):
+            return -keras.ops.relu(x) - 1.0
+
+        def compute_output_spec(self, x):
+            return keras.KerasTensor(x.shape, x.dtype)
+
+    class Softmax(Relu):
+        pass
+
+else:
+
+    class Relu(layers.Layer):
+        """No operation, though it has what Keras's have."""
+
+        symbol = "nn.relu"
+
+        def call(self, x):
+            return tf.cumsum(x, axis=1)
+
+    class Softmax(Relu):
+        symbol = "nn.softmax"
+
+
+@pytest.mark.parametrize("kind", [Relu, Softmax])
+def test_own_operations_are_not_keras_own(kind, monkeypatch):
+    """Whatever their class is called."""
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+    image = keras.Input((3,))
+    dense = layers.Dense(1, kernel_initializer=keras.initializers.Constant([[-1], [2], [3]]))
+    model = keras.Model(image, dense(kind()(image)))
+    with pytest.raises(UnsupportedLayerError, match=f"no rule for .*{kind.__name__}'|this class"):
+        BacktrackExplainer(model)
+
+    @register_rule(Relu)
+    def falls(call):
+        return same_place(scale=-tf.ones(3))
+
+    settings = {"contrast": False, "method": "viterbi"}
+    e = BacktrackExplainer(model, **settings).explain(np.float32([[1, 2, 3]]), side="low")
+    nodes = e.nodes(e.input)
+    if KERAS_3:  # -x - 1 of 1, 2, 3 times -1, 2, 3: low due to the last two
+        assert nodes[0].tolist() == [[1], [2]] and nodes.sign[0].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("names", [(), (3,)])

@@ -1,17 +1,22 @@
 """What a host is, what TensorFlow does on it, and what to set."""
 
-import os
-import subprocess
-import sys
 import warnings
 
 import pytest
-from hosts import host
+from hosts import host, name_of
+from processes import python
 
 from keras_backtrack.cli.doctor import Convolution, report
 from keras_backtrack.runtime import tensorflow as runtime
 
-_FOUND = {"tensorflow": "2.21.0", "keras": "3.15.1", "itex": None, "convolutions": [Convolution()]}
+_FOUND = {
+    "cpu": "a CPU",
+    "tensorflow": "2.21.0",
+    "keras": "3.15.1",
+    "itex": None,
+    "wrong": False,
+    "convolutions": [Convolution()],
+}
 
 
 _ONEDNN = "export TF_ENABLE_ONEDNN_OPTS=1"
@@ -27,24 +32,24 @@ _NODES = [_NODE.format(0, 1), _NODE.format(1, 2)]
     ("name", "counts", "sets", "why", "lines"),
     [
         (
-            *("gold-6128", (2, 12, 24, 2), {"AVX2", "AVX512"}, "none of them"),
+            *("gold-6128", (12, 24, 2), {"AVX2", "AVX512"}, "none of them"),
             [_ONEDNN, _THREADS.format(6), *_NODES],
         ),
-        ("i7-8700k", (1, 6, 12, 1), {"AVX2"}, "none of them", [_ONEDNN, _THREADS.format(6)]),
+        ("i7-8700k", (6, 12, 1), {"AVX2"}, "none of them", [_ONEDNN, _THREADS.format(6)]),
         (
-            *("sapphire-rapids", (2, 112, 224, 2), {"AVX2", "AVX512", "VNNI", "bf16", "AMX"}),
+            *("sapphire-rapids", (112, 224, 2), {"AVX2", "AVX512", "VNNI", "bf16", "AMX"}),
             *("AMX or AVX-VNNI or AVX512-BF16 or AVX512-VNNI", [_THREADS.format(56), *_NODES]),
         ),
-        ("epyc-7763", (1, 64, 128, 1), {"AVX2"}, "none of them", [_ONEDNN, _THREADS.format(64)]),
+        ("epyc-7763", (64, 128, 1), {"AVX2"}, "none of them", [_ONEDNN, _THREADS.format(64)]),
         (
-            *("epyc-zen4", (1, 2, 2, 1), {"AVX2", "AVX512", "VNNI", "bf16"}),
+            *("epyc-zen4", (2, 2, 1), {"AVX2", "AVX512", "VNNI", "bf16"}),
             *("on CPUs with AVX512-BF16 or AVX512-VNNI", []),
         ),
     ],
 )
 def test_advice_for_a_host(name, counts, sets, why, lines):
     cpu, is_on = host(name), _ONEDNN not in lines
-    assert (cpu.sockets, cpu.cores, cpu.threads, cpu.numa_nodes) == counts
+    assert (cpu.cores, cpu.threads, cpu.numa_nodes) == counts
     assert {key for key, has in cpu.instruction_sets.items() if has} == sets
     state = runtime.onednn_state(cpu, {})
     assert state.on == is_on and state.why.endswith(why)
@@ -56,8 +61,9 @@ def test_advice_for_a_host(name, counts, sets, why, lines):
     assert f"OMP_NUM_THREADS={cpu.cores // cpu.numa_nodes} KMP_BLOCKTIME=1" in first
     assert rest == left
 
-    text = "\n".join(report(cpu, {}, {**_FOUND, "onednn": is_on}))
-    assert cpu.model in text and f"oneDNN      {'on' if is_on else 'off'}: {state.why}" in text
+    text = "\n".join(report(cpu, {}, {**_FOUND, "onednn": is_on, "cpu": name_of(name)}))
+    assert "wrong numbers" not in text
+    assert name_of(name) in text and f"oneDNN      {'on' if is_on else 'off'}: {state.why}" in text
     assert all(f"\n  {line}" in text for line in lines) and ("Nothing to set" in text) != any(lines)
     assert ("bf16        is left alone" in text) == ("bf16" in sets)
     used = "\n".join(report(cpu, {"ONEDNN_DEFAULT_FPMATH_MODE": "BF16"}, {**_FOUND, "onednn": 1}))
@@ -76,16 +82,6 @@ def test_advice_for_a_host(name, counts, sets, why, lines):
 def test_the_environment_decides_about_onednn(value, is_on, why):
     state = runtime.onednn_state(host("gold-6128"), {"TF_ENABLE_ONEDNN_OPTS": value})
     assert state.on == is_on and why in state.why
-
-
-def python(code, **environ):
-    """Runs code in a process that has not imported TensorFlow."""
-    base = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**base, **environ}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_configure_comes_first_or_says_so():
@@ -107,6 +103,13 @@ print(os.environ["TF_ENABLE_ONEDNN_OPTS"])
     assert lines[0] == "True 1" and lines[-1] == "1"
     assert lines[1].startswith("`threads` must be set before") and "threads=2" in lines[1]
     assert lines[2].startswith("`onednn` must be set before") and "onednn=False" in lines[2]
+
+
+def test_doctor_says_what_is_wrong():
+    for itex, what in (None, f"set {runtime.ONEDNN}=0"), ("AVX512", "configure(itex=False)"):
+        found = {**_FOUND, "onednn": True, "wrong": True, "itex": itex}
+        text = "\n".join(report(host("gold-6128"), {}, found))
+        assert "wrong numbers from convolutions of one channel" in text and what in text
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True])

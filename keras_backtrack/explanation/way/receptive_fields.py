@@ -12,6 +12,7 @@ from ...rules.contributions import (
     At,
     Branches,
     Contributions,
+    Extreme,
     Loop,
     Moves,
     Product,
@@ -83,6 +84,14 @@ def _same(kind: Same, call: TracedCall, followed: dict[int, Field]) -> Field | N
     return _only(followed) if call.output.shape[1:3] == call.input.shape[1:3] else None
 
 
+def _extreme(kind: Extreme, call: TracedCall, followed: dict[int, Field]) -> Field | None:
+    """Which of several is the largest depends on the picture: all of them are read.
+
+    Where there are as many cells as before, they are channels of one cell.
+    """
+    return _only(followed) if call.output.shape[1:3] == call.input.shape[1:3] else None
+
+
 def _branches(kind: Branches, call: TracedCall, followed: dict[int, Field]) -> Field:
     return Field(*map(_union, zip(*followed.values(), strict=True), call.output.shape[1:3]))
 
@@ -116,6 +125,7 @@ _ROWS: dict[type, Callable[[Any, TracedCall, dict[int, Field]], Field | None]] =
     Same: _same,
     Branches: _branches,
     WindowMaximum: _windows,
+    Extreme: _extreme,
     Moves: _moves,
     ConvolutionSum: _windows,
     DepthwiseSum: _windows,

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...checks import arguments
 from ..heatmaps import LAYER_SIGMAS, SIGMAS, THRESHOLDS, defaults_of
 from ..photos import Frame
 from .encoding import jpeg, pack, pixels_of
@@ -124,18 +125,20 @@ def pictures_of(
     """
     if images is None:
         images = explained
-    elif np.ndim(images) == 3 and len(explained) == 1:
+    elif getattr(images, "ndim", 0) == 3 and len(explained) == 1:
         images = [images]
+    files = None if files is None else arguments.texts("files", files, "names of files")
     for name, given in (("images", images), ("files", files)):
-        if given is not None and len(given) != len(explained):
+        count = arguments.length(given)
+        if given is not None and count != len(explained):
             raise ValueError(
                 f"`{name}` must have one entry for each of the {len(explained)} explained images. "
-                f"Received: {len(given)}."
+                f"Received: {count or 'none'}."
             )
     height, width = e.shape[:2]
     found = []
     for i in np.unique(e.image_index):
-        photo = _photo(np.asarray(images[i]))
+        photo = _photo(arguments.numbers("images", images[i]))
         name = str(files[i]) if files is not None else f"image {i}"
         frame = Frame.squeeze(photo.shape[:2], (height, width))
         own = e[np.flatnonzero(e.image_index == i)]

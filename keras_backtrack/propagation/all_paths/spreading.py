@@ -87,7 +87,8 @@ def spread_back(
     held = {n: maps for n, maps in walked.nodes.items() if n in {*wanted, *ends}}
     lost, ended = walked.lost, walked.ended
     if is_signed:
-        held = {number: left_over(maps, tensors[number]) for number, maps in held.items()}
+        first = graph.channels_first
+        held = {n: left_over(maps, tensors[n], n in first) for n, maps in held.items()}
         # What ended, and what was outweighed.
         arrived = [all_mass(maps) for number, maps in held.items() if number in ends]
         lost, ended = unless_overflown(lost, tf.ones_like(lost) - sum(arrived)), {}
@@ -128,7 +129,7 @@ class Spread:
     def follow(self, contributions: Contributions, call: TracedCall, maps: Maps) -> Taken:
         """A single step."""
         taken = row_of(_ROWS, contributions)(self, contributions, call, maps)
-        return taken.into(call.followed, lambda part, _: all_mass(part))
+        return taken.into(call, lambda part, _: all_mass(part))
 
     def at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> Walked:
         """The same through a cell of a recurrent layer."""

@@ -72,7 +72,7 @@ class Interpreter:
         def mass_of(part: Asked, place: int) -> tf.Tensor:
             return self.ended(part.mass, part.index[0] // units_of(call.inputs[place]))
 
-        return taken.into(call.followed, mass_of)
+        return taken.into(call, mass_of)
 
     def ended(self, mass: tf.Tensor, explanation: tf.Tensor) -> tf.Tensor:
         """The (M,) mass that ended, for each explanation."""

@@ -144,7 +144,7 @@ def _native_step(
             size, explanations = math.prod(batch.sizes[call.inputs[place]]), len(batch.image_index)
             return per_explanation(part.index, size, part.mass, explanations)
 
-        return native.take(nodes, batch, batch.constants[own]).into(traced.followed, mass_of)
+        return native.take(nodes, batch, batch.constants[own]).into(traced, mass_of)
 
     return Step(call, position, native.reads, take)
 

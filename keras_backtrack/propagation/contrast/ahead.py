@@ -26,10 +26,11 @@ from ..all_paths.dense_mass import (
     as_nodes,
     both,
     by_place,
-    one_of,
+    by_unit,
+    is_map,
 )
 from ..all_paths.spreading import Spread
-from ..landmarks import Landmarks, has_places
+from ..landmarks import Landmarks
 from ..nodes import Asked
 from ..shares import unless_overflown
 from .evidence import Sides, evidence
@@ -89,7 +90,8 @@ def start_ahead(
     sides = evidence(graph, rows, weights, rules, is_output_made_by(graph, is_softmax))
     until = set(found.last_maps.values())
     ends, ended = _spread(graph, tensors, image_index, sides, rules, until)
-    leads = {n: _lead(*pair, tensors[n], bar) for n, pair in ends.items()}
+    first = graph.channels_first
+    leads = {n: _lead(*pair, tensors[n], n in first, bar) for n, pair in ends.items()}
     nothing = tf.zeros_like(image_index, tf.float32)
     ahead = sum((all_mass(Maps(*map(tf.nn.relu, maps))) for maps in leads.values()), nothing)
     scale = tf.math.divide_no_nan(tf.ones_like(ahead), ahead)[:, None]
@@ -140,10 +142,10 @@ def _stacked(pair: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.concat([full(upper), full(lower)], 0)
 
 
-def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, bar: float) -> Maps:
+def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, is_first: bool, bar: float) -> Maps:
     """What is ahead of the bar, and below 0 what is behind it."""
-    ours, theirs = (by_place(both(maps), tensor) for maps in (for_it, against))
-    if not has_places(tensor.shape[1:]):
+    ours, theirs = (by_place(both(maps), tensor, is_first) for maps in (for_it, against))
+    if not is_map(tensor, is_first):
         lead = ours - theirs
     else:
         balance = tf.reduce_sum(ours - theirs, axis=[0, 3], keepdims=True)
@@ -154,7 +156,7 @@ def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, bar: float) -> Maps:
         # Where next to nothing speaks for it there is nothing to go on along.
         least = _LEAST * tf.reduce_mean(total + against, axis=2, keepdims=True)
         lead = ours * tf.math.divide_no_nan(balance, tf.where(total > least, total, 0.0))
-    return one_of(tf.reshape(lead, tf.shape(both(for_it))), for_it)
+    return by_unit(lead, for_it, tensor, is_first)
 
 
 def _scaled(maps: Maps, scale: tf.Tensor) -> Maps:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from ...graph.compat import keras, operation_name
 from ...graph.graph import Graph
 from ...rules import Rules
 from ...rules.contributions import (
@@ -140,7 +141,8 @@ def _linear(call: TracedCall, weights: tf.Tensor, is_shared: bool) -> list[tf.Te
 
 def _is_product(call: TracedCall) -> bool:
     """Whether a call multiplies its inputs."""
-    return call.call.kind.lower() == "multiply"
+    is_layer = isinstance(call.layer, keras.layers.Multiply)
+    return is_layer or operation_name(call.layer) == "multiply"
 
 
 def _at_sum(kind: Contributions, call: TracedCall, weights: tf.Tensor) -> list[Sides | None]:

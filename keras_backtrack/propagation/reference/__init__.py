@@ -20,6 +20,7 @@ from ...rules import read_model
 from .ahead import Ahead, ahead, heaviest, left_over
 from .evidence import logit
 from .landmarks import Landmarks
+from .layout import channels_first
 from .plain_call import READ, Combination, Memory, Paths, Place
 from .walk import Walked, walk
 
@@ -164,7 +165,8 @@ def _over_all(
     walked = walk(graph, activations, nodes, ALL_PATHS, meet)
     if not is_contrast:
         return walked
-    left = {n: left_over(own, activations[n].shape) for n, own in walked.nodes.items()}
+    first = channels_first(graph)
+    left = {n: left_over(own, activations[n].shape, n in first) for n, own in walked.nodes.items()}
     arrived = sum(sum(left.get(n, {}).values()) for n in {*meet, *graph.inputs})
     return Walked(left, 1 - arrived)
 

@@ -9,6 +9,7 @@ import numpy as np
 from ...graph.graph import Graph
 from .evidence import evidence
 from .landmarks import has_places
+from .layout import cell, channels_first, placed
 from .plain_call import Memory, Paths, Place
 from .walk import walk
 
@@ -51,11 +52,12 @@ def ahead(
         walk(graph, activations, side, every, last_maps).nodes
         for side in evidence(graph, activations, question)
     ]
-    found, at_ends = {}, 0.0
+    found, at_ends, first = {}, 0.0, channels_first(graph)
     for number in sorted(ends):
         for_it, against = (side.get(number, {}) for side in sides)
         at_ends += sum(for_it.values()) + sum(against.values())
-        found[number] = _lead(for_it, against, activations[number].shape, bar)
+        shape = activations[number].shape
+        found[number] = _lead(for_it, against, shape, bar, number in first)
     total = sum(mass for nodes in found.values() for mass in nodes.values() if mass > 0)
     if not total:
         is_none_for_it = not any(sides[0].get(number) for number in ends)
@@ -64,37 +66,39 @@ def ahead(
     return Ahead(scaled, at_ends / total)
 
 
-def _lead(for_it: Memory, against: Memory, shape: tuple[int, ...], bar: float) -> Memory:
-    if not has_places(shape):
+def _lead(
+    for_it: Memory, against: Memory, shape: tuple[int, ...], bar: float, is_first: bool
+) -> Memory:
+    if not has_places(placed(shape, is_first)):
         # Each unit by itself.
         return {u: for_it.get(u, 0.0) - against.get(u, 0.0) for u in {*for_it, *against}}
     balance: dict[Place, float] = defaultdict(float)
     ours: dict[Place, float] = defaultdict(float)
     for (place, _), mass in for_it.items():
-        balance[place[:-1]] += mass
-        ours[place[:-1]] += mass
+        balance[cell(place, is_first)] += mass
+        ours[cell(place, is_first)] += mass
     theirs: dict[Place, float] = defaultdict(float)
     for (place, _), mass in against.items():
-        balance[place[:-1]] -= mass
-        theirs[place[:-1]] += mass
-    places = prod(shape[:-1])
+        balance[cell(place, is_first)] -= mass
+        theirs[cell(place, is_first)] += mass
+    places = prod(cell(shape, is_first))
     mean = sum(balance.values()) / places
     level = min(bar * mean, mean)
     least = _ROUNDED * (sum(ours.values()) + sum(theirs.values())) / places
     found = {}
     for (place, sign), mass in for_it.items():
-        at = place[:-1]
+        at = cell(place, is_first)
         # Where next to nothing speaks for it there is nothing to go on along.
         if mass and ours[at] > least:
             found[place, sign] = mass * min(balance[at] - level, _MOST * ours[at]) / ours[at]
     return found
 
 
-def left_over(nodes: Memory, shape: tuple[int, ...]) -> Memory:
+def left_over(nodes: Memory, shape: tuple[int, ...], is_first: bool) -> Memory:
     """What is left at each place where more mass is above 0 than below, in the units above 0."""
 
     def at(place: Place) -> Place:
-        return place[:-1] if has_places(shape) else place
+        return cell(place, is_first) if has_places(placed(shape, is_first)) else place
 
     left: dict[Place, float] = defaultdict(float)
     above: dict[Place, float] = defaultdict(float)

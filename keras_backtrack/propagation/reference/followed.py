@@ -8,7 +8,7 @@ from ...graph.graph import Call, Graph, TensorRef
 
 _GATE_FUNCTIONS = tuple(
     getattr(module, name)
-    for module in (keras.activations, tf.nn, tf.math)
+    for module in (keras.activations, tf.nn, tf.math, getattr(keras, "ops", tf))
     for name in ("hard_sigmoid", "sigmoid", "softmax")
     if hasattr(module, name)
 )
@@ -32,8 +32,8 @@ def followed(graph: Graph, call: Call) -> list[int]:
         for i, n in enumerate(read)
         if graph.specs[n].dtype != tf.bool and not _is_of_sizes(graph, n)
     ]
-    if operation == "divide":
-        return some[:1]  # By what is divided is a constant factor.
+    if operation in ("divide", "power"):
+        return some[:1]  # By what is divided is a constant factor, as is an exponent.
     if operation == "where":
         return [i for i in some if not (i == 0 and isinstance(call.args[0], TensorRef))]
     if operation == "dotproductattention":
@@ -72,7 +72,8 @@ def _is_gate(graph: Graph, number: int) -> bool:
 
 def _is_switch(graph: Graph, number: int) -> bool:
     """Whether nothing but comparisons, or nothing at all, ties a tensor to the inputs."""
-    waiting, seen = [number], set[int]()
+    waiting = [number]
+    seen: set[int] = set()
     while waiting:
         here = waiting.pop()
         call = graph.maker(here)

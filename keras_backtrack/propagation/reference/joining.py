@@ -93,6 +93,23 @@ def arithmetic(call: PlainCall, place: Place, sign: int) -> list[Child]:
     return [Child(source, asks(sign, weight), 1.0)]
 
 
+def power(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """The sign of the slope."""
+    source, *by = aligned(call.inputs, place)
+    if by:
+        exponent = call.inputs[1][by[0]]
+    else:
+        tensor = object()
+        base, exponent = call.call.operands({call.call.inputs[0]: tensor})[:2]
+        if base is not tensor:
+            return [Child(source, asks(sign, np.log(float(base))), 1.0)]
+        exponent = np.broadcast_to(np.asarray(exponent), (1, *call.output.shape))[0][place]
+    value = float(call.inputs[0][source])
+    # At 0 the slope may be none or endless; it is that of what is above.
+    slope = float(exponent) * (value or 1.0) ** (float(exponent) - 1)
+    return [Child(source, asks(sign, slope), 1.0)]
+
+
 def where(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """What was chosen, unless it is a constant."""
     tensors = {number: i for i, number in enumerate(call.call.inputs)}

@@ -13,6 +13,7 @@ from ...graph.graph import Call, Graph
 from . import moving
 from .followed import followed
 from .kinds import Kind, kind_of
+from .layout import channels_first, placed
 from .plain_call import Paths
 from .walk import rule_for, step_at
 
@@ -35,7 +36,8 @@ class Landmarks:
 
     def __init__(self, graph: Graph, activations: dict[int, np.ndarray]) -> None:
         self._graph, self._activations = graph, activations
-        self._shapes = {number: values.shape for number, values in activations.items()}
+        first = channels_first(graph)
+        self._shapes = {n: placed(values.shape, n in first) for n, values in activations.items()}
 
     @cached_property
     def last_maps(self) -> dict[int, int]:

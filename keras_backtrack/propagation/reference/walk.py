@@ -143,7 +143,9 @@ _LAYERS: list[tuple[Callable, tuple[str, ...]]] = [
 
 _OPERATIONS: list[tuple[Callable, tuple[str, ...]]] = [
     (joining.arithmetic, ("add", "subtract", "multiply", "divide", "maximum", "minimum")),
+    (joining.power, ("power",)),
     (joining.where, ("where",)),
+    (moving.embedding, ("onehot",)),
     (moving.negative, ("negative", "reciprocal", "rsqrt")),
     (moving.even, ("abs", "square")),
     (moving.reshape, ("expanddims", "ravel", "reshape", "squeeze")),
@@ -157,6 +159,7 @@ _OPERATIONS: list[tuple[Callable, tuple[str, ...]]] = [
         (
             *("broadcastto", "concatenate", "flip", "getitem", "moveaxis", "pad", "repeat"),
             *("roll", "split", "stack", "swapaxes", "take", "tile", "transpose", "unstack"),
+            *("rot90", "tril", "triu"),
         ),
     ),
 ]

@@ -26,7 +26,7 @@ def test_growth_of_a_small_network(monkeypatch, tmp_path):
 
 def test_growth_with_threads(monkeypatch, tmp_path):
     """Each number of them in a process of its own."""
-    monkeypatch.setattr(growth.os, "sched_getaffinity", lambda pid: set(range(6)))
+    monkeypatch.setattr(growth, "usable_cpus", lambda: 6)
     held = []
 
     def run(options, rounds):

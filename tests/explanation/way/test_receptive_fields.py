@@ -1,9 +1,13 @@
 """Which rows and columns of the picture the cells of a layer read."""
 
 import numpy as np
+import pytest
+import tensorflow as tf
+from networks import layers
 
+from keras_backtrack import BacktrackExplainer
 from keras_backtrack.explanation.way.receptive_fields import receptive_fields
-from keras_backtrack.graph.compat import keras
+from keras_backtrack.graph.compat import KERAS_3, keras
 
 
 def test_receptive_fields_are_what_changes_a_cell(model, e):
@@ -28,3 +32,35 @@ def test_receptive_fields_are_what_changes_a_cell(model, e):
                 seen = np.flatnonzero(changes[:, cell])
                 assert [first, last] == ([seen[0], seen[-1] + 1] if len(seen) else [0, 0])
     assert numbers["mean"] not in fields
+
+
+def _largest(axis):
+    largest = keras.ops.max if KERAS_3 else tf.reduce_max
+    return lambda x: largest(x, axis=axis, keepdims=True)
+
+
+EVERYTHING = [[0, 6]], [[0, 5]]
+EACH = [[n, n + 1] for n in range(6)], [[n, n + 1] for n in range(5)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("pool", "field"),
+    [
+        (layers.GlobalAveragePooling2D(keepdims=True), EVERYTHING),
+        (layers.GlobalMaxPooling2D(keepdims=True), EVERYTHING),
+        (_largest((1, 2)), None),  # which stands for everything
+        (_largest(1), None),
+        (_largest(-1), EACH),
+    ],
+)
+def test_a_global_pool_sees_everything(pool, field, channels):
+    """However many channels it has, and whichever of its inputs is the largest."""
+    image = keras.Input((6, 5, channels))
+    x = pool(image)
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
+    x = np.random.default_rng(0).random((1, 6, 5, channels), np.float32)
+    walk = BacktrackExplainer(model, method="viterbi", contrast=False).explain(x)._retraced()
+    fields = receptive_fields(walk.graph, walk.tracks.rules, walk.tensors, walk.picture)
+    found = fields.get(walk.graph.calls[0].outputs[0])
+    assert field == (found and tuple(bounds.tolist() for bounds in found))

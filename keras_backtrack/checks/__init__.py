@@ -1,0 +1,1 @@
+"""What is asked of arguments, in the words that every refusal has."""
