@@ -334,6 +334,9 @@ def always_trains(made: KerasCall, is_recorded: bool) -> bool:
     """
     if made.kwargs.get("training") is not True or (KERAS_3 and not is_recorded):
         return False
+    if inspect.signature(made.layer.call).parameters["training"].default is True:
+        # Nobody may have asked for that, and a model that does not train overrules it.
+        return False
     leaves = [
         part for part in layers_in(made.layer) if not list(part._flatten_layers(include_self=False))
     ]

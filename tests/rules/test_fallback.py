@@ -36,6 +36,7 @@ def test_gradient_is_the_written_rule(layer, shape, monkeypatch, rng):
     # Or layers would be recorded as these.
     monkeypatch.setattr(registry, "_OPERATIONS", {})
     monkeypatch.setattr("keras_backtrack.graph.from_keras.traced", record_call)
+    monkeypatch.setattr("keras_backtrack.graph.from_keras.as_layer", lambda *call: None)
     explainer = BacktrackExplainer(model, method="posterior", fallback="gradient")
     assert "fallback.gradient" in explainer.summary()
     served = explainer.explain(x)
