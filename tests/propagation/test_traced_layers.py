@@ -162,7 +162,7 @@ def windows(x):
 @pytest.mark.parametrize(
     "method", [pytest.param(m, marks=pytest.mark.slow) for m in METHODS[:2]] + METHODS[2:]
 )
-@pytest.mark.parametrize("function", [resized, windows])
+@pytest.mark.parametrize("function", [resized, pytest.param(windows, marks=pytest.mark.slow)])
 def test_pictures(function, method, rng, plain_graphs):
     image = keras.Input((6, 8, 2))
     shape = function(tf.zeros((1, 6, 8, 3))).shape[1:]
@@ -170,6 +170,9 @@ def test_pictures(function, method, rng, plain_graphs):
     y = layers.Lambda(function, output_shape=tuple(shape))(y)
     model = keras.Model(image, layers.Dense(3)(layers.Flatten()(y)))
     assert_right(model, rng.normal(size=(1, 6, 8, 2)).astype(np.float32), method)
+
+
+SLOW = ["bounded", "positions"]
 
 
 def test_a_layer_keeps_nothing_of_being_traced(rng):
@@ -180,7 +183,9 @@ def test_a_layer_keeps_nothing_of_being_traced(rng):
     assert tf.nn.relu is relu
 
 
-@pytest.mark.parametrize("name", ["class token", "positions", "einsum", "bounded"])
+@pytest.mark.parametrize(
+    "name", ["class token", "einsum", *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)]
+)
 def test_changed_variables_are_followed_at_once(name, rng):
     """What an operation reads of variables is read anew each time."""
     model, x = sequence_network(IDIOMS[name]), rng.normal(size=(2, 5, 6)).astype(np.float32)
