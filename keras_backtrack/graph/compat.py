@@ -83,9 +83,14 @@ def built_shape(model: keras.Model) -> tuple[int | None, ...] | None:
 def recorded_calls(model: Any) -> Iterator[KerasCall]:
     """The calls of one graph model in the order they run; a nested model is one of them.
 
+    Of what was traced its own `calls`.
+
     `model._nodes_by_depth` holds this model's own calls only, while a layer's own list of calls
     holds those of every model that shares it.
     """
+    if not hasattr(model, "_nodes_by_depth"):
+        yield from model.calls
+        return
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if KERAS_3:
@@ -107,11 +112,13 @@ def recorded_calls(model: Any) -> Iterator[KerasCall]:
 
 
 def is_symbolic(value: Any) -> bool:
-    """Whether a value is a symbolic Keras tensor."""
+    """Whether a value is a symbolic tensor, of Keras or of a graph that TensorFlow traced."""
     try:
-        return keras.backend.is_keras_tensor(value)
+        if keras.backend.is_keras_tensor(value):
+            return True
     except ValueError:  # Keras 2.15, for what is no tensor of any kind.
         return False
+    return isinstance(value, tf.Tensor) and not hasattr(value, "numpy")
 
 
 def operation_name(layer: Any) -> str | None:
@@ -122,12 +129,13 @@ def operation_name(layer: Any) -> str | None:
     Keras's and do something else: its name is that of its module, a dot, and its own.
     """
     kind = type(layer)
-    is_of_keras = isinstance(layer, Mask) or kind.__module__.split(".")[0] == "keras"
+    is_own = isinstance(layer, Operation)
+    is_of_keras = is_own or kind.__module__.split(".")[0] == "keras"
     if KERAS_3 and isinstance(layer, keras.layers.Layer):
         return None
     if KERAS_3 and not is_of_keras:
         return f"{kind.__module__}.{kind.__qualname__}"
-    name = kind.__name__ if KERAS_3 else getattr(layer, "symbol", None)
+    name = kind.__name__ if KERAS_3 and not is_own else getattr(layer, "symbol", None)
     if name is None or not is_of_keras:
         return None
     name = name.split(".")[-1].lower().replace("_", "")
@@ -165,6 +173,11 @@ def arguments(layer: Any, args: tuple, kwargs: dict) -> dict[str, Any]:
     return {**vars(layer), **bound} if KERAS_3 else dict(bound)
 
 
+def tensors_in(made: Any) -> list[Any]:
+    """What a layer returned as a flat list; some return None beside tensors."""
+    return [value for value in tf.nest.flatten(made) if value is not None]
+
+
 def is_variable(value: Any) -> bool:
     """Whether a value is a variable, of Keras or of TensorFlow."""
     return isinstance(value, tf.Variable) or (KERAS_3 and isinstance(value, keras.Variable))
@@ -175,19 +188,33 @@ def mask_of(tensor: Any) -> Any | None:
     return getattr(tensor, "_keras_mask", None)
 
 
-class Mask:
+class Operation:
+    """A bare operation of our own: what a function does, under a name that rules know.
+
+    Args:
+        name: What it is called.
+        function: What it does.
+    """
+
+    def __init__(self, name: str, function: Callable) -> None:
+        self.name = self.symbol = name
+        self.call = self.function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+def mask_operation() -> Operation:
     """An operation that reads `mask_of` a sequence while a graph runs; all true where it has none.
 
     A layer in a nested model finds out only then what masks come from outside.
     """
 
-    name = symbol = "mask"
-
-    def call(self, tensor: tf.Tensor) -> tf.Tensor:
+    def mask(tensor: tf.Tensor) -> tf.Tensor:
         mask = mask_of(tensor)
         return tf.ones(tf.shape(tensor)[:2], tf.bool) if mask is None else mask
 
-    __call__ = call
+    return Operation("mask", mask)
 
 
 def keeping_nodes(layers: list[Any], record: Callable[[], Any]) -> Any:
@@ -285,12 +312,16 @@ def takes_training(layer: Any) -> bool:
 
 def call_model(model: Any, tensors: list[Any]) -> Any:
     """What a model itself answers in inference mode to its inputs, given in their order."""
-    given: Any = tensors[0] if len(tensors) == 1 else tensors
+    return model(as_given(model, tensors), training=False)
+
+
+def as_given(model: Any, tensors: list[Any]) -> Any:
+    """A model's inputs, given in their order, as its `call` takes them."""
     structure = getattr(model, "_inputs_struct" if KERAS_3 else "_nested_inputs", None)
-    if structure is not None:
-        pack = keras.tree.pack_sequence_as if KERAS_3 else tf.nest.pack_sequence_as
-        given = pack(structure, tensors)
-    return model(given, training=False)
+    if structure is None:
+        return tensors[0] if len(tensors) == 1 else tensors
+    pack = keras.tree.pack_sequence_as if KERAS_3 else tf.nest.pack_sequence_as
+    return pack(structure, tensors)
 
 
 def always_trains(made: KerasCall, is_recorded: bool) -> bool:
@@ -302,6 +333,9 @@ def always_trains(made: KerasCall, is_recorded: bool) -> bool:
             model was called with count for more.
     """
     if made.kwargs.get("training") is not True or (KERAS_3 and not is_recorded):
+        return False
+    if inspect.signature(made.layer.call).parameters["training"].default is True:
+        # Nobody may have asked for that, and a model that does not train overrules it.
         return False
     leaves = [
         part for part in layers_in(made.layer) if not list(part._flatten_layers(include_self=False))

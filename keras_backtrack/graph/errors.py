@@ -1,4 +1,10 @@
-"""What this package raises beyond `ValueError` and `TypeError`."""
+"""What this package raises beyond `ValueError` and `TypeError`, and what it says of others."""
+
+import traceback
+from pathlib import Path
+
+import keras
+import tensorflow as tf
 
 
 class UnsupportedModelError(TypeError):
@@ -7,3 +13,20 @@ class UnsupportedModelError(TypeError):
 
 class UnsupportedLayerError(NotImplementedError):
     """One or more layers between the input and the chosen output have no rule."""
+
+
+_NOT_THE_USERS = [str(Path(module.__file__).parent) for module in (keras, tf)]
+_NOT_THE_USERS.append(str(Path(__file__).parents[1]))
+
+
+def told(error: Exception) -> str:
+    """An error and the line of a user's own, or of another library, that it came from."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(frame.filename.startswith(folder) for folder in _NOT_THE_USERS)
+    ]
+    if not frames:
+        return text
+    return f"{text} (line {frames[-1].lineno} of {frames[-1].filename}: {frames[-1].line})"

@@ -9,11 +9,13 @@ import tensorflow as tf
 
 from . import compat
 from .as_layers import as_layer
-from .errors import UnsupportedModelError
+from .computed import Computed
+from .errors import UnsupportedModelError, told
 from .graph import Call, Graph, TensorRef
 from .layout import channels_first
 from .recording import (
     Recorded,
+    asks_for_batch,
     holds_derived_numbers,
     is_channels_first,
     is_recurrent,
@@ -21,6 +23,7 @@ from .recording import (
     record_call,
     record_cell,
 )
+from .traced import traced
 
 
 class Known(NamedTuple):
@@ -75,8 +78,11 @@ def read_graph(
 class _Reader:
     """Numbers the tensors and names the calls while models are unrolled, one inside the other."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, found: dict[int, Recorded | str] | None = None) -> None:
         self._known = known
+        # By the tensor that a call made first.
+        self._found = {} if found is None else found
+        self._nested_models: dict[int, Any] = {}
         self._calls: list[Call] = []
         self._names: dict[int, str] = {}
         self._specs: dict[int, tf.TensorSpec] = {}
@@ -127,14 +133,7 @@ class _Reader:
         """
         known = {id(tensor): n for tensor, n in zip(model.inputs, inputs, strict=True)}
         for made in compat.recorded_calls(model):
-            args, kwargs = tf.nest.map_structure(
-                lambda value: TensorRef(known[id(value)]) if compat.is_symbolic(value) else value,
-                (made.args, made.kwargs),
-            )
-            symbolic = [
-                v for v in tf.nest.flatten((made.args, made.kwargs)) if compat.is_symbolic(v)
-            ]
-            read = [known[id(tensor)] for tensor in symbolic]
+            arguments, symbolic, read, sized = _numbered(made, known)
             # Keras numbers the operations anew each time a layer is recorded.
             name = path + ((is_recording and compat.operation_name(made.layer)) or made.layer.name)
             if compat.always_trains(made, is_recording):
@@ -143,10 +142,10 @@ class _Reader:
                     "batch, or on chance, and so does what it decides: call it without. "
                     f"Received: {name!r} of class {type(made.layer).__name__}."
                 )
-            nested = compat.as_graph_model(made.layer)
+            nested = self._nested(made.layer)
             self._sees_masks |= any(compat.mask_of(tensor) is not None for tensor in symbolic)
-            inner = Recorded(nested, []) if nested is not None else self._recorded(made)
-            if inner is not None:
+            inner = Recorded(nested, []) if nested is not None else self._opened(made)
+            if isinstance(inner, Recorded):
                 masks = [self._mask(symbolic[place], known) for place in inner.masked]
                 inside = is_recording or nested is None
                 if nested is not None:
@@ -158,26 +157,21 @@ class _Reader:
                 is_given = any(tf.as_dtype(value.dtype) == tf.bool for value in symbolic)
                 if reads_mask(made.layer) and self._sees_masks and not is_given:
                     read.append(self._mask(symbolic[0], known))
-                outputs = self._add(name, made.layer, (args, kwargs), read, made.outputs, cell)
+                call = Call(name, made.layer, *arguments, tuple(read), (), cell, sized, inner)
+                outputs = self._add(call, made.outputs)
             known.update((id(t), n) for t, n in zip(made.outputs, outputs, strict=True))
         return [known[id(tensor)] for tensor in model.outputs]
 
-    def _add(
-        self,
-        name: str,
-        layer: Any,
-        arguments: tuple[tuple, dict],
-        read: list[int],
-        made: list,
-        cell: Graph | None = None,
-    ) -> list[int]:
-        self._times_called[name] += 1
+    def _add(self, call: Call, made: list) -> list[int]:
+        """Adds a call, which gets new tensors for what it makes."""
+        self._times_called[call.name] += 1
+        name = call.name
         if self._times_called[name] > 1:
             name = f"{name}:{self._times_called[name]}"
         outputs = [
             self._new_tensor(f"{name}[{i}]" if i else name, tensor) for i, tensor in enumerate(made)
         ]
-        self._calls.append(Call(name, layer, *arguments, tuple(read), tuple(outputs), cell))
+        self._calls.append(replace(call, name=name, outputs=tuple(outputs)))
         return outputs
 
     def _mask(self, symbolic: Any, known: dict[int, int]) -> int:
@@ -187,35 +181,64 @@ class _Reader:
             return known[id(mask)]
         if number not in self._masks:
             name = f"{self._names[number]}/mask"
-            arguments: tuple[tuple, dict] = (TensorRef(number),), {}
+            call = Call(name, compat.mask_operation(), (TensorRef(number),), {}, (number,), ())
             made = tf.TensorSpec(symbolic.shape[:2], tf.bool)
-            (self._masks[number],) = self._add(name, compat.Mask(), arguments, [number], [made])
+            (self._masks[number],) = self._add(call, [made])
         return self._masks[number]
 
-    def _recorded(self, made: compat.KerasCall) -> Recorded | None:
-        """What a layer nobody knows is made of; None where that is not known either."""
-        operation = compat.operation_name(made.layer)
+    def _nested(self, layer: Any) -> Any | None:
+        """The calls of a nested model; None of what is no graph model."""
+        model = compat.as_graph_model(layer)
+        if model is not None and id(layer) not in self._nested_models:
+            self._nested_models[id(layer)] = _without_sizes(model)
+        return self._nested_models.get(id(layer))
+
+    def _opened(self, made: compat.KerasCall) -> Recorded | str:
+        """What a layer nobody knows is made of; or why that is not known either.
+
+        Nothing is said of layers that there are rules for.
+        """
+        operation, is_known = compat.operation_name(made.layer), self._known.is_known(made.layer)
         if operation:
-            model = None if self._known.is_known(made.layer) else as_layer(made, operation)
-            return None if model is None else Recorded(model, [])
+            is_own = isinstance(made.layer, compat.Operation)
+            model = None if is_known or is_own else as_layer(made, operation)
+            return "" if model is None else Recorded(model, [])
         is_opened = not self._known.is_elementwise(getattr(made.layer, "activation", None))
-        is_opened = is_opened and self._known.is_known(made.layer) and not is_recurrent(made.layer)
-        is_taken = self._known.is_known(made.layer) and not is_channels_first(made.layer)
-        if is_taken and not is_opened:
-            return None
-        try:
-            inner = record_call(made.layer, made.args, made.kwargs, self._sees_masks, is_opened)
-        # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
-        except Exception:
-            return None
-        # Rather than an operation somewhere inside, the layer is what a user can give a rule.
-        names = [str(place) for place in range(len(inner.model.inputs))]
-        inside = self._known.reached(_Reader(self._known).graph(inner.model, names))
-        operations = (call.layer for call in inside if compat.operation_name(call.layer))
-        if not all(map(self._known.is_known, operations)):
-            return None
-        self.note(inner.model, made.layer)
-        return inner
+        is_opened = is_opened and is_known and not is_recurrent(made.layer)
+        if is_known and not is_channels_first(made.layer) and not is_opened:
+            return ""
+        key = id(made.outputs[0])
+        if key not in self._found:
+            self._found[key] = self._recorded(made, is_opened)
+        found = self._found[key]
+        if isinstance(found, Recorded):
+            self.note(found.model, made.layer)
+        return found
+
+    def _recorded(self, made: compat.KerasCall, is_opened: bool) -> Recorded | str:
+        reason = ""
+        for record in (record_call, traced):
+            try:
+                inner = record(made.layer, made.args, made.kwargs, self._sees_masks, is_opened)
+            # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
+            except Exception as error:
+                reason = f"its `call` cannot be followed: {told(error)}"
+                continue
+            if asks_for_batch(inner.model):
+                continue
+            # Rather than an operation somewhere inside, the layer is what a user can give a rule.
+            names = [str(place) for place in range(len(inner.model.inputs))]
+            reader = _Reader(self._known, self._found)
+            inside = self._known.reached(reader.graph(inner.model, names))
+            missing = {
+                call.kind: call
+                for call in inside
+                if compat.operation_name(call.layer) and not self._known.is_known(call.layer)
+            }
+            if not missing:
+                return inner
+            reason = f"its `call` uses operations without a rule: {sorted(missing)}"
+        return reason
 
     def _cell(self, made: compat.KerasCall, name: str) -> Graph | None:
         """What a recurrent layer does at each time step; None where that cannot be recorded."""
@@ -226,7 +249,7 @@ class _Reader:
         except Exception:
             return None
         self.note(model, made.layer)
-        inside = _Reader(self._known)
+        inside = _Reader(self._known, self._found)
         names = ["step", *(f"state{i}" for i in range(1, len(model.inputs)))]
         graph = inside.graph(model, names, path=f"{name}/")
         self._derived_from.extend(graph.derived_from)
@@ -237,6 +260,33 @@ class _Reader:
         self._is_recorded = True
         if holds_derived_numbers(model):
             self._derived_from.extend(layer.weights)
+
+
+def _numbered(
+    made: compat.KerasCall, known: dict[int, int]
+) -> tuple[tuple[tuple, dict], list[Any], list[int], int]:
+    """A call's arguments with numbers in place of symbolic tensors.
+
+    Returns:
+        The arguments, the symbolic tensors, the numbers of the tensors that are read, and how many
+        of them, at the end, are only asked for their sizes.
+    """
+    values = tf.nest.flatten((made.args, made.kwargs))
+    symbolic = [value for value in values if compat.is_symbolic(value)]
+    read = [known[id(tensor)] for tensor in symbolic]
+    computed = [value for value in values if isinstance(value, Computed)]
+    sources = {known[id(s)]: s for value in computed for s in value.sources}
+    varying = [n for n, source in sources.items() if None in source.shape.as_list()[1:]]
+    refs = {sources[n].name: TensorRef(n) for n in varying}
+
+    def place(value: Any) -> Any:
+        if isinstance(value, Computed):
+            return value.asking(TensorRef(read[0]), refs)
+        return TensorRef(known[id(value)]) if compat.is_symbolic(value) else value
+
+    arguments = tf.nest.map_structure(place, (made.args, made.kwargs))
+    sized = [number for number in varying if number not in read]
+    return arguments, symbolic, [*read, *sized], len(sized)
 
 
 def _checked(model: Any) -> Any:
@@ -253,8 +303,17 @@ def _checked(model: Any) -> Any:
             f"first, or call it once on a batch of data. Received: unbuilt {_title(model)}."
         )
     if graph_model is None:
-        graph_model = _recorded_model(model)
-    return graph_model
+        return _recorded_model(model)
+    return _without_sizes(graph_model)
+
+
+def _without_sizes(model: Any) -> Any:
+    """A graph model, traced where operations of its own ask for sizes, as in Keras 2.15."""
+    if not asks_for_batch(model):
+        return model
+    found = traced(model, (compat.as_given(model, list(model.inputs)),), {}).model
+    found.output_names = list(model.output_names)
+    return found
 
 
 def _recorded_model(model: Any) -> Any:
@@ -266,15 +325,21 @@ def _recorded_model(model: Any) -> Any:
             f"of data. Received: unbuilt {_title(model)}."
         )
     try:
-        return record_call(model, (compat.keras.Input(shape[1:]),), {}).model
+        recorded = record_call(model, (compat.keras.Input(shape[1:]),), {}).model
+        if not asks_for_batch(recorded):
+            return recorded
     # A model's `call` may do anything, and fail with anything, on symbolic tensors.
+    except Exception:
+        pass
+    try:
+        return traced(model, (compat.keras.Input(shape[1:]),), {}).model
     except Exception as error:
         raise UnsupportedModelError(
-            "A subclassed model is explained by recording what its `call` does with one symbolic "
-            f"tensor, and that failed ({type(error).__name__}: {error}). Let `call` use layers and "
-            "keras.ops only, or rebuild the model with the Functional API: `x = keras.Input(shape);"
-            " keras.Model(x, outputs)`, where `outputs` is computed from `x` by the model's layers "
-            f"(they keep their weights). Received: {_title(model)}."
+            "A subclassed model is explained by what its `call` does with one symbolic tensor, and "
+            f"that failed: {told(error)}. Let `call` use layers, keras.ops and TensorFlow's own "
+            "operations only, or rebuild the model with the Functional API: "
+            "`x = keras.Input(shape); keras.Model(x, outputs)`, where `outputs` is computed from "
+            f"`x` by the model's layers (they keep their weights). Received: {_title(model)}."
         ) from error
 
 

@@ -1,7 +1,8 @@
 """A Keras model as a flat list of calls."""
 
 import difflib
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,11 +13,26 @@ import tensorflow as tf
 from . import compat
 
 
+class AtRun(ABC):
+    """Stands in a call's arguments for what is known only when the graph runs."""
+
+    @abstractmethod
+    def of(self, tensors: Mapping[int, Any]) -> Any:
+        """What it stands for.
+
+        Args:
+            tensors: Those that the call reads, by number.
+        """
+
+
 @dataclass(frozen=True)
-class TensorRef:
+class TensorRef(AtRun):
     """Stands for a tensor in a call's arguments: its number in the graph."""
 
     id: int
+
+    def of(self, tensors: Mapping[int, Any]) -> Any:
+        return tensors[self.id]
 
 
 @dataclass(frozen=True)
@@ -28,9 +44,12 @@ class Call:
             again has the number of the call after a colon: `"conv1:2"`.
         layer: The Keras layer, or a bare operation.
         args, kwargs: The arguments of the call, `TensorRef`s in place of tensors.
-        inputs: Numbers of the tensors it reads, in the order of its arguments.
+        inputs: Numbers of the tensors it reads, in the order of its arguments; behind them those
+            of which it asks but the sizes.
         outputs: Numbers of the tensors it makes.
         cell: What a recurrent layer does at each time step, where that could be recorded.
+        sized: How many of the inputs it asks but for their sizes.
+        unopened: Why it is not known what the layer is made of; empty where that is no question.
     """
 
     name: str
@@ -40,6 +59,13 @@ class Call:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     cell: "Graph | None" = None
+    sized: int = 0
+    unopened: str = ""
+
+    @property
+    def operands_read(self) -> int:
+        """How many of the inputs it reads numbers of."""
+        return len(self.inputs) - self.sized
 
     def run(self, tensors: dict[int, Any], **changed: Any) -> list[Any]:
         """Makes the call in inference mode.
@@ -54,7 +80,7 @@ class Call:
         args, kwargs = _put_in(tensors, (self.args, self.kwargs))
         if compat.takes_training(self.layer):
             kwargs["training"] = False
-        return tf.nest.flatten(self.layer(*args, **{**kwargs, **changed}))
+        return compat.tensors_in(self.layer(*args, **{**kwargs, **changed}))
 
     def operands(self, tensors: dict[int, Any]) -> list[Any]:
         """The arguments of a bare operation, tensors put in; names and missing ones left out."""
@@ -72,10 +98,14 @@ class Call:
         return f"{self.name!r} ({cls.__module__}.{cls.__qualname__})"
 
 
-def _put_in(tensors: dict[int, Any], arguments: Any) -> Any:
+def _put_in(tensors: Mapping[int, Any], arguments: Any) -> Any:
     return tf.nest.map_structure(
-        lambda value: tensors[value.id] if isinstance(value, TensorRef) else value, arguments
+        lambda value: value.of(tensors) if isinstance(value, AtRun) else value, arguments
     )
+
+
+# Operations that tell no more of a tensor than how large it is.
+_OF_SIZES = ("oneslike", "rank", "shape", "size", "sizes", "zeroslike")
 
 
 @dataclass(frozen=True)
@@ -124,8 +154,18 @@ class Graph:
         """Numbers of the tensors that depend on the inputs through comparisons alone, if at all."""
         found: set[int] = set()
         for call in self.calls:
-            is_off = found.issuperset(call.inputs)
+            is_off = found.issuperset(call.inputs) or self.constants.issuperset(call.outputs)
             found.update(n for n in call.outputs if is_off or self.specs[n].dtype == tf.bool)
+        return frozenset(found)
+
+    @cached_property
+    def constants(self) -> frozenset[int]:
+        """Numbers of the tensors that depend on the inputs through their sizes alone, if at all."""
+        found: set[int] = set()
+        for call in self.calls:
+            is_sized = compat.operation_name(call.layer) in _OF_SIZES
+            if is_sized or found.issuperset(call.inputs[: call.operands_read]):
+                found.update(call.outputs)
         return frozenset(found)
 
     def above(self, number: int) -> "Graph":

@@ -16,9 +16,11 @@ from .compat import (
     keras,
     layers_in,
     mask_of,
+    operation_name,
     recorded_calls,
     reverse_time,
     takes_training,
+    tensors_in,
     twin,
 )
 
@@ -73,8 +75,10 @@ def record_call(
     args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))
 
     def record() -> keras.Model:
-        make = _with_activation if is_opened else _made_by
-        return keras.Model([*fresh, *masks.values()], make(layer, args, kwargs))
+        given = layer, args, kwargs
+        made = with_activation(layer, *args, **kwargs) if is_opened else _made_by(*given)
+        made = tensors_in(made)
+        return keras.Model([*fresh, *masks.values()], made[0] if len(made) == 1 else made)
 
     return Recorded(keeping_nodes(layers_in(layer), record), list(masks))
 
@@ -93,7 +97,7 @@ def _made_by(layer: Any, args: tuple, kwargs: dict) -> Any:
     return layer.call(**given)
 
 
-def _with_activation(layer: Any, args: tuple, kwargs: dict) -> Any:
+def with_activation(layer: Any, *args: Any, **kwargs: Any) -> Any:
     """Calls a layer without its activation, and then that."""
     if isinstance(layer, layers.Activation):
         return layer.activation(*args)
@@ -183,12 +187,31 @@ def reads_mask(layer: Any) -> bool:
 
 def holds_derived_numbers(model: keras.Model) -> bool:
     """Whether numbers were worked out while a layer was recorded, from its variables perhaps."""
+    if hasattr(model, "derives"):
+        return model.derives
     values = tf.nest.flatten([[call.args, call.kwargs] for call in recorded_calls(model)])
     return any(
         tf.is_tensor(v) and not is_variable(v) and v.dtype.is_floating and v.shape.rank > 0
         for v in values
         if not is_symbolic(v)
     )
+
+
+def asks_for_batch(model: keras.Model) -> bool:
+    """Whether a recorded operation asks for sizes, or was given some that nobody knew then."""
+    for call in recorded_calls(model):
+        if operation_name(call.layer) in ("rank", "shape", "size"):
+            return True
+        if operation_name(call.layer) not in (None, "getitem"):
+            settings = (*vars(call.layer).values(), *call.args, *call.kwargs.values())
+            if any(isinstance(own, (list, tuple)) and _is_of_sizes(own) for own in settings):
+                return True
+    return False
+
+
+def _is_of_sizes(values: list | tuple) -> bool:
+    are_sizes = all(value is None or isinstance(value, int) for value in values)
+    return are_sizes and None in values and len(values) > 1
 
 
 def _like(value: Any) -> Any:

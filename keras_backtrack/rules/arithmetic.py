@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph.compat import as_tensor, is_variable
+from ..graph.computed import Computed
 from ..graph.graph import Call, Graph, TensorRef
 from . import merging
 from .contributions import Arrival, At, Branches, Moves, Same, same_place
@@ -28,13 +29,13 @@ def negative(call: TracedCall) -> Same:
 @register_operation("add")
 def add(call: TracedCall) -> Same | Moves | Branches:
     """A constant is no unit's doing, as a bias."""
-    return merging.add(call) if len(call.inputs) > 1 else _scaled(call, 1.0)
+    return merging.add(call) if call.call.operands_read > 1 else _scaled(call, 1.0)
 
 
 @register_operation("subtract")
 def subtract(call: TracedCall) -> Same | Moves | Branches:
     """As for `add`; a unit that is taken away from a constant is asked the opposite."""
-    if len(call.inputs) > 1:
+    if call.call.operands_read > 1:
         return merging.subtract(call)
     return _scaled(call, 1.0 if call.operands[0] is call.input else -1.0)
 
@@ -42,20 +43,23 @@ def subtract(call: TracedCall) -> Same | Moves | Branches:
 @register_operation("multiply", follows=aligned_factors)
 def multiply(call: TracedCall) -> Same | Moves | Branches:
     """By a constant, or by another tensor."""
-    return merging.multiply(call) if len(call.inputs) > 1 else _scaled(call, _constant(call))
+    return (
+        merging.multiply(call) if call.call.operands_read > 1 else _scaled(call, *_constant(call))
+    )
 
 
 @register_operation("divide", follows=[0])
 def divide(call: TracedCall) -> Same | Moves | Branches:
     """What is divided by is a constant factor, or the only thing that can be asked about."""
-    if len(call.inputs) > 1:
+    if call.call.operands_read > 1:
         return Branches(
             # Not the numbers themselves: of 0 / b, too, it is what is divided that counts.
             lambda sign, values: [tf.ones_like(values[0]), tf.zeros_like(values[1])],
             lambda values: [flip_of(values[1])] * 2,
         )
-    constant = _constant(call)
-    return _scaled(call, constant if call.operands[0] is call.input else -constant)
+    constant, is_fixed = _constant(call)
+    is_divided = call.operands[0] is call.input
+    return _scaled(call, constant if is_divided else -constant, is_fixed)
 
 
 @register_operation("reciprocal", "rsqrt")
@@ -87,8 +91,9 @@ def power(call: TracedCall) -> Same | Moves:
         here = value_at(call.input, at.image, at.unit)
         if exponent.shape.rank:
             place = unravel(at.unit, dims(call.output))
-            own = exponent if len(call.inputs) > 1 else exponent[None]
-            image = at.image if len(call.inputs) > 1 else tf.zeros_like(at.image)
+            is_tensor = call.call.operands_read > 1
+            own = exponent if is_tensor else exponent[None]
+            image = at.image if is_tensor else tf.zeros_like(at.image)
             sizes = own.shape.as_list()[1:]
             power = value_at(own, image, broadcast_back(place, sizes))
         else:
@@ -128,32 +133,38 @@ def where(call: TracedCall) -> Moves:
 @register_operation("maximum", "minimum")
 def extreme(call: TracedCall) -> Branches | Same | Moves:
     """Of two tensors the one that won; a bound leaves the unit what it is."""
-    return merging.extreme(call) if len(call.inputs) > 1 else _scaled(call, 1.0)
+    return merging.extreme(call) if call.call.operands_read > 1 else _scaled(call, 1.0)
 
 
-def _constant(call: TracedCall) -> tf.Tensor:
-    """The operand of a binary operation that is no tensor of the network."""
+def _constant(call: TracedCall) -> tuple[tf.Tensor, bool]:
+    """The operand of a binary operation that is no tensor of the network, for one image.
+
+    And whether it is the same whatever the sizes of the network's tensors.
+    """
     (constant,) = (value for value in call.operands[:2] if value is not call.input)
-    return _float(constant)
+    computed = [value for value in call.call.args if isinstance(value, Computed)]
+    row = computed[0].for_one_image() if computed else None
+    constant, is_fixed = (constant if row is None else row), not computed or row is not None
+    return _float(constant), is_fixed
 
 
 def _float(value: Any) -> tf.Tensor:
     return as_tensor(value) if is_variable(value) else tf.cast(value, tf.float32)
 
 
-def _scaled(call: TracedCall, scale: Any) -> Same | Moves:
+def _scaled(call: TracedCall, scale: Any, is_fixed: bool = True) -> Same | Moves:
     """Times a constant, which may have more axes than the unit's tensor."""
     scale = tf.convert_to_tensor(scale, tf.float32)
     output, source = dims(call.output), dims(call.input)
     if scale.shape.rank > len(output):
         scale = scale[0]
-    if call.input.shape[1:] == call.output.shape[1:]:
+    if is_fixed and call.input.shape[1:] == call.output.shape[1:]:
         last = call.output.shape[call.output.shape.rank - scale.shape.rank :]
         return same_place(tf.broadcast_to(scale, last) if scale.shape.rank else scale[None])
 
     def to(at: At) -> list[Arrival]:
         place = unravel(at.unit, output)
-        sizes = scale.shape.as_list()
+        sizes = dims(scale[None])
         factor = value_at(scale[None], tf.zeros_like(at.unit), broadcast_back(place, sizes))
         return [Arrival(broadcast_back(place, source), flip_of(factor))]
 

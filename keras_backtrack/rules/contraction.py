@@ -99,7 +99,7 @@ def _contraction(
             f"Products of two operands without '...' can be followed. Received: {letters} in "
             f"{call.call.describe()}."
         )
-    if len(call.inputs) == 1:
+    if call.call.operands_read == 1:
         own = next(i for i, value in enumerate(values) if value is call.input)
         source, other = letters[own], letters[1 - own]
         if source[0] != output[0]:

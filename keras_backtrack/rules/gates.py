@@ -1,6 +1,5 @@
 """What only weighs other things: gates, which a decision is not followed into."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -80,5 +79,6 @@ def comes_from_gate(graph: Graph, number: int) -> bool:
     if not passes and operation in ("add", "multiply", "subtract") and len(maker.inputs) == 1:
         # As in 1 - gate; with a whole tensor added it would be more than a gate.
         numbers = [v for v in tf.nest.flatten(maker.args) if not isinstance(v, TensorRef)]
-        passes = all(math.prod(getattr(v, "shape", ())) == 1 for v in numbers)
+        shapes = [tf.TensorShape(getattr(v, "shape", ())) for v in numbers]
+        passes = all(shape.num_elements() == 1 for shape in shapes)
     return passes and comes_from_gate(graph, maker.inputs[0])

@@ -17,18 +17,34 @@ layers = keras.layers
 
 @register_rule(layers.Add)
 def add(call: TracedCall) -> Branches:
-    """Each addend contributes itself."""
-    return Branches(lambda sign, values: [sign * value for value in values], takes_arrays=True)
+    """Each addend contributes itself; a constant is no unit's doing, as a bias."""
+
+    def parts(sign: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        return _of_followed(call, [sign * value for value in values])
+
+    return Branches(parts, takes_arrays=True)
 
 
 @register_rule(layers.Subtract)
 def subtract(call: TracedCall) -> Branches:
     """The second is asked the opposite."""
     return Branches(
-        lambda sign, values: [sign * values[0], -sign * values[1]],
+        lambda sign, values: _of_followed(call, [sign * values[0], -sign * values[1]]),
         lambda values: [values[0] * 0 + 1, values[1] * 0 - 1],
         takes_arrays=True,
     )
+
+
+def _of_followed(call: TracedCall, parts: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """What branches contribute, less than anything those that are constants.
+
+    One that has only constants beside it is all there is, as where a bias is added.
+    """
+    is_alone = call.followed.count(True) == 1
+    return [
+        part * 0 + (tf.float32.min if not follow else 1) if is_alone or not follow else part
+        for part, follow in zip(parts, call.followed, strict=True)
+    ]
 
 
 @register_rule(layers.Average)

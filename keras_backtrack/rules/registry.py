@@ -40,7 +40,8 @@ def register_rule(*layer_types: type, follows: Follows | None = None) -> Callabl
         follows: Which inputs a decision is followed into, as places among the tensors of the call,
             such as `[0]`; the others are constants to it, as gates are. Where that depends on the
             call, a function that takes the graph and the call and returns the places. None for
-            all. Tensors of truth values are never followed.
+            all. Tensors of truth values are never followed, nor
+            what depends on the network's inputs through their sizes alone.
 
     Returns:
         The decorator. The function it takes gets a `TracedCall` and returns what `same_place`
@@ -136,6 +137,8 @@ def entry_of(layer: Any) -> tuple[Entry | None, str]:
 def followed(graph: Graph, call: Call) -> tuple[bool, ...]:
     """For each input of a call, whether decisions are followed into it.
 
+    Never into truth values, nor into what depends on the inputs through their sizes alone.
+
     Raises:
         ValueError: If what was registered names inputs that the call does not have.
     """
@@ -150,7 +153,10 @@ def followed(graph: Graph, call: Call) -> tuple[bool, ...]:
             f"Received: {list(places)!r}."
         )
     return tuple(
-        place in places and graph.specs[number].dtype != tf.bool
+        place in places
+        and place < call.operands_read
+        and graph.specs[number].dtype != tf.bool
+        and number not in graph.constants
         for place, number in enumerate(call.inputs)
     )
 

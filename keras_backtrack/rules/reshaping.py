@@ -7,7 +7,7 @@ import tensorflow as tf
 from ..graph.compat import keras
 from ..graph.errors import UnsupportedLayerError
 from .contributions import Arrival, At, Moves, Relocation, Same, same_place
-from .indexing import dims, ravel, units_of, unravel
+from .indexing import dims, product, ravel, units_of, unravel
 from .registry import register_operation, register_rule
 from .traced_call import TracedCall
 
@@ -29,8 +29,7 @@ def reshape(call: TracedCall) -> Same:
 )
 @register_operation("broadcastto", "depthtospace", "flip", "getitem", "moveaxis", "pad", "repeat")
 @register_operation("roll", "slice", "spacetodepth", "split", "stack", "swapaxes", "stridedslice")
-@register_operation("take", "gather", "tile", "transpose", "unstack", "concatenate", "rot90")
-@register_operation("tril", "triu")
+@register_operation("tile", "transpose", "unstack", "concatenate", "rot90", "tril", "triu")
 def moved(call: TracedCall) -> Moves:
     """Where each unit came from is what the layer makes of the units' own places.
 
@@ -109,3 +108,24 @@ def embedding(call: TracedCall) -> Moves:
     """All numbers of a token's vector are the token's."""
     width = call.layer.output_dim
     return Moves(lambda at: [Arrival(at.unit // width)], takes_arrays=True)
+
+
+@register_operation("take", "gather")
+def taken(call: TracedCall) -> Moves:
+    """What was taken; of a table that is a constant all numbers of a row are its index's."""
+    if call.operands[0] is call.input:
+        return moved(call)
+    index = dims(call.input)
+    if call.output.shape.rank - 1 < len(index) or call.arguments.get("axis") not in (None, 0):
+        raise UnsupportedLayerError(
+            "Of a table rows can be taken, along its first axis. "
+            f"Received: {call.call.describe()} with axis={call.arguments.get('axis')}."
+        )
+    width = product(dims(call.output)[len(index) :])
+    return Moves(lambda at: [Arrival(at.unit // width)], takes_arrays=isinstance(width, int))
+
+
+@register_operation("sizes", follows=[])
+def sizes(call: TracedCall) -> Moves:
+    """What is made of a tensor's sizes is nobody's doing."""
+    return Moves(lambda at: [None], takes_arrays=True)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_backtrack import BacktrackExplainer, UnsupportedLayerError
 from keras_backtrack.graph.compat import keras
+from keras_backtrack.graph.recording import record_call
 from keras_backtrack.rules import registry
 
 layers = keras.layers
@@ -33,6 +35,8 @@ def test_gradient_is_the_written_rule(layer, shape, monkeypatch, rng):
         monkeypatch.delitem(registry._RULES, cls)
     # Or layers would be recorded as these.
     monkeypatch.setattr(registry, "_OPERATIONS", {})
+    monkeypatch.setattr("keras_backtrack.graph.from_keras.traced", record_call)
+    monkeypatch.setattr("keras_backtrack.graph.from_keras.as_layer", lambda *call: None)
     explainer = BacktrackExplainer(model, method="posterior", fallback="gradient")
     assert "fallback.gradient" in explainer.summary()
     served = explainer.explain(x)
@@ -41,13 +45,16 @@ def test_gradient_is_the_written_rule(layer, shape, monkeypatch, rng):
         np.testing.assert_allclose(served.mass[i], written.mass[i], atol=1e-5)
 
 
+@tf.function
+def difference(x, y):
+    return x * 2.0 - y
+
+
 class Wave(layers.Layer):
-    """Nothing that could be recorded."""
+    """Nothing that could be recorded, and one operation to TensorFlow."""
 
     def call(self, x, y):
-        if not hasattr(x, "op") and not hasattr(x, "numpy"):
-            raise ValueError("cannot be recorded")
-        return x * 2.0 - y
+        return difference(x, y)
 
     def compute_output_shape(self, x, y):
         return x

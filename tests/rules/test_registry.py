@@ -27,16 +27,17 @@ def test_all_unsupported_layers_are_listed():
 
     class Overriding(layers.Dense):
         def call(self, x):
-            return super().call(x) ** 2
+            return tf.math.cumsum(super().call(x), axis=1)
 
     image = keras.Input((4,))
     x = Overriding(3, name="overriding")(Odd(name="odd")(image))
-    x = layers.Dense(2, activation=lambda x: -x, name="lambda")(x)
+    x = layers.Dense(2, activation=lambda x: tf.math.cumsum(x, axis=1), name="lambda")(x)
     with pytest.raises(UnsupportedLayerError) as caught:
         BacktrackExplainer(keras.Model(image, x))
     message = str(caught.value)
     assert "register_rule" in message
     assert "call 1 of 3: 'odd'" in message and "Odd): no rule for this class" in message
+    assert "its `call` uses operations without a rule: ['cumsum']" in message
     assert "call 2 of 3: 'overriding'" in message and "overrides `call` of Dense" in message
     assert "call 3 of 3: 'lambda'" in message and "not known to act on each unit" in message
 

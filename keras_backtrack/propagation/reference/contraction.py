@@ -35,7 +35,7 @@ def matmul(call: PlainCall, place: Place, sign: int) -> list[Child]:
 
 
 def _of_matrices(call: PlainCall) -> list[str]:
-    first, second = (len(np.shape(value)) for value in _operands(call))
+    first, second = (len(np.shape(value)) for value in _operands(call)[:2])
     # Those of the network lack their batch axis here.
     ranks = [r + (p in _places_of_tensors(call)) for p, r in enumerate((first, second))]
     before = "abcdef"[: max(ranks) - 2]

@@ -1,5 +1,6 @@
 """Which inputs decisions are followed into: this is the reference's own answer."""
 
+import numpy as np
 import tensorflow as tf
 
 from ...graph.compat import keras, operation_name
@@ -23,7 +24,14 @@ _HANDING_ON_LAYERS = ("Dropout", "Identity", "Permute", "Reshape", "RepeatVector
 def followed(graph: Graph, call: Call) -> list[int]:
     """Places of the inputs that are no constants."""
     operation = operation_name(call.layer)
-    some = [i for i, n in enumerate(call.inputs) if graph.specs[n].dtype != tf.bool]
+    if operation == "sizes":
+        return []
+    read = call.inputs[: call.operands_read]
+    some = [
+        i
+        for i, n in enumerate(read)
+        if graph.specs[n].dtype != tf.bool and not _is_of_sizes(graph, n)
+    ]
     if operation in ("divide", "power"):
         return some[:1]  # By what is divided is a constant factor, as is an exponent.
     if operation == "where":
@@ -56,7 +64,8 @@ def _is_gate(graph: Graph, number: int) -> bool:
         if operation in ("add", "multiply", "subtract") and len(call.inputs) == 1:
             # With a number, as in 1 - gate.
             others = [v for v in tf.nest.flatten(call.args) if not isinstance(v, TensorRef)]
-            hands_on = all(tf.size(v) == 1 for v in others if not isinstance(v, str))
+            shapes = [getattr(v, "shape", np.shape(v)) for v in others if not isinstance(v, str)]
+            hands_on = all(n == 1 for shape in shapes for n in shape)
         call = graph.maker(call.inputs[0]) if hands_on else None
     return False
 
@@ -68,10 +77,21 @@ def _is_switch(graph: Graph, number: int) -> bool:
     while waiting:
         here = waiting.pop()
         call = graph.maker(here)
-        if graph.specs[here].dtype == tf.bool and call is not None:
+        is_off = graph.specs[here].dtype == tf.bool or _is_of_sizes(graph, here)
+        if is_off and call is not None:
             continue
         if call is None:
             return False
         waiting += [n for n in call.inputs if n not in seen]
         seen.update(call.inputs)
     return True
+
+
+def _is_of_sizes(graph: Graph, number: int) -> bool:
+    """Whether nothing but sizes ties a tensor to the inputs."""
+    call = graph.maker(number)
+    if call is None:
+        return False
+    is_sized = operation_name(call.layer) in ("oneslike", "shape", "size", "sizes", "zeroslike")
+    read = call.inputs[: call.operands_read]
+    return is_sized or all(_is_of_sizes(graph, n) for n in read)

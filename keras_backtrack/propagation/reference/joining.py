@@ -1,6 +1,7 @@
 """Several branches brought together, and bare arithmetic, as plain loops."""
 
 import numpy as np
+import tensorflow as tf
 
 from .plain_call import Child, Place, PlainCall, asks, best_of, shares_of
 
@@ -16,8 +17,13 @@ def aligned(inputs, place) -> list[Place]:
     ]
 
 
-def _join(places, values, signs, paths) -> list[Child]:
-    """The largest value takes all; on all paths, each positive one its share."""
+def _join(places, values, signs, paths, followed) -> list[Child]:
+    """The largest value takes all; on all paths, each positive one its share; constants none."""
+    if len(followed) == 1:
+        # What a constant is added to, as a bias is.
+        (own,) = followed
+        return [Child(places[own], signs[own], 1.0, own)]
+    values = [value if i in followed else -np.inf for i, value in enumerate(values)]
     if paths.all_paths:
         chosen = best_of(values, None)
         shares = shares_of([values[i] for i in chosen])
@@ -30,14 +36,14 @@ def add(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Sums, and means."""
     places = aligned(call.inputs, place)
     values = [sign * branch[p] for branch, p in zip(call.inputs, places, strict=True)]
-    return _join(places, values, [sign] * len(values), call.paths)
+    return _join(places, values, [sign] * len(values), call.paths, call.followed)
 
 
 def subtract(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """a - b is a + (-1)·b."""
     places = aligned(call.inputs, place)
     values = [sign * call.inputs[0][places[0]], -sign * call.inputs[1][places[1]]]
-    return _join(places, values, [sign, -sign], call.paths)
+    return _join(places, values, [sign, -sign], call.paths, call.followed)
 
 
 def extreme(call: PlainCall, place: Place, sign: int) -> list[Child]:
@@ -68,22 +74,22 @@ def multiply(call: PlainCall, place: Place, sign: int) -> list[Child]:
 def arithmetic(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """A bare operation on two tensors, or on a tensor and a constant."""
     name = call.call.kind
-    if len(call.inputs) == 2:
+    if call.call.operands_read == 2:
         if name == "divide":
             source, by = aligned(call.inputs, place)
             return [Child(source, asks(sign, call.inputs[1][by]), 1.0)]
         rules = {"add": add, "subtract": subtract, "multiply": multiply}
         return rules.get(name, extreme)(call, place, sign)
-    tensor = object()
-    first, second = call.call.operands({call.call.inputs[0]: tensor})[:2]
-    from_constant = first is not tensor
+    tensors = dict(zip(call.call.inputs, [tf.constant(t[None]) for t in call.inputs], strict=True))
+    first, second = call.call.operands(tensors)[:2]
+    from_constant = first is not tensors[call.call.inputs[0]]
     weight = 1.0
     if name in ("multiply", "divide"):
         constant = np.asarray(first if from_constant else second)
         weight = np.broadcast_to(constant, (1, *call.output.shape))[0][place]
     if name in ("subtract", "divide") and from_constant:
         weight = -weight
-    (source,) = aligned(call.inputs, place)
+    (source,) = aligned(call.inputs[:1], place)
     return [Child(source, asks(sign, weight), 1.0)]
 
 

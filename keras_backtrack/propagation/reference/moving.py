@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...graph.compat import as_tuple
+from ...graph.graph import TensorRef
 from .plain_call import Child, Place, PlainCall, asks, weights_of
 
 
@@ -107,7 +108,12 @@ def even(call: PlainCall, place: Place, sign: int) -> list[Child]:
 
 
 def moved(call: PlainCall, place: Place, sign: int) -> list[Child]:
-    """An operation that moves units: where it puts each of some numbers that all differ."""
+    """An operation that moves units: where it puts each of some numbers that all differ.
+
+    What is taken from a table of constants is the index's.
+    """
+    if call.call.kind in ("gather", "take") and not isinstance(call.call.args[0], TensorRef):
+        return [Child(place[: call.inputs[0].ndim], sign, 1.0)]
     if "numbers" not in call.notes:
         numbers, count = {}, 1
         for number, source in zip(call.call.inputs, call.inputs, strict=True):

@@ -1,0 +1,176 @@
+"""A traced `call` as calls of layers and of operations, as Keras would have recorded it."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from . import compat
+from .compat import KerasCall
+from .computed import SIZES, Computed
+from .recording import Recorded
+from .tensorflow_operations import Traced, translated
+from .tracing import Part, Trace, trace_call
+
+# Hands on what it gets.
+_ALIASES = ("Identity", "IdentityN", "EnsureShape", "CheckNumerics", "PreventGradient", "Snapshot")
+
+
+class TracedModel:
+    """Calls between tensors of a trace, with the face of a graph model.
+
+    Args:
+        trace: What was traced.
+
+    Attributes:
+        inputs, outputs: Tensors.
+        calls: The calls, in the order they run.
+        derives: Whether they hold numbers that were computed from variables.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        reading = _Reading(trace)
+        self.inputs = trace.inputs
+        self.outputs = [reading.needed(tensor) for tensor in trace.outputs]
+        self.calls = reading.calls()
+        self.derives = reading.derives
+        self.output_names = [f"output_{i}" for i in range(len(self.outputs))]
+
+
+def traced(
+    layer: Any,
+    args: tuple,
+    kwargs: dict,
+    may_be_masked: bool = False,
+    is_opened: bool = False,
+) -> Recorded:
+    """What a layer's `call` does, for one call of it, traced; as `record_call`."""
+    trace = trace_call(layer, args, kwargs, may_be_masked, is_opened)
+    return Recorded(TracedModel(trace), trace.masked)
+
+
+def _of_sizes(tensor: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    """A tensor of the network that is made of another's sizes alone."""
+    return tf.identity(value)
+
+
+class _Reading:
+    """Reads calls back from a trace, from its end."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._parts = {t.op.name: part for part in trace.parts for t in part.outputs}
+        handles = {id(v.handle): v for v in trace.graph.variables}
+        self._captured = {inner.op.name: outer for outer, inner in trace.graph.captures}
+        self._variables = {
+            name: handles[id(outer)]
+            for name, outer in self._captured.items()
+            if id(outer) in handles
+        }
+        self.derives = False
+        self._place = {op.name: i for i, op in enumerate(trace.graph.get_operations())}
+        self._sized: dict[str, tf.Tensor] = {}
+        self._wanted: dict[str, tf.Operation] = {}
+
+    def needed(self, tensor: Any) -> Any:
+        """Notes that a tensor is read as one of the network."""
+        tensor = self._origin(tensor)
+        if tensor in self._trace.live:
+            self._wanted[tensor.op.name] = tensor.op
+            return tensor
+        self._sized[tensor.name] = tensor
+        for source in self._computed(tensor).sources or self._trace.inputs[:1]:
+            self.needed(source)
+        return tensor
+
+    def calls(self) -> list[KerasCall]:
+        """The calls that lead to what was needed, in the order they run."""
+        found: list[KerasCall] = []
+        done: set[int] = set()
+        inputs = {tensor.op.name for tensor in self._trace.inputs}
+        # Each is behind all that it reads.
+        for operation in reversed(self._trace.graph.get_operations()):
+            part = self._parts.get(operation.name)
+            if operation.name in inputs:
+                continue
+            sized = [t for t in operation.outputs if t.name in self._sized]
+            found += [self._as_tensor(tensor) for tensor in sized]
+            if operation.name not in self._wanted or id(part) in done:
+                continue
+            if part is None:
+                found.append(self._operation(operation))
+            else:
+                done.add(id(part))
+                found.append(self._part(part))
+        return found[::-1]
+
+    def _part(self, part: Part) -> KerasCall:
+        args, kwargs = tf.nest.map_structure(self._argument_of_layer, (part.args, part.kwargs))
+        return KerasCall(part.layer, args, kwargs, part.outputs)
+
+    def _operation(self, operation: tf.Operation) -> KerasCall:
+        layer, args, kwargs = translated(operation, Traced(operation, self._argument))
+        return KerasCall(layer, args, kwargs, list(operation.outputs))
+
+    def _as_tensor(self, tensor: tf.Tensor) -> KerasCall:
+        computed = self._computed(tensor)
+        first = (computed.sources or self._trace.inputs)[0]
+        self.needed(first)
+        return KerasCall(
+            compat.Operation("sizes", _of_sizes), (first, self._argument(tensor)), {}, [tensor]
+        )
+
+    def _argument_of_layer(self, value: Any) -> Any:
+        """A layer's argument: layers take tensors of the network, and constants."""
+        if not compat.is_symbolic(value):
+            return value
+        value = self._origin(value)
+        if value in self._trace.live:
+            return self.needed(value)
+        found = self._argument(value)
+        if not isinstance(found, Computed):
+            return found
+        if found.sources:
+            return self.needed(value)
+        self.derives = True
+        return found.once()
+
+    def _argument(self, tensor: Any) -> Any:
+        """What an operation reads: a tensor of the network, a variable, numbers, or `Computed`."""
+        tensor = self._origin(tensor)
+        if tensor in self._trace.live:
+            return self.needed(tensor)
+        handle = tensor.op.inputs[0] if tensor.op.type == "ReadVariableOp" else tensor
+        if handle.op.name in self._variables:
+            return self._variables[handle.op.name]
+        computed = self._computed(tensor)
+        if not computed.reads_variables():
+            value = computed.always()
+            if value is not None:
+                return tf.constant(value, tensor.dtype)
+        for source in computed.sources:
+            self.needed(source)
+        return computed
+
+    def _origin(self, tensor: tf.Tensor) -> tf.Tensor:
+        while tensor.op.type in _ALIASES and tensor.op.name not in self._parts:
+            tensor = tensor.op.inputs[tensor.value_index]
+        return tensor
+
+    def _computed(self, tensor: tf.Tensor) -> Computed:
+        order: dict[str, tf.Operation] = {}
+        sources: dict[str, tf.Tensor] = {}
+        waiting = [tensor.op]
+        while waiting:
+            operation = waiting.pop()
+            if operation.name in order:
+                continue
+            order[operation.name] = operation
+            if operation.name in self._captured:
+                continue
+            for read in operation.inputs:
+                if operation.type in SIZES and read in self._trace.live:
+                    sources[read.name] = self._origin(read)
+                else:
+                    waiting.append(read.op)
+        operations = sorted(order.values(), key=lambda op: self._place[op.name])
+        return Computed(tensor, operations, list(sources.values()), self._captured)

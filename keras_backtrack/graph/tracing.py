@@ -1,0 +1,188 @@
+"""What a layer's `call` does, traced as TensorFlow operations between whole layers."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from . import compat
+from .compat import keras
+from .computed import SIZES
+from .recording import with_activation
+
+
+class Part(NamedTuple):
+    """A layer, or a function that rules know, called within a trace.
+
+    Attributes:
+        layer, args, kwargs: The call.
+        outputs: What it returned, each a tensor of its own.
+    """
+
+    layer: Any
+    args: tuple
+    kwargs: dict
+    outputs: list[tf.Tensor]
+
+
+class Trace(NamedTuple):
+    """What a layer's `call` did.
+
+    Attributes:
+        graph: All operations.
+        inputs, outputs: Tensors of it; behind the inputs the masks of some.
+        masked: Which inputs have their masks there.
+        parts: The layers within, in the order they were called.
+        live: What depends on the inputs.
+    """
+
+    graph: Any
+    inputs: list[tf.Tensor]
+    outputs: list[tf.Tensor]
+    masked: list[int]
+    parts: list[Part]
+    live: "Live"
+
+
+class Live:
+    """Tells which tensors depend on some inputs, by more than their sizes.
+
+    Args:
+        inputs: The inputs.
+    """
+
+    def __init__(self, inputs: list[tf.Tensor]) -> None:
+        self._known = {tensor.op.name: True for tensor in inputs}
+
+    def __contains__(self, tensor: tf.Tensor) -> bool:
+        waiting = [tensor.op]
+        while waiting:
+            operation = waiting[-1]
+            if operation.name in self._known:
+                waiting.pop()
+                continue
+            read = [] if operation.type in SIZES else [t.op for t in operation.inputs]
+            unknown = [other for other in read if other.name not in self._known]
+            waiting += unknown
+            if not unknown:
+                self._known[operation.name] = any(self._known[other.name] for other in read)
+        return self._known[tensor.op.name]
+
+
+# TensorFlow makes several operations of each of these.
+_WHOLE = (
+    *("celu", "dot_product_attention", "einsum", "gelu", "hard_sigmoid", "hard_silu", "hard_swish"),
+    *("hard_tanh", "leaky_relu", "log_sigmoid", "matmul", "mish", "silu", "softmax", "swish"),
+)
+_ONE_AT_A_TIME = threading.RLock()
+
+
+def trace_call(
+    layer: Any, args: tuple, kwargs: dict, may_be_masked: bool, is_opened: bool
+) -> Trace:
+    """Runs a layer's `call` on placeholders, for batches of any size.
+
+    Args:
+        layer: The layer, built.
+        args, kwargs: Its arguments, symbolic tensors inside.
+        may_be_masked: Whether sequences may get masks that the symbolic tensors know nothing of.
+        is_opened: Whether it is a layer with a rule that is looked into for its activation alone.
+
+    Raises:
+        Exception: Whatever `call` raises.
+    """
+    symbols = [value for value in tf.nest.flatten((args, kwargs)) if compat.is_symbolic(value)]
+    masked = [
+        place
+        for place, symbol in enumerate(symbols)
+        if compat.mask_of(symbol) is not None or (may_be_masked and len(symbol.shape) == 3)
+    ]
+    specs = [tf.TensorSpec(symbol.shape, symbol.dtype) for symbol in symbols]
+    specs += [tf.TensorSpec(symbols[place].shape[:2], tf.bool) for place in masked]
+    found: list[Trace] = []
+
+    def run(*given: tf.Tensor) -> None:
+        for place, mask in zip(masked, given[len(symbols) :], strict=True):
+            given[place]._keras_mask = mask
+        fresh = iter(given)
+        own_args, own_kwargs = tf.nest.map_structure(
+            lambda value: next(fresh) if compat.is_symbolic(value) else value, (args, kwargs)
+        )
+        if compat.takes_training(layer) and not is_opened:
+            own_kwargs["training"] = False
+        call = partial(with_activation, layer) if is_opened else layer
+        live: Live = Live(list(given))
+        parts: list[Part] = []
+        with _ONE_AT_A_TIME, _noting(layer, live, parts):
+            made = call(*own_args, **own_kwargs)
+        outputs = [tf.convert_to_tensor(tensor) for tensor in compat.tensors_in(made)]
+        graph = tf.compat.v1.get_default_graph()
+        found.append(Trace(graph, list(given), outputs, masked, parts, live))
+
+    tf.function(run, autograph=False).get_concrete_function(*specs)
+    return found[0]
+
+
+@contextmanager
+def _noting(layer: Any, live: Live, parts: list[Part]) -> Iterator[None]:
+    """Notes the layers that a layer calls on what depends on the inputs."""
+    own, inside = threading.get_ident(), [False]
+
+    def noting(whole: Any, function: Callable, args: tuple, kwargs: dict) -> Any:
+        tensors = [v for v in tf.nest.flatten((args, kwargs)) if compat.is_symbolic(v)]
+        is_other = inside[0] or whole is layer or threading.get_ident() != own
+        # Keras 2.15 has layers that are single operations, too.
+        is_other |= isinstance(whole, keras.layers.Layer) and bool(compat.operation_name(whole))
+        if is_other or not any(tensor in live for tensor in tensors):
+            return function(*args, **kwargs)
+        inside[0] = True
+        try:
+            made = function(*args, **kwargs)
+        finally:
+            inside[0] = False
+        made = tf.nest.map_structure(_of_its_own, made)
+        parts.append(Part(whole, args, kwargs, compat.tensors_in(made)))
+        return made
+
+    call = keras.layers.Layer.__call__
+
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return noting(self, lambda *a, **k: call(self, *a, **k), args, kwargs)
+
+    def kept_whole(name: str, function: Callable) -> Callable:
+        whole = compat.Operation(name, function)
+        return lambda *args, **kwargs: noting(whole, function, args, kwargs)
+
+    with ExitStack() as replaced:
+        replaced.enter_context(_replaced(keras.layers.Layer, "__call__", called))
+        names = ("keras.ops", "keras.src.ops", "keras.activations")
+        for module in (tf.nn, *(sys.modules[name] for name in names if name in sys.modules)):
+            for name in _WHOLE:
+                if hasattr(module, name):
+                    function = kept_whole(name, getattr(module, name))
+                    replaced.enter_context(_replaced(module, name, function))
+        yield
+
+
+def _of_its_own(value: Any) -> Any:
+    """A tensor that nothing else is."""
+    if not tf.is_tensor(value):
+        return value
+    tensor, mask = tf.identity(value), compat.mask_of(value)
+    if mask is not None:
+        tensor._keras_mask = mask
+    return tensor
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    held = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, held)
