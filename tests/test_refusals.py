@@ -114,6 +114,8 @@ CALLS = {
             "positions": "none",
             "method": "",
             "contrast": "none true zero half",
+            "down_to": "none",
+            "data_format": "none",
             "include_bias": "true",
             "output": "none zero",
             "layers": "none empty",
@@ -173,6 +175,10 @@ CALLS = {
     "getitem": (lambda w, key: w.e[key], {"key": "below zero empty"}),
     "plot": (lambda w, **a: w.e.plot(**a), {"images": "none", "names": "none names"}),
     "compare": (lambda w, **a: w.versus.compare(**a), {"images": "none", "names": "none names"}),
+    "difference": (
+        lambda w, **a: w.versus.difference(**a),
+        {"sigma": "none half", "layer": "none"},
+    ),
     "to_html": (
         lambda w, **a: w.e.to_html(**a),
         {"images": "none", "names": "none names", "files": "none names", "title": "text"},

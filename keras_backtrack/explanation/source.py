@@ -176,9 +176,13 @@ class Source:
             pictures = np.empty(len(given), object)
         pictures = pictures[None] if pictures.ndim == 3 else pictures
         count = int(image_index.max()) + 1 if self.images is None else len(self.images[0])
-        is_alike = len(pictures) == count and (
-            pictures.shape[1:3] == (height, width)
-            or pictures.shape[1:] == self.layers.shape_of(name)
+        is_alike = (
+            pictures.ndim > 0
+            and len(pictures) == count
+            and (
+                pictures.shape[1:3] == (height, width)
+                or pictures.shape[1:] == self.layers.shape_of(name)
+            )
         )
         if not is_alike or pictures.ndim != 4 or pictures.dtype.kind not in "uif":
             raise ValueError(
