@@ -155,7 +155,7 @@ def colours(count, rng):
     return x.astype(np.float32), is_red, at
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", None])
+@pytest.mark.parametrize("activation", ["sigmoid", pytest.param(None, marks=pytest.mark.slow)])
 def test_both_sides_are_explained_by_their_own_patch(activation):
     # What a regression learns differs from seed to seed: of some a third of one side's mass is on
     # the dim patch, whatever is asked, and without contrast as well.

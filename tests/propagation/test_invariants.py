@@ -101,6 +101,7 @@ def test_batch_equals_singles_and_any_batch_size(method, contrast, rng):
     assert explainer._program.traces == 1
 
 
+@pytest.mark.slow
 def test_same_again_and_with_one_thread(rng, tmp_path):
     """Threads can only be set before TensorFlow starts, so another process does the second run."""
     import subprocess

@@ -8,7 +8,7 @@ import tensorflow as tf
 from processes import python
 
 from keras_backtrack import runtime
-from keras_backtrack.explainer.model_checks import check_rows
+from keras_backtrack.explainer.model_checks import check_answer
 from keras_backtrack.graph.compat import keras
 from keras_backtrack.rules import read_model
 
@@ -99,9 +99,10 @@ def test_warns_of_a_wrong_layer(transposed, monkeypatch, rng):
         return True
 
     monkeypatch.setattr("keras_backtrack.runtime.is_wrong", is_wrong)
-    graph = read_model(strided(transposed))
+    model = strided(transposed)
+    graph = read_model(model)
     with pytest.warns(UserWarning, match=r"computes 'kind' .* wrongly .*; to go without, .* first"):
-        check_rows(graph, [tf.convert_to_tensor(x[:1])])
+        check_answer(model, graph, [tf.convert_to_tensor(x[:1])])
     sizes = ((4, 3), (1, 3, 1, 3), (1, 2), "valid")
     assert compared == [sizes if transposed else ((4, 2), (1, 3, 1, 3), (1, 3), "same")]
 
@@ -109,8 +110,9 @@ def test_warns_of_a_wrong_layer(transposed, monkeypatch, rng):
 def test_warns_where_the_layer_is_wrong_here(rng):
     """And nowhere else: as TensorFlow computes in this process."""
     x = tf.convert_to_tensor(rng.normal(size=(1, 4, 2, 1)).astype(np.float32))
+    model = strided(False)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        check_rows(read_model(strided(False)), [x])
+        check_answer(model, read_model(model), [x])
     about = [each for each in said if "wrongly" in str(each.message)]
     assert len(about) == runtime.has_wrong_convolutions()
