@@ -84,10 +84,11 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
     last = {number: call for call in graph.calls for number in call.inputs}
     given = [tf.repeat(row, images, axis=0) for row in image]
     tensors = dict(zip(graph.inputs, given, strict=True))
+    is_wrong = False
     for call in graph.calls:
         with unasked_masks():
             made = dict(zip(call.outputs, call.run(tensors), strict=True))
-        _warn_where_wrong(call, {**tensors, **made})
+        is_wrong |= _is_wrong_by_onednn(call, {**tensors, **made})
         for number in walked.intersection(made):
             shape = tuple(made[number].shape)
             if not shape or shape[0] != images:
@@ -102,6 +103,8 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
             for n, t in {**tensors, **made}.items()
             if n == graph.output or (n in last and last[n] is not call)
         }
+    if is_wrong:  # Who uses the network has been warned, and wrong numbers are never the same.
+        return
     found = np.asarray(tensors[graph.output], np.float64)
     # In a graph, too, as models predict: some of TensorFlow's operations, such as pooling with the
     # channels first, answer otherwise than outside of one.
@@ -120,28 +123,29 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
     )
 
 
-def _warn_where_wrong(call: Call, tensors: dict[int, tf.Tensor]) -> None:
-    """Compares a convolution of the kind that oneDNN may get wrong with a plain one.
+def _is_wrong_by_onednn(call: Call, tensors: dict[int, tf.Tensor]) -> bool:
+    """Compares a convolution of the kind that oneDNN may get wrong with a plain one, and warns.
 
     A transposed one is a convolution the other way round, which its gradient computes.
     """
     if not isinstance(call.layer, _CONVOLUTIONS):
-        return
+        return False
     size, strides, dilation, padding, groups, transposed = slide_of(call.layer)
     read, made = (tuple(tensors[n].shape[1:-1]) for n in (call.inputs[0], call.outputs[0]))
     inputs, outputs = (made, read) if transposed else (read, made)
     kernel = np.asarray(call.layer.kernel, np.float32)
     if groups > 1 or max(dilation) > 1 or call.layer.data_format != "channels_last":
-        return
-    if runtime.may_be_wrong(kernel.shape[-2], size, strides, outputs) and runtime.is_wrong(
-        inputs, kernel, strides, padding
-    ):
+        return False
+    may_be = runtime.may_be_wrong(kernel.shape[-2], size, strides, outputs)
+    is_wrong = may_be and runtime.is_wrong(inputs, kernel, strides, padding)
+    if is_wrong:
         warnings.warn(
             f"TensorFlow's oneDNN computes {call.describe()} wrongly on this CPU, as it does "
             f"{runtime.WRONG_CONVOLUTIONS}. What the network answers is wrong, and so is what is "
             f"explained of it; {runtime.without_wrong_convolutions(runtime.itex_is_on())}.",
             stacklevel=5,
         )
+    return is_wrong
 
 
 def _are_same(want: np.ndarray, found: np.ndarray) -> bool:
