@@ -307,9 +307,11 @@ class BacktrackExplainer(Uncopied):
         """What a user gave, checked, for the model with the weights that it has now."""
         if self._watch.changed() or self._structure.changed():
             self._read()
-        names = [self._graph.names[number] for number in self._graph.inputs]
-        specs = [self._graph.specs[number] for number in self._graph.inputs]
-        return Batches(check_inputs(x, names, specs), specs, batch_size)
+        graph = self._graph
+        names = [graph.names[number] for number in graph.inputs]
+        keys = {key: graph.names[number] for key, number in graph.keys.items()}
+        specs = [graph.specs[number] for number in graph.inputs]
+        return Batches(check_inputs(x, names, specs, keys), specs, batch_size)
 
     def _explained(
         self,

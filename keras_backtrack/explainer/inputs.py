@@ -1,6 +1,6 @@
 """What is asked of a user's input before anything runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,23 +10,28 @@ from ..graph.compat import is_symbolic
 from ..graph.graph import in_dtype
 
 
-def check_inputs(x: Any, names: Sequence[str], specs: Sequence[Any]) -> list[np.ndarray]:
+def check_inputs(
+    x: Any, names: Sequence[str], specs: Sequence[Any], keys: Mapping[str, str] | None = None
+) -> list[np.ndarray]:
     """Makes a batch for each of a model's inputs of what a user gave.
 
     Args:
         x: For a model with one input, that input; else a list or tuple of all in their order, or a
-            dict of all by name.
+            dict of all by name, or by the model's own keys.
         names: Names of the model's inputs.
         specs: Shape and dtype of each, batch axis first.
+        keys: By key of the dict that the model takes the name of that input; none if it takes none.
 
     Raises:
         TypeError, ValueError: As `check_images`; or if there are too many or too few inputs.
     """
     check_eager()
     if isinstance(x, dict):
+        if keys and set(x) == set(keys):
+            x = {keys[key]: values for key, values in x.items()}
         if set(x) != set(names):
             raise ValueError(
-                f"`x` must have an entry for each input of the model, {list(names)}. "
+                f"`x` must have an entry for each input of the model, {list(keys or names)}. "
                 f"Received: a dict of {list(x)}."
             )
         x = [x[name] for name in names]

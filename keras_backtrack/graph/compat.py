@@ -310,6 +310,20 @@ def takes_training(layer: Any) -> bool:
     return "training" in inspect.signature(layer.call).parameters
 
 
+def keys_of(model: Any, side: str) -> dict[str, int]:
+    """By key of the dict that a model takes or returns the place of that tensor; none without one.
+
+    Args:
+        model: A graph model.
+        side: `"inputs"` or `"outputs"`.
+    """
+    structure = getattr(model, f"_{side}_struct" if KERAS_3 else f"_nested_{side}", None)
+    if not isinstance(structure, dict):
+        return {}
+    places = {id(tensor): place for place, tensor in enumerate(getattr(model, side))}
+    return {str(key): places[id(t)] for key, t in structure.items() if id(t) in places}
+
+
 def call_model(model: Any, tensors: list[Any]) -> Any:
     """What a model itself answers in inference mode to its inputs, given in their order."""
     return model(as_given(model, tensors), training=False)

@@ -72,7 +72,9 @@ def read_graph(
         reader.note(graph_model, model)
     names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
     graph = reader.graph(graph_model, names, [position])
-    return replace(graph, place=position, channels_first=channels_first(graph, data_format))
+    keys = {key: graph.inputs[i] for key, i in compat.keys_of(graph_model, "inputs").items()}
+    first = channels_first(graph, data_format)
+    return replace(graph, place=position, keys=keys, channels_first=first)
 
 
 class _Reader:
@@ -349,8 +351,10 @@ def _output_position(model: Any, output: str | int | None) -> int:
         return 0
     if isinstance(output, int) and not isinstance(output, bool) and 0 <= output < len(names):
         return output
-    if isinstance(output, str) and names.count(output) == 1:
-        return names.index(output)
+    keys = compat.keys_of(model, "outputs")
+    if isinstance(output, str) and (output in keys or names.count(output) == 1):
+        return keys[output] if output in keys else names.index(output)
+    names = list(keys) or names
     if output is None:
         problem = f"The model has {len(names)} outputs: choose one with `output=`"
     else:

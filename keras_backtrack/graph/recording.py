@@ -77,8 +77,10 @@ def record_call(
     def record() -> keras.Model:
         given = layer, args, kwargs
         made = with_activation(layer, *args, **kwargs) if is_opened else _made_by(*given)
-        made = tensors_in(made)
-        return keras.Model([*fresh, *masks.values()], made[0] if len(made) == 1 else made)
+        tensors = tensors_in(made)
+        if not isinstance(made, dict) or len(tensors) < len(made):
+            made = tensors[0] if len(tensors) == 1 else tensors
+        return keras.Model([*fresh, *masks.values()], made)
 
     return Recorded(keeping_nodes(layers_in(layer), record), list(masks))
 

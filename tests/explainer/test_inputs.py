@@ -129,3 +129,42 @@ def test_a_model_that_mixes_the_images_of_a_batch():
     model = keras.Model(image, layers.Dense(2)(transpose(image, (1, 0, 2))))
     with pytest.raises(UnsupportedModelError, match=r"one row for each image.*Received"):
         BacktrackExplainer(model).explain(np.ones((2, 4, 3)), 0)
+
+
+@pytest.mark.parametrize("keys", [("photo", "table"), ("table", "photo")])
+def test_keys_of_a_model_s_dicts(keys, rng):
+    """As `predict` and `fit` take and return them, whatever the layers are called."""
+    made = {"photo": keras.Input((8, 8, 1), name="a"), "table": keras.Input((3,), name="b")}
+    x = layers.Concatenate()([layers.Flatten()(made["photo"]), made["table"]])
+    outputs = {"prob": layers.Dense(4, name="c")(x), "other": layers.Dense(2, name="d")(x)}
+    model = keras.Model({key: made[key] for key in keys}, outputs)
+    given = {"photo": rng.normal(size=(2, 8, 8, 1)), "table": rng.normal(size=(2, 3))}
+    answers = model.predict(given, verbose=0)
+    for output in ("prob", "other"):
+        e = BacktrackExplainer(model, output=output).explain(given)
+        np.testing.assert_allclose(e.scores, answers[output].max(1), rtol=1e-5)
+        by_name = BacktrackExplainer(model, output={"prob": "c", "other": "d"}[output])
+        same = by_name.explain({"a": given["photo"], "b": given["table"]})
+        np.testing.assert_array_equal(e.input_mass, same.input_mass)
+    with pytest.raises(ValueError, match=r"no such output, a name of \['(prob|other)'.*'probs'"):
+        BacktrackExplainer(model, output="probs")
+    with pytest.raises(
+        ValueError, match=r"each input of the model, \['(photo|table)'.*\['photo'\]"
+    ):
+        BacktrackExplainer(model, output="prob").explain({"photo": given["photo"]})
+
+
+def test_the_keys_of_what_a_subclassed_model_returns(rng):
+    class Named(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = layers.Dense(3), layers.Dense(2)
+
+        def call(self, x):
+            return {"one": self.one(x), "other": self.other(x)}
+
+    model, x = Named(), rng.normal(size=(2, 5)).astype("float32")
+    want = model(x)
+    for key in ("one", "other"):
+        e = BacktrackExplainer(model, output=key).explain(x)
+        np.testing.assert_allclose(e.scores, np.max(want[key], 1), rtol=1e-5)
