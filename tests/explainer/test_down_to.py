@@ -19,7 +19,8 @@ def residual():
     keras.utils.set_random_seed(4)
     image = keras.Input((64, 64, 3), name="photo")
     x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="stem")(image)
-    y = layers.Conv2D(4, 3, padding="same", activation="relu", name="inner")(x)
+    # Without an activation: Intel Extension for TensorFlow takes x + relu(y) for relu(x + y).
+    y = layers.Conv2D(4, 3, padding="same", name="inner")(x)
     x = layers.Add(name="sum")([x, y])
     x = layers.Conv2D(8, 3, strides=4, padding="same", activation="relu", name="fine")(x)
     x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="last")(x)
