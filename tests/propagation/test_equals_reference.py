@@ -89,25 +89,25 @@ def test_random_networks(method, bars, plain_graphs):
 @all_methods
 @both_questions
 def test_more_random_networks(bars, part, method, plain_graphs):
-    check_random_networks(33, 11 + part, method=method, bars=bars)
+    check_random_networks(20, 11 + part, method=method, bars=bars)
 
 
 @all_methods
-@pytest.mark.parametrize("examples", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [2, pytest.param(12, marks=pytest.mark.slow)])
 def test_outputs_of_one_unit(examples, method, plain_graphs):
     """On the side that they are on."""
     check_random_networks(examples, 2, networks(1), method, st.one_of(st.none(), bars))
 
 
 @all_methods
-@pytest.mark.parametrize("examples", [2, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [2, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("network", [two_input_networks, u_nets, other_rank_networks])
 def test_other_random_networks(network, examples, method, plain_graphs):
     check_random_networks(examples, 8, network(), method, st.one_of(st.none(), bars))
 
 
 @all_methods
-@pytest.mark.parametrize("examples", [2, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_random_networks_over_sequences(examples, method, plain_graphs):
     check_random_networks(examples, 9, sequence_networks(), method, st.one_of(st.none(), bars))
 
