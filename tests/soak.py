@@ -6,7 +6,6 @@
 import argparse
 import gc
 import os
-import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -45,6 +44,8 @@ def megabytes() -> float:
     status = Path("/proc/self/statm")
     if status.exists():
         return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    import resource  # Not everywhere.
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
