@@ -78,6 +78,9 @@ _METHODS = ["viterbi", "posterior", "backtrack"]
 _ROWS = st.fixed_dictionaries(
     {
         "path": st.one_of(st.just("photo.png"), _TEXT),
+        "path_bytes": st.one_of(st.none(), st.binary(max_size=4)),
+        "input_height": st.one_of(st.just(6), st.none(), _INTS),
+        "input_width": st.one_of(st.just(9), st.none(), _INTS),
         "height": st.one_of(st.just(6), _INTS),
         "width": st.one_of(st.just(9), _INTS),
         "target": _INTS,
