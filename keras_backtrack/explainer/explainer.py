@@ -309,9 +309,8 @@ class BacktrackExplainer(Uncopied):
             self._read()
         graph = self._graph
         names = [graph.names[number] for number in graph.inputs]
-        keys = {key: graph.names[number] for key, number in graph.keys.items()}
         specs = [graph.specs[number] for number in graph.inputs]
-        return Batches(check_inputs(x, names, specs, keys), specs, batch_size)
+        return Batches(check_inputs(x, names, specs, graph.keys), specs, batch_size)
 
     def _explained(
         self,

@@ -72,7 +72,7 @@ def read_graph(
         reader.note(graph_model, model)
     names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
     graph = reader.graph(graph_model, names, [position])
-    keys = {key: graph.inputs[i] for key, i in compat.keys_of(graph_model, "inputs").items()}
+    keys = {key: names[place] for key, place in compat.keys_of(graph_model, "inputs").items()}
     first = channels_first(graph, data_format)
     return replace(graph, place=position, keys=keys, channels_first=first)
 
