@@ -13,6 +13,7 @@ from .options import check_foil, network_options, question_options, walk_options
 
 if TYPE_CHECKING:
     from ..explainer.explainer import BacktrackExplainer
+    from ..explanation.decisions import Decision
     from ..explanation.explanation import Explanation
     from ..models.networks import Network
 
@@ -103,16 +104,16 @@ def _explain_photo(
     x = network.preprocess(frame.cut(picture)[None])
     e = explainer.explain(x, **asked, labels=network.classes)
 
-    def drawn(e: "Explanation") -> figures.Row:
+    def drawn(e: "Explanation") -> tuple["Decision", figures.Row]:
         [decision] = e.decisions(frames=[frame])
-        return photo_row(picture, frame, decision, e.attention()[0], e.method)
+        return decision, photo_row(picture, frame, decision, e.attention()[0], e.method)
 
-    [decision], row = e.decisions(frames=[frame]), drawn(e)
+    decision, row = drawn(e)
     # `with_suffix` would take "photo.2" apart.
     Path(f"{out}.png").write_bytes(figures.png(figures.figure([row])))
     files = f"{out}.png and {out}.json"
     if decision.logits is not None:
-        one, other = map(drawn, e.sides)
+        (_, one), (_, other) = map(drawn, e.sides)
         lead = lead_of(decision.target_name, decision.versus_name, *decision.logits)
         attention, titles = (one.attention, other.attention), (one.title, other.title)
         pixels = row.points, row.mass

@@ -30,7 +30,7 @@ def end_of_way(graph: Graph, down_to: Any) -> int:
             "`down_to` must name a layer that everything comes through on its way to the input, "
             f"with as many axes as the input. Such layers are {_some(fit)}. Received: {down_to!r}."
         )
-    return next(number for number, own in graph.names.items() if own == name)
+    return graph.numbers[name]
 
 
 def check_below_last_map(graph: Graph, end: int, found: Landmarks) -> None:

@@ -142,10 +142,9 @@ class BacktrackExplainer(Uncopied):
         rules = Rules(self._fallback)
         rules.check(graph)
         self._watch, self._structure = Watch(graph.derived_from), Structure(self.model)
-        numbers = {name: number for number, name in graph.names.items()}
         wanted = None
         if self._layers is not None:
-            wanted = [numbers[graph.resolve(name)] for name in self._layers]
+            wanted = [graph.numbers[graph.resolve(name)] for name in self._layers]
         self._rules = rules
         until = None if self._down_to is None else end_of_way(graph, self._down_to)
         self._program = Program(

@@ -42,14 +42,10 @@ class Network:
 
     def has(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
         """Whether its tensors are of these names and sizes, as of `HeldNodes`."""
-        specs = {name: self.graph.specs[number] for number, name in self.graph.names.items()}
+        specs = {name: self.graph.specs[number] for name, number in self.graph.numbers.items()}
         return specs.keys() == shapes.keys() and all(
             specs[name].shape[1:].is_compatible_with(shape) for name, shape in shapes.items()
         )
-
-    def number(self, name: str) -> int:
-        """Number of the tensor of this name."""
-        return next(number for number, own in self.graph.names.items() if own == name)
 
 
 def _nobody() -> None:

@@ -203,11 +203,11 @@ class Source:
         network, image = self.asked_again(), int(asked.image_index[0])
         inputs = [values[image : image + 1] for values in self.kept_images()]
         nodes = [
-            {network.number(name): held for name, held in self.layers.all_of(row).items()}
+            {network.graph.numbers[name]: held for name, held in self.layers.all_of(row).items()}
             for row in rows
         ]
         answers = Answers(asked.targets, asked.scores, self.meaning)
         return Retraced(
-            *(network.graph, network.tracks, inputs, network.number(name), nodes, answers),
+            *(network.graph, network.tracks, inputs, network.graph.numbers[name], nodes, answers),
             *(self.method, network.starts),
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .compat import KERAS_3, KerasCall, arguments, give_kernel, is_symbolic, is_variable, keras
+from .compat import KerasCall, arguments, give_kernel, is_symbolic, is_variable, keras
 
 layers = keras.layers
 
@@ -39,32 +39,35 @@ _NAMES = {
 }
 
 
-def _convolution(given: dict, image: Any) -> Any:
+def convolution(given: dict, image: Any, name: str = "convolved") -> Any:
+    """The layer that a convolution is; None where channels and kernel do not fit.
+
+    Args:
+        given: Its `kernel`, `strides`, `padding`, `dilation_rate` and `data_format`.
+        image: The tensor that it is of.
+        name: Of the layer.
+    """
     kernel, rank = given["kernel"], len(image.shape) - 2
     channels, own = image.shape[_channel_axis(given)], kernel.shape[-2]
     if not channels or channels % own:
         return None
-    layer = getattr(layers, f"Conv{rank}D")(
-        kernel.shape[-1],
-        tuple(kernel.shape[:rank]),
-        groups=channels // own,
-        name="convolved",
-        dilation_rate=_for_axes(given, "dilation_rate", rank) or 1,
-        **_sliding(given, rank),
-    )
-    return _given_kernel(layer, kernel)
+    make = getattr(layers, f"Conv{rank}D")
+    settings = {"groups": channels // own, "filters": kernel.shape[-1]}
+    return _windowed(make, given, rank, name, **settings)
 
 
-def _depthwise(given: dict, image: Any) -> Any:
-    kernel, rank = given["kernel"], len(image.shape) - 2
-    layer = getattr(layers, f"DepthwiseConv{rank}D")(
-        tuple(kernel.shape[:rank]),
-        depth_multiplier=kernel.shape[-1],
-        name="convolved",
-        dilation_rate=_for_axes(given, "dilation_rate", rank) or 1,
-        **_sliding(given, rank),
-    )
-    return _given_kernel(layer, kernel)
+def depthwise(given: dict, image: Any, name: str = "convolved") -> Any:
+    """As `convolution`, of each channel by itself."""
+    rank = len(image.shape) - 2
+    make = getattr(layers, f"DepthwiseConv{rank}D")
+    return _windowed(make, given, rank, name, depth_multiplier=given["kernel"].shape[-1])
+
+
+def _windowed(make: Callable, given: dict, rank: int, name: str, **settings: Any) -> Any:
+    kernel = given["kernel"]
+    dilation = _for_axes(given, "dilation_rate", rank) or 1
+    settings |= {"kernel_size": tuple(kernel.shape[:rank]), "dilation_rate": dilation}
+    return _given_kernel(make(name=name, **settings, **_sliding(given, rank)), kernel)
 
 
 def _given_kernel(layer: Any, kernel: Any) -> Any:
@@ -73,13 +76,14 @@ def _given_kernel(layer: Any, kernel: Any) -> Any:
     return layer
 
 
-def _pooling(kind: str) -> Callable:
+def pooling(kind: str, name: str = "pooled") -> Callable:
+    """Makes the layer that pooling is, `"Max"` or `"Average"`, of what `convolution` takes."""
+
     def make(given: dict, image: Any) -> Any:
         rank = len(image.shape) - 2
         size = _for_axes(given, "pool_size", rank)
-        return getattr(layers, f"{kind}Pooling{rank}D")(
-            size, name="pooled", **_sliding(given, rank)
-        )
+        settings = _sliding(given, rank)
+        return getattr(layers, f"{kind}Pooling{rank}D")(size, name=name, **settings)
 
     return make
 
@@ -126,17 +130,11 @@ def _channel_axis(given: dict) -> int:
     return 1 if _data_format(given) == "channels_first" else -1
 
 
+# By the names of Keras's operations and of TensorFlow's functions.
 _MAKERS: dict[str, Callable] = {
-    "averagepool": _pooling("Average"),
-    "conv": _convolution,
-    "depthwiseconv": _depthwise,
-    "maxpool": _pooling("Max"),
+    **dict.fromkeys(("averagepool", "avgpool", "avgpool2d"), pooling("Average")),
+    **dict.fromkeys(("conv", "conv2d", "convolution"), convolution),
+    **dict.fromkeys(("depthwiseconv", "depthwiseconv2d"), depthwise),
+    **dict.fromkeys(("maxpool", "maxpool2d"), pooling("Max")),
     "resize": _resizing,
 }
-if not KERAS_3:
-    _MAKERS |= {
-        **dict.fromkeys(("avgpool", "avgpool2d"), _pooling("Average")),
-        **dict.fromkeys(("conv2d", "convolution"), _convolution),
-        **dict.fromkeys(("maxpool2d",), _pooling("Max")),
-        "depthwiseconv2d": _depthwise,
-    }

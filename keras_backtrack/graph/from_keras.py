@@ -221,7 +221,7 @@ class _Reader:
         reason = ""
         for record in (record_call, traced):
             try:
-                inner = record(made.layer, made.args, made.kwargs, self._sees_masks, is_opened)
+                inner = record(made, self._sees_masks, is_opened)
             # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
             except Exception as error:
                 reason = f"its `call` cannot be followed: {told(error)}"
@@ -313,7 +313,8 @@ def _without_sizes(model: Any) -> Any:
     """A graph model, traced where operations of its own ask for sizes, as in Keras 2.15."""
     if not asks_for_batch(model):
         return model
-    found = traced(model, (compat.as_given(model, list(model.inputs)),), {}).model
+    given = compat.as_given(model, list(model.inputs))
+    found = traced(compat.KerasCall(model, (given,), {}, [])).model
     found.output_names = list(model.output_names)
     return found
 
@@ -326,15 +327,16 @@ def _recorded_model(model: Any) -> Any:
             "The model is not built yet, so it has no weights to explain. Call it once on a batch "
             f"of data. Received: unbuilt {_title(model)}."
         )
+    call = compat.KerasCall(model, (compat.keras.Input(shape[1:]),), {}, [])
     try:
-        recorded = record_call(model, (compat.keras.Input(shape[1:]),), {}).model
+        recorded = record_call(call).model
         if not asks_for_batch(recorded):
             return recorded
     # A model's `call` may do anything, and fail with anything, on symbolic tensors.
     except Exception:
         pass
     try:
-        return traced(model, (compat.keras.Input(shape[1:]),), {}).model
+        return traced(call).model
     except Exception as error:
         raise UnsupportedModelError(
             "A subclassed model is explained by what its `call` does with one symbolic tensor, and "

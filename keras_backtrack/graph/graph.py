@@ -152,6 +152,11 @@ class Graph:
         return {output: call for call in self.calls for output in call.outputs}
 
     @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Number of each tensor, by its name."""
+        return {name: number for number, name in self.names.items()}
+
+    @cached_property
     def switches(self) -> frozenset[int]:
         """Numbers of the tensors that depend on the inputs through comparisons alone, if at all."""
         found: set[int] = set()

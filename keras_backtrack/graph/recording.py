@@ -40,25 +40,18 @@ class Recorded(NamedTuple):
     masked: list[int]
 
 
-def record_call(
-    layer: Any,
-    args: tuple,
-    kwargs: dict,
-    may_be_masked: bool = False,
-    is_opened: bool = False,
-) -> Recorded:
+def record_call(made: KerasCall, may_be_masked: bool = False, is_opened: bool = False) -> Recorded:
     """Records what a layer's `call` does, for one call of it.
 
     Args:
-        layer: The layer, built.
-        args, kwargs: Its arguments, symbolic tensors inside.
-        may_be_masked: Whether sequences may get masks from outside of a nested model, which the
-            symbolic tensors inside know nothing of.
+        made: The call; its layer is built, symbolic tensors are among its arguments.
+        may_be_masked: As for `gets_mask`.
         is_opened: Whether it is its activation that nobody knows: what comes before stays a layer.
 
     Raises:
         Exception: Whatever `call` raises where it does something that cannot be recorded.
     """
+    layer = made.layer
     fresh: list[Any] = []
     masks: dict[int, Any] = {}
 
@@ -66,23 +59,34 @@ def record_call(
         if not is_symbolic(value):
             return value
         tensor = _like(value)
-        if mask_of(value) is not None or (may_be_masked and len(value.shape) == 3):
+        if gets_mask(value, may_be_masked):
             mask = keras.Input(batch_shape=value.shape[:2], dtype="bool")
             masks[len(fresh)] = tensor._keras_mask = mask
         fresh.append(tensor)
         return tensor
 
-    args, kwargs = tf.nest.map_structure(renewed, (args, kwargs))
+    args, kwargs = tf.nest.map_structure(renewed, (made.args, made.kwargs))
 
     def record() -> keras.Model:
         given = layer, args, kwargs
-        made = with_activation(layer, *args, **kwargs) if is_opened else _made_by(*given)
-        tensors = tensors_in(made)
-        if not isinstance(made, dict) or len(tensors) < len(made):
-            made = tensors[0] if len(tensors) == 1 else tensors
-        return keras.Model([*fresh, *masks.values()], made)
+        outputs = with_activation(layer, *args, **kwargs) if is_opened else _made_by(*given)
+        tensors = tensors_in(outputs)
+        if not isinstance(outputs, dict) or len(tensors) < len(outputs):
+            outputs = tensors[0] if len(tensors) == 1 else tensors
+        return keras.Model([*fresh, *masks.values()], outputs)
 
     return Recorded(keeping_nodes(layers_in(layer), record), list(masks))
+
+
+def gets_mask(tensor: Any, may_be_masked: bool) -> bool:
+    """Whether a symbolic tensor may come with a mask when the network runs.
+
+    Args:
+        tensor: The tensor.
+        may_be_masked: Whether sequences may get masks from outside of a nested model, which the
+            symbolic tensors inside know nothing of.
+    """
+    return mask_of(tensor) is not None or (may_be_masked and len(tensor.shape) == 3)
 
 
 def _made_by(layer: Any, args: tuple, kwargs: dict) -> Any:

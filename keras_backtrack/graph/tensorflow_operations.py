@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from . import compat
-from .compat import Operation, give_kernel, keras
+from . import as_layers, compat
+from .compat import Operation, keras
 from .computed import run
 
 layers = keras.layers
@@ -174,29 +174,24 @@ def _convolution(traced: Traced) -> Translation | None:
     is_plain = compat.is_variable(kernel) and padding in ("SAME", "VALID")
     if not is_plain or traced["data_format"] != b"NHWC" or strides[1] != strides[2]:
         return None
-    *size, channels, filters = kernel.shape
-    settings: dict[str, Any] = {"padding": padding.lower(), "use_bias": False, "name": "conv"}
-    settings |= {"strides": strides[1:3], "dilation_rate": dilation[1:3]}
-    if traced.operation.type == "DepthwiseConv2dNative":
-        layer = layers.DepthwiseConv2D(size, depth_multiplier=filters, **settings)
-    else:
-        groups = traced.operation.inputs[0].shape[-1] // channels
-        layer = layers.Conv2D(filters, size, groups=groups, **settings)
-    give_kernel(layer, kernel)
-    return layer, (traced.arg(0),), {}
+    given = {"kernel": kernel, "strides": strides, "padding": padding, "dilation_rate": dilation}
+    is_depthwise = traced.operation.type == "DepthwiseConv2dNative"
+    make = as_layers.depthwise if is_depthwise else as_layers.convolution
+    layer = make(given, traced.operation.inputs[0], "conv")
+    return None if layer is None else (layer, (traced.arg(0),), {})
 
 
-def _pooling(make: Callable) -> Callable[[Traced], Translation | None]:
+def _pooling(kind: str) -> Callable[[Traced], Translation | None]:
+    make = as_layers.pooling(kind, "pool")
+
     def translate(traced: Traced) -> Translation | None:
-        size, strides = traced["ksize"], traced["strides"]
-        padding = traced["padding"].decode()
-        if padding not in ("SAME", "VALID") or traced["data_format"] != b"NHWC":
+        given = {"pool_size": traced["ksize"], "strides": traced["strides"]}
+        given["padding"] = traced["padding"].decode()
+        if given["padding"] not in ("SAME", "VALID") or traced["data_format"] != b"NHWC":
             return None
-        if size[0] != 1 or size[3] != 1:
+        if given["pool_size"][0] != 1 or given["pool_size"][3] != 1:
             return None
-        settings = {"strides": tuple(strides[1:3]), "padding": padding.lower(), "name": "pool"}
-        layer = make(tuple(size[1:3]), **settings)
-        return layer, (traced.arg(0),), {}
+        return make(given, traced.operation.inputs[0]), (traced.arg(0),), {}
 
     return translate
 
@@ -213,7 +208,7 @@ def _resizing(interpolation: str) -> Callable[[Traced], Translation | None]:
 
 
 _SPECIAL: dict[str, Callable[[Traced], Translation | None]] = {
-    "AvgPool": _pooling(layers.AveragePooling2D),
+    "AvgPool": _pooling("Average"),
     "BatchMatMulV2": _product(("adj_x", "adj_y")),
     "BatchMatMulV3": _product(("adj_x", "adj_y")),
     "Conv2D": _convolution,
@@ -222,7 +217,7 @@ _SPECIAL: dict[str, Callable[[Traced], Translation | None]] = {
     "GatherV2": _gather,
     "MatMul": _product(("transpose_a", "transpose_b")),
     "Max": _reduction("max", tf.reduce_max),
-    "MaxPool": _pooling(layers.MaxPooling2D),
+    "MaxPool": _pooling("Max"),
     "Mean": _reduction("mean", tf.reduce_mean),
     "Min": _reduction("min", tf.reduce_min),
     "Reshape": _reshape,

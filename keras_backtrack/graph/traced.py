@@ -36,15 +36,9 @@ class TracedModel:
         self.output_names = [f"output_{i}" for i in range(len(self.outputs))]
 
 
-def traced(
-    layer: Any,
-    args: tuple,
-    kwargs: dict,
-    may_be_masked: bool = False,
-    is_opened: bool = False,
-) -> Recorded:
+def traced(made: KerasCall, may_be_masked: bool = False, is_opened: bool = False) -> Recorded:
     """What a layer's `call` does, for one call of it, traced; as `record_call`."""
-    trace = trace_call(layer, args, kwargs, may_be_masked, is_opened)
+    trace = trace_call(made, may_be_masked, is_opened)
     return Recorded(TracedModel(trace), trace.masked)
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from . import compat
 from .compat import keras
 from .computed import SIZES
-from .recording import with_activation
+from .recording import gets_mask, with_activation
 
 
 class Part(NamedTuple):
@@ -81,26 +81,19 @@ _WHOLE = (
 _ONE_AT_A_TIME = threading.RLock()
 
 
-def trace_call(
-    layer: Any, args: tuple, kwargs: dict, may_be_masked: bool, is_opened: bool
-) -> Trace:
+def trace_call(made: compat.KerasCall, may_be_masked: bool, is_opened: bool) -> Trace:
     """Runs a layer's `call` on placeholders, for batches of any size.
 
     Args:
-        layer: The layer, built.
-        args, kwargs: Its arguments, symbolic tensors inside.
-        may_be_masked: Whether sequences may get masks that the symbolic tensors know nothing of.
+        made, may_be_masked: As for `record_call`.
         is_opened: Whether it is a layer with a rule that is looked into for its activation alone.
 
     Raises:
         Exception: Whatever `call` raises.
     """
+    layer, args, kwargs, _ = made
     symbols = [value for value in tf.nest.flatten((args, kwargs)) if compat.is_symbolic(value)]
-    masked = [
-        place
-        for place, symbol in enumerate(symbols)
-        if compat.mask_of(symbol) is not None or (may_be_masked and len(symbol.shape) == 3)
-    ]
+    masked = [place for place, own in enumerate(symbols) if gets_mask(own, may_be_masked)]
     specs = [tf.TensorSpec(symbol.shape, symbol.dtype) for symbol in symbols]
     specs += [tf.TensorSpec(symbols[place].shape[:2], tf.bool) for place in masked]
     found: list[Trace] = []
@@ -118,8 +111,8 @@ def trace_call(
         live: Live = Live(list(given))
         parts: list[Part] = []
         with _ONE_AT_A_TIME, _noting(layer, live, parts):
-            made = call(*own_args, **own_kwargs)
-        outputs = [tf.convert_to_tensor(tensor) for tensor in compat.tensors_in(made)]
+            returned = call(*own_args, **own_kwargs)
+        outputs = [tf.convert_to_tensor(tensor) for tensor in compat.tensors_in(returned)]
         graph = tf.compat.v1.get_default_graph()
         found.append(Trace(graph, list(given), outputs, masked, parts, live))
 

@@ -35,18 +35,8 @@ def aligned_factors(graph: Graph, call: Call) -> list[int]:
 
 
 def _not_all(graph: Graph, call: Call, gates: list[bool]) -> list[int]:
-    places = range(len(gates))
-    for some in (
-        [
-            place
-            for place in places
-            if not gates[place] and call.inputs[place] not in graph.switches
-        ],
-        [place for place in places if call.inputs[place] not in graph.switches],
-    ):
-        if some:
-            return some
-    return list(places)
+    live = [place for place, number in enumerate(call.inputs) if number not in graph.switches]
+    return [place for place in live if not gates[place]] or live or list(range(len(gates)))
 
 
 def is_output_made_by(graph: Graph, is_kind: Callable[[Any], bool]) -> bool:
