@@ -1,7 +1,7 @@
 """Models that cannot be explained on this host, or at all."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,9 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
     is_wrong = False
     for call in graph.calls:
         with unasked_masks():
-            made = dict(zip(call.outputs, call.run(tensors), strict=True))
-        is_wrong |= _is_wrong_by_onednn(call, {**tensors, **made})
+            made = dict(zip(call.outputs, _run(call, tensors), strict=True))
+        own = {n: {**tensors, **made}[n] for n in (*call.inputs, *call.outputs)}
+        is_wrong |= _is_wrong_by_onednn(call, call.apart(own))
         for number in walked.intersection(made):
             shape = tuple(made[number].shape)
             if not shape or shape[0] != images:
@@ -113,7 +114,7 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
             answers = tf.nest.flatten(run(model, given))
         want = np.asarray(answers[graph.place], np.float64)
         if _are_same(want, found):
-            return
+            return _check_apart(graph, given, found)
     how = ", as what layers do was recorded on symbolic tensors" * graph.is_recorded
     shown = [np.array2string(own.reshape(-1)[:5], precision=5) for own in (want, found)]
     raise UnsupportedModelError(
@@ -123,7 +124,37 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
     )
 
 
-def _is_wrong_by_onednn(call: Call, tensors: dict[int, tf.Tensor]) -> bool:
+def _run(call: Call, tensors: dict[int, tf.Tensor]) -> list[tf.Tensor]:
+    try:
+        return call.run(tensors)
+    except tf.errors.InvalidArgumentError as error:
+        if not call.folded:
+            raise
+        raise UnsupportedModelError(
+            "Rows that an axis is folded into must be those of one image behind those of another, "
+            f"as `reshape(x, (-1, ...))` makes them. Received: {call.describe()}, which takes "
+            f"{dict(call.folded)} rows for each image: {error.message}"
+        ) from error
+
+
+def _check_apart(graph: Graph, given: Sequence[tf.Tensor], found: np.ndarray) -> None:
+    """Refuses a network with folded axes in which the answer for one image depends on another."""
+    if len(found) == 1 or not any(call.folded for call in graph.calls):
+        return
+    # The same numbers the other way round are fit for any network.
+    others = [tf.concat([x[:1], tf.reverse(x[1:], range(1, x.shape.rank))], 0) for x in given]
+    with unasked_masks():
+        answer = np.asarray(graph.replay(others)[graph.output], np.float64)
+    if not _are_same(found[:1], answer[:1]):
+        shown = [np.array2string(own[0].reshape(-1)[:5], precision=5) for own in (found, answer)]
+        raise UnsupportedModelError(
+            "What is folded into the batch must come back to its own image: a model that mixes "
+            f"images cannot be explained. Received: {shown[0]}, … for an image beside itself, "
+            f"{shown[1]}, … beside another."
+        )
+
+
+def _is_wrong_by_onednn(call: Call, tensors: Mapping[int, tf.Tensor]) -> bool:
     """Compares a convolution of the kind that oneDNN may get wrong with a plain one, and warns.
 
     A transposed one is a convolution the other way round, which its gradient computes.

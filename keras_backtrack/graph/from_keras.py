@@ -11,6 +11,7 @@ from . import compat
 from .as_layers import as_layer
 from .computed import Computed
 from .errors import UnsupportedModelError, told
+from .folding import folded
 from .graph import Call, Graph, TensorRef
 from .layout import channels_first
 from .recording import (
@@ -74,7 +75,7 @@ def read_graph(
     graph = reader.graph(graph_model, names, [position])
     keys = {key: names[place] for key, place in compat.keys_of(graph_model, "inputs").items()}
     first = channels_first(graph, data_format)
-    return replace(graph, place=position, keys=keys, channels_first=first)
+    return folded(replace(graph, place=position, keys=keys, channels_first=first))
 
 
 class _Reader:

@@ -50,6 +50,8 @@ class Call:
         cell: What a recurrent layer does at each time step, where that could be recorded.
         sized: How many of the inputs it asks but for their sizes.
         unopened: Why it is not known what the layer is made of; empty where that is no question.
+        folded: Of those of its tensors that hold several rows of an image, by number how many: the
+            layer takes rows for images. A graph's tensors have them as an axis behind the batch's.
     """
 
     name: str
@@ -61,6 +63,12 @@ class Call:
     cell: "Graph | None" = None
     sized: int = 0
     unopened: str = ""
+    folded: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many rows of each image the layer makes."""
+        return self.folded.get(self.outputs[0], 1) if self.outputs else 1
 
     @property
     def operands_read(self) -> int:
@@ -77,10 +85,21 @@ class Call:
         Returns:
             Its outputs as a flat list.
         """
-        args, kwargs = _put_in(tensors, (self.args, self.kwargs))
+        args, kwargs = _put_in(self.apart(tensors), (self.args, self.kwargs))
         if compat.takes_training(self.layer):
             kwargs["training"] = False
-        return compat.tensors_in(self.layer(*args, **{**kwargs, **changed}))
+        made = compat.tensors_in(self.layer(*args, **{**kwargs, **changed}))
+        rows = [self.folded.get(number) for number in self.outputs]
+        return [
+            tensor if n is None else tf.reshape(tensor, [-1, n, *tensor.shape[1:]])
+            for tensor, n in zip(made, rows, strict=True)
+        ]
+
+    def apart(self, tensors: Mapping[int, Any]) -> Mapping[int, Any]:
+        """Tensors of a graph as the layer takes them: with rows of images as images."""
+        if not self.folded:
+            return tensors
+        return {n: rows_of(t) if n in self.folded else t for n, t in tensors.items()}
 
     def operands(self, tensors: dict[int, Any]) -> list[Any]:
         """The arguments of a bare operation, tensors put in; names and missing ones left out."""
@@ -96,6 +115,12 @@ class Call:
         """The call for an error message: name, type and the module the type is from."""
         cls = type(self.layer)
         return f"{self.name!r} ({cls.__module__}.{cls.__qualname__})"
+
+
+def rows_of(tensor: Any) -> Any:
+    """A tensor or array of images that hold several rows, as one of rows."""
+    shape = [-1, *tensor.shape[2:]]
+    return tensor.reshape(shape) if isinstance(tensor, np.ndarray) else tf.reshape(tensor, shape)
 
 
 def _put_in(tensors: Mapping[int, Any], arguments: Any) -> Any:

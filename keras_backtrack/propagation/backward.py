@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+import numpy as np
 import tensorflow as tf
 
 from ..graph.graph import Call, Graph
@@ -62,6 +63,14 @@ class Taken(NamedTuple):
                 mass = mass_of(part, place)
                 ended = mass if ended is None else ended + mass
         return self._replace(parts=parts, ended=ended)
+
+    def of_images(self, rows: int) -> "Taken":
+        """What ended in so many rows of an image, for the image."""
+        if rows == 1 or self.ended is None:
+            return self
+        if isinstance(self.ended, np.ndarray):
+            return self._replace(ended=self.ended.reshape(-1, rows).sum(axis=1))
+        return self._replace(ended=tf.reduce_sum(tf.reshape(self.ended, [-1, rows]), axis=1))
 
 
 def places_back(calls: Sequence[Call]) -> list[Place]:

@@ -1,12 +1,13 @@
 """What the two ways back, along the best paths and along all, have in common."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from ..graph.graph import Call, rows_of
 from .kernels import NodeArrays
 from .nodes import Walked
 
@@ -35,6 +36,35 @@ class Batch:
     def image_tensor(self) -> tf.Tensor:
         """`image_index` as a tensor."""
         return tf.constant(self.image_index, tf.int64)
+
+    def apart(self, call: Call) -> "Batch":
+        """The batch as a folded call has it: rows of images are images, and explained alone.
+
+        Indices of nodes stay what they are. `tensors` stay those of the graph.
+        """
+        if not call.folded:
+            return self
+        image_index = np.repeat(self.image_index * call.rows, call.rows)
+        image_index += np.tile(np.arange(call.rows), len(self.image_index))
+        return replace(
+            self,
+            arrays=_Apart(self.arrays, call),
+            sizes={**self.sizes, **{n: self.sizes[n][1:] for n in call.folded}},
+            images=self.images * call.rows,
+            image_index=image_index,
+        )
+
+
+class _Apart(dict[int, np.ndarray]):
+    """Activations as a folded call reads them, each made when it is first asked for."""
+
+    def __init__(self, arrays: dict[int, np.ndarray], call: Call) -> None:
+        self._arrays, self._call = arrays, call
+
+    def __missing__(self, number: int) -> np.ndarray:
+        array = self._arrays[number]
+        self[number] = array = rows_of(array) if number in self._call.folded else array
+        return array
 
 
 class Paths(Protocol):

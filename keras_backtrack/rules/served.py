@@ -1,5 +1,7 @@
 """The rule of each call of a graph, and what is said of calls that have none."""
 
+from dataclasses import replace
+
 import tensorflow as tf
 
 from ..graph.compat import keras
@@ -44,10 +46,14 @@ class Rules:
         self, graph: Graph, call: Call, position: int, tensors: dict[int, tf.Tensor]
     ) -> TracedCall:
         """A call as its rule wants to see it, asked about one of its outputs."""
-        inputs = [tensors[number] for number in call.inputs]
-        output = tensors[call.outputs[position]]
+        numbers = dict.fromkeys([*call.inputs, call.outputs[position]])
+        own = call.apart({number: tensors[number] for number in numbers})
+        inputs, output = [own[number] for number in call.inputs], own[call.outputs[position]]
+        alone = replace(call, folded={}) if call.folded else call
         follows = followed(graph, call)
-        return TracedCall(call, position, inputs, output, follows, self.packed_weights)
+        return TracedCall(
+            alone, position, inputs, output, follows, self.packed_weights, rows=call.rows
+        )
 
     def ask(self, call: TracedCall) -> Contributions:
         """Asks the rule of a call for its contributions."""

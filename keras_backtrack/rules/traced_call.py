@@ -22,6 +22,7 @@ class TracedCall:
         output: The tensor it made.
         followed: For each input, whether decisions are followed into it; others are constants.
         packed_weights: Keeps weights in another order from one call of the program to the next.
+        rows: How many rows of each image its tensors hold, which are images to the rule.
     """
 
     call: Call
@@ -30,6 +31,7 @@ class TracedCall:
     output: tf.Tensor
     followed: Sequence[bool]
     packed_weights: PackedWeights
+    rows: int = 1
 
     @property
     def layer(self) -> Any:

@@ -61,6 +61,20 @@ def is_empty(mass: tf.Tensor) -> tf.Tensor:
     return tf.equal(tf.shape(mass)[0], 0)
 
 
+def in_rows(mass: tf.Tensor, rows: int) -> tf.Tensor:
+    """A map of images of so many rows as one of rows: (E, rows · units) as (E · rows, units)."""
+    if rows == 1:
+        return mass
+    return tf.reshape(mass, [tf.shape(mass)[0] * rows, tf.shape(mass)[1] // rows])
+
+
+def of_images(mass: tf.Tensor, rows: int) -> tf.Tensor:
+    """The other way round from `in_rows`."""
+    if rows == 1:
+        return mass
+    return tf.reshape(mass, [tf.shape(mass)[0] // rows, tf.shape(mass)[1] * rows])
+
+
 _map = [None, None], tf.float32
 
 

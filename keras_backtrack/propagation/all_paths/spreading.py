@@ -47,11 +47,13 @@ from .dense_mass import (
     as_nodes,
     ended_where,
     full,
+    in_rows,
     is_empty,
     left_behind,
     left_over,
     net,
     nothing,
+    of_images,
     swap,
 )
 from .recurrent import back_in_time
@@ -128,8 +130,11 @@ class Spread:
 
     def follow(self, contributions: Contributions, call: TracedCall, maps: Maps) -> Taken:
         """A single step."""
+        maps = Maps(*(in_rows(mass, call.rows) for mass in maps))
         taken = row_of(_ROWS, contributions)(self, contributions, call, maps)
-        return taken.into(call, lambda part, _: all_mass(part))
+        taken = taken.into(call, lambda part, _: all_mass(part)).of_images(call.rows)
+        parts = [p and Maps(*(of_images(mass, call.rows) for mass in p)) for p in taken.parts]
+        return taken._replace(parts=parts)
 
     def at_step(self, cell: Graph, tensors: dict[int, tf.Tensor], roots: dict) -> Walked:
         """The same through a cell of a recurrent layer."""

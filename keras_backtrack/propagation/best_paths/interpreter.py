@@ -5,7 +5,7 @@ that are not yet single nodes: differences of two units go the same way, both at
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -67,12 +67,18 @@ class Interpreter:
 
     def follow(self, contributions: Contributions, call: TracedCall, asked: Asked) -> Taken:
         """As `step`, where it is known what the rule says."""
-        taken = row_of(_ROWS, contributions)(self, contributions, call, asked)
+        walk = self if call.rows == 1 else replace(self, image_index=self._rows(call.rows))
+        taken = row_of(_ROWS, contributions)(walk, contributions, call, asked)
 
         def mass_of(part: Asked, place: int) -> tf.Tensor:
-            return self.ended(part.mass, part.index[0] // units_of(call.inputs[place]))
+            return walk.ended(part.mass, part.index[0] // units_of(call.inputs[place]))
 
-        return taken.into(call, mass_of)
+        return taken.into(call, mass_of).of_images(call.rows)
+
+    def _rows(self, rows: int) -> tf.Tensor:
+        """Which row each is about, where each explanation is about so many rows of its image."""
+        of_image = tf.range(rows, dtype=self.image_index.dtype)
+        return tf.reshape(self.image_index[:, None] * rows + of_image, [-1])
 
     def ended(self, mass: tf.Tensor, explanation: tf.Tensor) -> tf.Tensor:
         """The (M,) mass that ended, for each explanation."""

@@ -192,7 +192,7 @@ def _sum(
     call: TracedCall,
     limits: Limits,
 ) -> Native | None:
-    if len(call.followed_inputs) != 1 or _origin(kind.source) is not call.input:
+    if len(call.followed_inputs) != 1 or _origin(kind.source) is not _origin(call.input):
         return None
     number = call.call.inputs[call.followed.index(True)]
     is_biased = limits.include_bias and kind.bias is not None

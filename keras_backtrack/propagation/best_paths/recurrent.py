@@ -39,6 +39,7 @@ class LoopStep:
         """Takes nodes at the layer's output back to its sequence and its first states."""
         loop, graph = self.loop, self.loop.cell
         tensors, mask, varying = self.run(batch.tensors)
+        batch = batch.apart(self.call)
         sizes = Sizes(graph).read(varying)
         units = [math.prod(sizes[number]) for number in graph.outputs]
         arrays = {n: tf.cast(tensor, tf.float32).numpy() for n, tensor in tensors.items()}
@@ -83,7 +84,8 @@ class LoopStep:
         parts = iter([read, *arriving[1:]])
         if sum(self.followed) == 1:
             lost += sum(total(own, place) for place, own in enumerate(arriving[1:], 1))
-        return Taken([next(parts) if follow else None for follow in self.followed], lost)
+        taken = Taken([next(parts) if follow else None for follow in self.followed], lost)
+        return taken.of_images(self.call.rows)
 
 
 class _AtStep(dict[int, Any]):

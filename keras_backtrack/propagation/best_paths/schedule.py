@@ -140,11 +140,14 @@ def _native_step(
     constants.extend(native.constants)
 
     def take(nodes: NodeArrays, batch: Batch) -> Taken:
+        batch = batch.apart(call)
+
         def mass_of(part: NodeArrays, place: int) -> np.ndarray:
             size, explanations = math.prod(batch.sizes[call.inputs[place]]), len(batch.image_index)
             return per_explanation(part.index, size, part.mass, explanations)
 
-        return native.take(nodes, batch, batch.constants[own]).into(traced, mass_of)
+        taken = native.take(nodes, batch, batch.constants[own]).into(traced, mass_of)
+        return taken.of_images(call.rows)
 
     return Step(call, position, native.reads, take)
 

@@ -6,6 +6,7 @@ comes apart into contributions: weight times W·A, above 0 or below.
 """
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -24,7 +25,7 @@ from ...rules.contributions import (
 )
 from ...rules.indexing import dims, product
 from ...rules.traced_call import TracedCall
-from ..all_paths.dense_mass import Maps, add, as_nodes
+from ..all_paths.dense_mass import Maps, add, as_nodes, in_rows, of_images
 from ..all_paths.spreading import Spread, cut_maps
 from ..backward import Place, Taken, places_back, walk_back
 from ..landmarks import ends_question
@@ -69,7 +70,7 @@ def evidence(
     def take(place: Place, weights: tf.Tensor) -> Taken:
         number = place.call.outputs[place.position]
         call = rules.trace(graph, *place, tensors)
-        kind = rules.ask(call)
+        kind, weights = rules.ask(call), in_rows(weights, call.rows)
         if isinstance(kind, Same) and number in outer:
             outer.update(place.call.inputs)
         elif number not in outer:
@@ -80,13 +81,14 @@ def evidence(
             weights = tf.where(tf.reshape(call.output, tf.shape(weights)) == 0, 0.0, weights)
         if isinstance(kind, Loop):
             # Through a recurrent layer's steps each unit goes alone.
-            found[number].append(_sides(call.output, weights))
+            found[number].append(_of_images(_sides(call.output, weights), call.rows))
         elif ends_question(kind):
             for read, sides in zip(call.call.inputs, _at_sum(kind, call, weights), strict=True):
                 if sides is not None:
-                    found[read].append(sides)
+                    found[read].append(_of_images(sides, call.rows))
         else:
-            return Taken(_through(spread, kind, call, weights))
+            parts = _through(spread, kind, call, weights)
+            return Taken([p if p is None else of_images(p, call.rows) for p in parts])
         return Taken([None] * len(call.inputs))
 
     steps = places_back(graph.calls)
@@ -95,6 +97,10 @@ def evidence(
         if number in held:
             found[number].append(_sides(tensors[number], held[number]))
     return {number: _all(parts) for number, parts in found.items()}
+
+
+def _of_images(sides: Sides, rows: int) -> Sides:
+    return Sides(*(Maps(*(of_images(mass, rows) for mass in maps)) for maps in sides))
 
 
 def _added(_: int, parts: list[tf.Tensor], is_settled: bool) -> tf.Tensor:
@@ -113,7 +119,7 @@ def _through(
     """The weights of a step's inputs."""
     if isinstance(kind, (Branches, LinearSum)):
         return _linear(call, weights, isinstance(kind, Branches))
-    taken = spread.follow(kind, call, Maps(weights, weights[:0]))
+    taken = spread.follow(kind, replace(call, rows=1), Maps(weights, weights[:0]))
     return [part if part is None else add(part.high, -part.low) for part in taken.parts]
 
 

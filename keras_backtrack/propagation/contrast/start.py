@@ -83,8 +83,8 @@ def start(
         traced = rules.trace(graph, *place, tensors)
         kind = rules.ask(traced)
         singles = asked.singles(units_of(traced.output))
-        if isinstance(kind, Loop):
-            # Through a recurrent layer's steps each unit goes alone.
+        if isinstance(kind, Loop) or traced.rows > 1:
+            # Through a recurrent layer's steps, or an image's rows, each unit goes alone.
             found[number].append(singles)
             return Taken([None] * len(traced.inputs))
         passed[number] = singles
@@ -136,6 +136,8 @@ def _logits_of(
     while (maker := graph.maker(number)) is not None:
         traced = rules.trace(graph, maker, maker.outputs.index(number), tensors)
         kind = rules.ask(traced)
+        if traced.rows > 1:
+            break
         if isinstance(kind, LinearSum):
             return _sums_of(kind, asked.at(units_of(traced.output), image_index))
         if not (isinstance(kind, Same) and is_activation(maker.layer)):

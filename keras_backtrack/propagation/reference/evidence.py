@@ -17,7 +17,7 @@ from . import joining, moving
 from .followed import followed
 from .kinds import Kind, kind_of
 from .plain_call import Memory, Paths, Place, PlainCall, weights_of
-from .walk import rule_for, step_at
+from .walk import children, rule_for, step_at
 
 _WEIGHTS = Paths(None, None, None, all_paths=True, weights=True)
 
@@ -113,7 +113,7 @@ def _below(step: PlainCall, kind: Kind, counts: Counts) -> dict[int, Counts]:
             for branch, (source, weight) in _joined(step, place).items():
                 found[branch][source] += count * weight
             continue
-        for child in rule(step, place, 1):
+        for child in children(rule, step, place, 1):
             weight = child.share if is_sum else child.share * child.sign
             found[child.branch][child.place] += count * weight
     return found
@@ -153,7 +153,7 @@ def logit(graph: Graph, activations: dict[int, np.ndarray], place: Place) -> flo
     number = graph.output
     while (call := graph.maker(number)) is not None:
         step = step_at(graph, call, call.outputs.index(number), activations, _WEIGHTS)
-        if not step.followed:
+        if not step.followed or step.is_folded:
             break
         kind = kind_of(step)
         if kind in (Kind.APART, Kind.MIXED):

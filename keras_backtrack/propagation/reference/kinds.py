@@ -42,6 +42,8 @@ _LETTERED = contraction.attention, contraction.einsum, contraction.einsum_dense,
 
 def kind_of(step: PlainCall) -> Kind:
     rule = rule_for(step.call)
+    if step.is_folded and rule is not moving.reshape:
+        step = step.row(0)
     if rule is recurrent.recurrent:
         return Kind.LOOP
     if rule in _SAME:

@@ -115,12 +115,10 @@ def moved(call: PlainCall, place: Place, sign: int) -> list[Child]:
     if call.call.kind in ("gather", "take") and not isinstance(call.call.args[0], TensorRef):
         return [Child(place[: call.inputs[0].ndim], sign, 1.0)]
     if "numbers" not in call.notes:
-        numbers, count = {}, 1
-        for number, source in zip(call.call.inputs, call.inputs, strict=True):
-            differing = np.arange(count, count + source.size, dtype=np.float32)
-            numbers[number] = tf.constant(differing.reshape(1, *source.shape))
-            count += source.size
-        call.notes["numbers"] = np.asarray(call.call.run(numbers)[call.position])[0]
+        count = 1 + sum(source.size for source in call.inputs)
+        one, other = _moved_numbers(call, 1), _moved_numbers(call, 1 + count)
+        # What stays the same is padding, or a constant.
+        call.notes["numbers"] = np.where(other - one == count, one, 0)
     number = int(call.notes["numbers"][place]) - 1
     for branch, source in enumerate(call.inputs):
         if 0 <= number < source.size:
@@ -128,6 +126,16 @@ def moved(call: PlainCall, place: Place, sign: int) -> list[Child]:
             return [Child(found, sign, 1.0, branch)]
         number -= source.size
     return []
+
+
+def _moved_numbers(call: PlainCall, first: int) -> np.ndarray:
+    """What the operation makes of numbers that all differ, from `first` on."""
+    numbers = {}
+    for number, source in zip(call.call.inputs, call.inputs, strict=True):
+        differing = np.arange(first, first + source.size, dtype=np.float32)
+        numbers[number] = tf.constant(differing.reshape(1, *source.shape))
+        first += source.size
+    return np.asarray(call.call.run(numbers)[call.position])[0]
 
 
 def embedding(call: PlainCall, place: Place, sign: int) -> list[Child]:

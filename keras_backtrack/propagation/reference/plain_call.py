@@ -1,7 +1,7 @@
 """What the plain loops are made of: nodes, one step, and choosing."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,7 +82,28 @@ class PlainCall:
     followed: list[int]
     paths: Paths
     walk: Callable[[Graph, dict[int, np.ndarray], dict[int, Memory]], dict[int, Memory]]
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether the output holds several rows, each of which the layer made by itself."""
+        return self.call.outputs[0] in self.call.folded
+
+    def row(self, number: int) -> "PlainCall":
+        """The call for one row of the image alone."""
+        if ("row", number) not in self.notes:
+            self.notes["row", number] = replace(
+                self,
+                call=replace(self.call, folded={}),
+                inputs=[v[number] if self.has_rows(i) else v for i, v in enumerate(self.inputs)],
+                output=self.output[number],
+                notes={},
+            )
+        return self.notes["row", number]
+
+    def has_rows(self, branch: int) -> bool:
+        """Whether an input holds several rows."""
+        return self.call.inputs[branch] in self.call.folded
 
     @property
     def layer(self) -> Any:

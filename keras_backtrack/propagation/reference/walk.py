@@ -11,7 +11,7 @@ from ...graph.errors import UnsupportedLayerError
 from ...graph.graph import Call, Graph
 from . import combination, contraction, joining, moving, recurrent, weighted
 from .followed import followed
-from .plain_call import Combination, Key, Lead, Memory, Paths, PlainCall
+from .plain_call import Child, Combination, Key, Lead, Memory, Paths, Place, PlainCall
 
 
 class Walked(NamedTuple):
@@ -50,10 +50,10 @@ def walk(
                 # Whatever comes to what only compares ends there.
                 lost += sum(asked.values())
                 continue
-            if rule is recurrent.recurrent:
-                # Through a recurrent layer's steps each unit goes alone.
-                asked = memory[number] = _singles(asked)
             step = step_at(graph, call, position, activations, paths)
+            if rule is recurrent.recurrent or step.is_folded:
+                # Through a recurrent layer's steps, or an image's rows, each unit goes alone.
+                asked = memory[number] = _singles(asked)
             open_ |= {call.inputs[i] for i in step.followed}
             for key, mass in asked.items():
                 leads = _leads(rule, step, key)
@@ -83,7 +83,16 @@ def step_at(
 def _leads(rule: Callable, step: PlainCall, key: Key) -> list[Lead]:
     if isinstance(key, Combination):
         return combination.leads(rule, step, key)
-    return [Lead((c.place, c.sign), c.share, c.branch) for c in rule(step, *key)]
+    return [Lead((c.place, c.sign), c.share, c.branch) for c in children(rule, step, *key)]
+
+
+def children(rule: Callable, step: PlainCall, place: Place, sign: int) -> list[Child]:
+    """What a rule says of one node; of a row of an image, as if there were no other."""
+    if not step.is_folded or rule is moving.reshape:
+        return rule(step, place, sign)
+    row, *inside = place
+    found = rule(step.row(row), tuple(inside), sign)
+    return [c._replace(place=(row, *c.place)) if step.has_rows(c.branch) else c for c in found]
 
 
 def _singles(memory: Mapping[Key, float]) -> Memory:
