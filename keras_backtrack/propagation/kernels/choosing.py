@@ -6,6 +6,7 @@ from .compiled import compiled
 
 _INFINITE = np.int32(0x7F800000)
 _GLANCE = 64  # values that are compared together
+FEW = 32  # Up to so many are chosen by putting each in its place among those that were.
 
 
 @compiled
@@ -37,7 +38,61 @@ def choose(values, limit, place, kept):
         place[0] = _first(values, wanted)
         kept[0] = values[place[0]]
         return 1 if kept[0] > 0 else 0
+    if limit > FEW and _largest(values)[1]:
+        return _choose_many(values, limit, place, kept)
     return choose_more(values, 0, limit, place, kept, 0)
+
+
+@compiled
+def _choose_many(values, limit, place, kept):
+    """As `choose`, of numbers, where putting each in its place would take as long as many are.
+
+    Those chosen are a heap with the worst of them on top, which comes to the end in the end.
+    """
+    count, bar = 0, np.float32(0)
+    for j in range(values.size):
+        if values[j] <= bar:
+            continue
+        if count < limit:
+            place[count], kept[count] = j, values[j]
+            count += 1
+            if count == limit:
+                _heap(place, kept, count)
+        else:
+            place[0], kept[0] = j, values[j]
+            _sink(place, kept, 0, count)
+        if count == limit:
+            bar = kept[0]
+    if count < limit:
+        _heap(place, kept, count)
+    for last in range(count - 1, 0, -1):
+        place[0], place[last] = place[last], place[0]
+        kept[0], kept[last] = kept[last], kept[0]
+        _sink(place, kept, 0, last)
+    return count
+
+
+@compiled
+def _heap(place, kept, count):
+    for top in range(count // 2 - 1, -1, -1):
+        _sink(place, kept, top, count)
+
+
+@compiled
+def _sink(place, kept, top, count):
+    """Lets what is on top of part of a heap sink below all that are worse; of equals the later."""
+    while 2 * top + 1 < count:
+        worst = top
+        for below in range(2 * top + 1, min(2 * top + 3, count)):
+            if kept[below] < kept[worst] or (
+                kept[below] == kept[worst] and place[below] > place[worst]
+            ):
+                worst = below
+        if worst == top:
+            return
+        place[top], place[worst] = place[worst], place[top]
+        kept[top], kept[worst] = kept[worst], kept[top]
+        top = worst
 
 
 @compiled

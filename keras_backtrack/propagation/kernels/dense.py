@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .choosing import choose, choose_more, share
+from .choosing import FEW, choose, choose_more, share
 from .compiled import compiled, in_parts
 from .nodes import NodeArrays
 
@@ -52,9 +52,9 @@ def _dense(index, sign, mass, image_index, source, weight_rows, bias, positions,
     asked = np.empty(nodes * limit, np.float32)
     given = np.empty(nodes * limit, np.float32)
     ended = np.zeros(nodes, np.float32)
-    all_of_them = limit >= features
+    at_once = limit >= features or limit > FEW
     # Block by block, so that products are looked at while they are in the cache.
-    step = features if all_of_them else _BLOCK
+    step = features if at_once else _BLOCK
     values = np.empty(step, np.float32)
     best, kept = np.empty(limit, np.int64), np.empty(limit, np.float32)
     found = 0
@@ -70,7 +70,7 @@ def _dense(index, sign, mass, image_index, source, weight_rows, bias, positions,
             block = values[: factors.size]
             for j in range(block.size):
                 block[j] = factors[j] * reads[j] * asks + added
-            if all_of_them:
+            if at_once:
                 count = choose(block, limit, best, kept)
             else:
                 count = choose_more(block, start, limit, best, kept, count)
