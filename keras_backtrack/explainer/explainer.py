@@ -23,7 +23,7 @@ from ..rules import Rules, read_model
 from ..runtime.tensorflow import warn_without_onednn
 from .batches import Batches
 from .down_to import check_below_last_map, end_of_way
-from .inputs import check_inputs, check_scores
+from .inputs import check_scores, read_inputs
 from .model_checks import check_answer, check_dtypes
 from .prepared import Prepared, activations
 from .settings import (
@@ -42,6 +42,7 @@ from .targets import (
     highest,
     of_two_classes,
 )
+from .texts import check_vocabulary, with_vocabulary
 from .uncopied import Uncopied
 
 
@@ -93,6 +94,8 @@ class BacktrackExplainer(Uncopied):
             node. None refuses such layers.
         data_format: `"channels_first"` where inputs are (channels, rows, columns) and neither
             layers nor a permutation in the model say so: maps are of rows and columns.
+        vocabulary: Where the input is token numbers their words, for `Explanation.evidence`: entry
+            i is that of number i. For several inputs a dict of such lists by name.
 
     Raises:
         TypeError: If `model` is no Keras model.
@@ -125,6 +128,7 @@ class BacktrackExplainer(Uncopied):
         layers: Sequence[str] | None = None,
         fallback: str | None = None,
         data_format: str | None = None,
+        vocabulary: Any = None,
     ) -> None:
         self._limits = check_limits(top_n, channels, positions, include_bias)
         self.method = check_method(method, include_bias)
@@ -135,6 +139,7 @@ class BacktrackExplainer(Uncopied):
         self._output, self._data_format = output, check_data_format(data_format)
         self._layers, self._down_to = check_layers(layers), down_to
         self._read()
+        self._vocabulary = check_vocabulary(vocabulary, self._graph)
 
     def _read(self) -> None:
         self._graph = graph = read_model(self.model, self._output, self._data_format)
@@ -306,10 +311,8 @@ class BacktrackExplainer(Uncopied):
         """What a user gave, checked, for the model with the weights that it has now."""
         if self._watch.changed() or self._structure.changed():
             self._read()
-        graph = self._graph
-        names = [graph.names[number] for number in graph.inputs]
-        specs = [graph.specs[number] for number in graph.inputs]
-        return Batches(check_inputs(x, names, specs, graph.keys), specs, batch_size)
+        given = with_vocabulary(read_inputs(x, self._graph), self._graph, self._vocabulary)
+        return Batches(given, self._graph, batch_size)
 
     def _explained(
         self,
@@ -331,8 +334,9 @@ class BacktrackExplainer(Uncopied):
         answers = Answers.of(self._graph, batches.first_image)
         labels = answers.labels(labels)
         asked = check_targets(targets, batches.images, answers, labels, versus, check_side(side))
-        if not self._is_checked:
-            check_answer(self.model, self._graph, batches.first_image())
+        image = None if self._is_checked else batches.first_of_own()
+        if image is not None:
+            check_answer(self.model, self._graph, image)
             self._is_checked = True
         runs = []
         is_shown = arguments.truth("progress", progress)
@@ -345,13 +349,13 @@ class BacktrackExplainer(Uncopied):
                     check_foils(run.targets, run.versus, start)
                 runs.append(of_two_classes(run) if answers.is_yes_or_no else run)
                 bar.update(stop - start)
-        source = self._source(runs, batches.x, labels, answers.meant_by(asked.question))
+        source = self._source(runs, batches, labels, answers.meant_by(asked.question))
         return Explanation.from_runs(runs, source, asked.image)
 
     def _source(
         self,
         runs: Sequence[Run],
-        x: Sequence[np.ndarray],
+        given: Batches,
         labels: tuple[str, ...] | None,
         meaning: str,
     ) -> Source:
@@ -359,10 +363,11 @@ class BacktrackExplainer(Uncopied):
         names, fine = self._graph.names, self._program.fine_layers
         return Source(
             HeldNodes.from_runs(runs, self._graph),
-            *(x, labels, meaning, self.method, self.contrast),
+            *(given.x, labels, meaning, self.method, self.contrast),
             fine={names[n]: names[f] for n, f in fine.items()},
             channels_first=[names[n] for n in sorted(self._graph.channels_first)],
             ends={names[n]: names[e] for n, e in self._program.ends.items()},
+            words={name: dict(enumerate(rows)) for name, rows in given.words.items()},
             network=self.network,
         )
 

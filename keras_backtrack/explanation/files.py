@@ -211,6 +211,7 @@ def _check(plain: Plain) -> None:
         and {*plain.nodes} <= {*names}
         and {*plain.ended} <= {*names}
         and all(len(field) == count for field in (*plain.asked, *plain.ended.values()))
+        and _are_words(about.get("words", {}), inputs, plain.asked.image_index)
         and plain.asked.logits.shape == (count, 2)
         and (plain.asked.image_index >= 0).all()
     )
@@ -218,6 +219,17 @@ def _check(plain: Plain) -> None:
         fits = fits and _are_nodes(held, count, math.prod(shapes[name]))
     if not fits:
         raise ValueError("its parts do not fit together")
+
+
+def _are_words(words: Any, inputs: Sequence[str], rows: np.ndarray) -> bool:
+    """Whether texts are the words of some inputs, in each row that was asked about."""
+    return set(words) <= set(inputs) and all(
+        {*map(str, rows)} <= set(by_row)
+        and all(isinstance(own, list) for own in by_row.values())
+        and all(isinstance(word, str) for own in by_row.values() for word in own)
+        and all(row.isdecimal() for row in by_row)
+        for by_row in words.values()
+    )
 
 
 def _are_nodes(held: Mapping[str, np.ndarray], decisions: int, size: int) -> bool:

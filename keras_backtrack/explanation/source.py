@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Source:
         ends: By name of an input that of the layer where the way to it ended before.
         channels_first: Names of the tensors whose channels are before their places.
         network: Runs the network again; None in a copy from elsewhere.
+        words: By name of an input whose positions are words, those of each row by its number.
     """
 
     layers: HeldNodes
@@ -43,6 +44,7 @@ class Source:
     ends: Mapping[str, str]
     channels_first: Sequence[str] = ()
     network: Network | None = None
+    words: Mapping[str, Mapping[int, Sequence[str]]] = field(default_factory=dict)
 
     @property
     def first_picture(self) -> str:

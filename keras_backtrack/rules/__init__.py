@@ -1,6 +1,7 @@
 """One file per family of layers; each rule says where a layer's output comes from."""
 
-from . import arithmetic, elementwise, linear, merging, pooling, recurrent, resizing  # noqa: F401
+from . import arithmetic, elementwise, encodings, linear, merging  # noqa: F401
+from . import pooling, recurrent, resizing  # noqa: F401
 from .reading import read_model
 from .registry import followed, is_known, reached, register_operation, register_rule
 from .reshaping import moved
