@@ -42,9 +42,10 @@ class Network:
 
     def has(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
         """Whether its tensors are of these names and sizes, as of `HeldNodes`."""
-        specs = {name: self.graph.specs[number] for name, number in self.graph.numbers.items()}
-        return specs.keys() == shapes.keys() and all(
-            specs[name].shape[1:].is_compatible_with(shape) for name, shape in shapes.items()
+        own = {name: self.graph.specs[number].shape for name, number in self.graph.numbers.items()}
+        return own.keys() == shapes.keys() and all(
+            own[name][1:].is_compatible_with(shape) or (own[name].rank == 1 and shape == (1,))
+            for name, shape in shapes.items()
         )
 
 

@@ -109,15 +109,18 @@ def encoded(made: KerasCall) -> Pieces | None:
     elif isinstance(layer, layers.CategoryEncoding):
         index = inputs[0]
     else:
-        other = compat.twin(layer, output_mode="int", sparse=False)
+        is_hash = not isinstance(layer, layers.Discretization)
+        whole_numbers = {"dtype": "int64"} if is_hash else {}
+        other = compat.twin(layer, output_mode="int", sparse=False, **whole_numbers)
         is_crossing = len(inputs) > 1
         index = pieces.add(_index(other, is_crossing), made.args, inputs[0].shape, "int64")
     if mode == "one_hot":
-        whole = (*index.shape, output.shape[-1])
-        vector = pieces.add(_ONE_HOT, (index, output.shape[-1]), whole, output.dtype)
-        if len(whole) > len(output.shape):
-            sizes = tuple(-1 if size is None else size for size in output.shape)
-            pieces.add(Operation("reshape", tf.reshape), (vector, sizes), output.shape, output.dtype)
+        sizes, classes = tuple(index.shape), output.shape[-1]
+        vector = pieces.add(_ONE_HOT, (index, classes), (*sizes, classes), output.dtype)
+        if len(sizes) > 1 and sizes[-1] == 1:
+            shorter = (*sizes[:-1], classes)
+            numbers = [-1 if size is None else size for size in shorter]
+            pieces.add(Operation("reshape", tf.reshape), (vector, numbers), shorter, output.dtype)
         return pieces
     lookup = layer._lookup_layer if is_text else layer
     weights = lookup.idf_weights_const if mode == "tf_idf" else tf.ones([output.shape[-1]])
@@ -151,7 +154,7 @@ def bag_of(index: tf.Tensor, weights: tf.Tensor, is_count: bool) -> tf.Tensor:
     """Of each category how often it is there, or whether it is.
 
     Args:
-        index: (N, T) int64, the category at each position; what is no category counts for none.
+        index: (N, T), the category at each position; what is no category counts for none.
         weights: (categories,) float32, what each counts.
         is_count: Whether it counts as often as it is there.
 
@@ -170,6 +173,7 @@ def added_up(values: tf.Tensor, index: tf.Tensor, weights: tf.Tensor) -> tf.Tens
         values: (N, T) float32.
         index, weights: As for `bag_of`.
     """
+    index = tf.cast(index, tf.int64)
     rows, categories = tf.shape(index, tf.int64)[0], tf.size(weights, tf.int64)
     is_one = (index >= 0) & (index < categories)
     own = tf.where(is_one, index, 0)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from .compat import keras
+from .compat import Operation, keras
 from .encodings import Tokens, tokens_of
 from .errors import UnsupportedModelError
 from .graph import Call, Graph
@@ -146,9 +146,13 @@ def _sources(graph: Graph, number: int) -> set[int]:
 
 def _name(graph: Graph, number: int, sources: Mapping[int, set[int]]) -> str:
     """That of the input whose place a tensor takes, where there is one such and no other tensor."""
-    own = sources[number]
-    is_alone = len(own) == 1 and sum(own == others for others in sources.values()) == 1
-    return graph.names[next(iter(own)) if is_alone else number]
+    own, call = sources[number], graph.maker(number)
+    if len(own) == 1 and sum(own == others for others in sources.values()) == 1:
+        return graph.names[next(iter(own))]
+    name = graph.names[number]
+    # Of a layer in pieces that of the layer.
+    is_piece = call is not None and isinstance(call.layer, Operation)
+    return name.replace(f"/{call.layer.name}", "") if is_piece else name
 
 
 def _needed(calls: Sequence[Call], numbers: Sequence[int]) -> tuple[Call, ...]:
