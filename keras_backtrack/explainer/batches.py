@@ -1,6 +1,6 @@
 """A model's input, batch after batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np

@@ -14,6 +14,7 @@ from ..explanation.layer_nodes import HeldNodes
 from ..explanation.network import Network
 from ..explanation.source import Source
 from ..graph.compat import keras
+from ..graph.strings import Given
 from ..graph.structure import Structure
 from ..graph.weights import Watch
 from ..propagation.best_paths.retracing import Tracks
@@ -181,11 +182,12 @@ class BacktrackExplainer(Uncopied):
         """Explains the network's decisions.
 
         Args:
-            x: Input as `model.predict` takes it (preprocessed as the model wants), finite numbers:
-                an array or tensor (N, ...), such as (N, H, W, C) images; for one alone the batch
-                axis may be left out. For a model with several inputs a list of these, or a dict by
-                the inputs' names. What is on disk (`np.memmap`) is read a batch at a time. Or a
-                `tf.data.Dataset` of batches, as `stream` takes it; its pictures are not kept.
+            x: Input as `model.predict` takes it (preprocessed as the model wants), finite numbers
+                or, for a model of them, texts: an array or tensor (N, ...), such as (N, H, W, C)
+                images, or a list of texts; for one alone the batch axis may be left out. For a
+                model with several inputs a list of these, or a dict by the inputs' names. What is
+                on disk (`np.memmap`) is read a batch at a time. Or a `tf.data.Dataset` of batches,
+                as `stream` takes it; its pictures are not kept.
             targets: What to explain: None for each image's predicted class, an int for the same
                 class in all, (N,) ints, (N, K) ints for K classes of each image, or one-hot rows
                 (N, classes) as floats or bools. The K classes share one forward pass. Where the
@@ -217,7 +219,7 @@ class BacktrackExplainer(Uncopied):
             An `Explanation` of length N, or N · K with the K of an image behind one another.
 
         Raises:
-            TypeError: If `x` or `targets` has a wrong dtype, or there are names without `labels`.
+            TypeError: If `x` or `targets` has a wrong dtype, or names have no `labels`.
             ValueError: If `x` is empty, of the wrong shape or not finite, a class does not exist
                 or is its own foil, `labels` are not as many as classes, or the network's own output
                 is not finite.
@@ -308,11 +310,13 @@ class BacktrackExplainer(Uncopied):
         return Prepared(explained, watches, sum(each.nbytes for each in kept))
 
     def _batches(self, x: Any, batch_size: int | None) -> Batches:
+        return Batches(self._given(x), self._graph, batch_size)
+
+    def _given(self, x: Any) -> Given:
         """What a user gave, checked, for the model with the weights that it has now."""
         if self._watch.changed() or self._structure.changed():
             self._read()
-        given = with_vocabulary(read_inputs(x, self._graph), self._graph, self._vocabulary)
-        return Batches(given, self._graph, batch_size)
+        return with_vocabulary(read_inputs(x, self._graph), self._graph, self._vocabulary)
 
     def _explained(
         self,
@@ -326,10 +330,7 @@ class BacktrackExplainer(Uncopied):
     ) -> Explanation:
         """Explains batch after batch.
 
-        Args:
-            batches: The input.
-            walks: For each batch what takes image indices and a question, and decisions back.
-            targets, versus, side, labels, progress: As for `explain`.
+        `walks` are for each batch what takes image indices and a question, and decisions back.
         """
         answers = Answers.of(self._graph, batches.first_image)
         labels = answers.labels(labels)
@@ -353,13 +354,8 @@ class BacktrackExplainer(Uncopied):
         return Explanation.from_runs(runs, source, asked.image)
 
     def _source(
-        self,
-        runs: Sequence[Run],
-        given: Batches,
-        labels: tuple[str, ...] | None,
-        meaning: str,
+        self, runs: Sequence[Run], given: Batches, labels: tuple[str, ...] | None, meaning: str
     ) -> Source:
-        """What all views of some runs share."""
         names, fine = self._graph.names, self._program.fine_layers
         return Source(
             HeldNodes.from_runs(runs, self._graph),
@@ -379,7 +375,7 @@ class BacktrackExplainer(Uncopied):
             *(self._graph, self._tracks, frozenset(maps) or {self._graph.output}),
             settings=(self.method, self.contrast),
             explain=self.explain,
-            checked=lambda x: self._batches(x, None).x,
+            checked=self._given,
         )
 
     @property

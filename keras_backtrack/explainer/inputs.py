@@ -39,7 +39,8 @@ def check_inputs(
         keys: By key of the dict that the model takes the name of that input; none if it takes none.
 
     Raises:
-        TypeError, ValueError: As `check_images` and `check_texts`; or if there are too many or too few inputs.
+        TypeError, ValueError: As `check_images` and `check_texts`; or if there are too many inputs
+            or too few.
     """
     check_eager()
     if isinstance(x, dict):

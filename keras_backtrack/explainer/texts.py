@@ -38,7 +38,8 @@ def check_texts(x: Any, shape: tuple[int | None, ...], name: str) -> np.ndarray:
     """
     check_is_known(x)
     try:
-        found = np.asarray(x)
+        # NumPy makes a text of any number beside one.
+        found = np.array(x, object) if isinstance(x, (list, tuple)) else np.asarray(x)
     except ValueError:  # Rows of several lengths.
         found = np.empty(0, float)
     texts = found.reshape(-1).tolist()
@@ -98,9 +99,7 @@ def check_vocabulary(vocabulary: Any, graph: Graph) -> dict[str, tuple[str, ...]
     return {name: arguments.texts("vocabulary", own, of) for name, own in by_name.items()}
 
 
-def with_vocabulary(
-    given: Given, graph: Graph, vocabulary: Mapping[str, Sequence[str]]
-) -> Given:
+def with_vocabulary(given: Given, graph: Graph, vocabulary: Mapping[str, Sequence[str]]) -> Given:
     """The same with words for numbers that stand for some.
 
     Args:

@@ -224,7 +224,8 @@ class Result:
             >>> explainer.explain(["a good film"]).evidence()[0]
             [('a', 0.0), ('good', 0.97), ('film', 0.02)]
         """
-        return [named(self._source, row, int(i)) for row, i in zip(self._rows, self.image_index)]
+        pairs = zip(self._rows, self.image_index, strict=True)
+        return [named(self._source, row, int(image)) for row, image in pairs]
 
     @property
     def layers(self) -> list[str]:

@@ -127,7 +127,7 @@ class Source:
                 "and of the same sizes. Received: an explainer of another one, with the tensors "
                 f"{list(network.graph.names.values())[:5]}, …"
             )
-        images = self.images if x is None else network.checked(x)
+        images = self.images if x is None else network.checked(x).x
         return replace(self, network=network, images=images)
 
     def kept(self, name: str) -> Images:

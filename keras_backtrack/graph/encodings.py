@@ -64,9 +64,11 @@ class Tokens(Operation):
         self.layer = layer
 
     def _indices(self, texts: tf.Tensor) -> tf.Tensor:
-        """(N, T) int64, -1 behind the last token of a text."""
+        """(N, T) int64, -1 behind the last token of a text, where at least one position is."""
         found = index_of(self.layer._lookup_layer)(tokens_of(self.layer, texts))
-        return found.to_tensor(-1) if isinstance(found, tf.RaggedTensor) else found
+        found = found.to_tensor(-1) if isinstance(found, tf.RaggedTensor) else found
+        missing = tf.maximum(1 - tf.shape(found)[1], 0)
+        return tf.pad(found, [[0, 0], [0, missing]], constant_values=-1)
 
 
 def tokens_of(layer: Any, texts: Any) -> Any:

@@ -65,6 +65,12 @@ class Before:
                     f"sparse=True are not followed. Received: {call.describe()}."
                 )
             tensors.update(zip(call.outputs, made, strict=True))
+        for number, name in zip(graph.outputs, self.names, strict=True):
+            if 0 in np.shape(tensors[number]):
+                raise ValueError(
+                    "There must be a word in one of the texts at least. "
+                    f"Received: {np.ravel(own[0])[:3].tolist()!r} for {name!r}."
+                )
         words = {}
         for number, name in zip(graph.outputs, self.names, strict=True):
             found = self._words(number, tensors)
@@ -151,8 +157,9 @@ def _name(graph: Graph, number: int, sources: Mapping[int, set[int]]) -> str:
         return graph.names[next(iter(own))]
     name = graph.names[number]
     # Of a layer in pieces that of the layer.
-    is_piece = call is not None and isinstance(call.layer, Operation)
-    return name.replace(f"/{call.layer.name}", "") if is_piece else name
+    if call is not None and isinstance(call.layer, Operation):
+        return name.replace(f"/{call.layer.name}", "")
+    return name
 
 
 def _needed(calls: Sequence[Call], numbers: Sequence[int]) -> tuple[Call, ...]:

@@ -1,4 +1,4 @@
-"""Layers that encode categories: each vector is of what is at its position, a bag of all positions."""
+"""Layers that encode categories: a vector is of what is at its position, a bag of all positions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
