@@ -83,8 +83,8 @@ def check_vocabulary(vocabulary: Any, graph: Graph) -> dict[str, tuple[str, ...]
     """
     if vocabulary is None:
         return {}
-    specs = {graph.names[number]: graph.specs[number] for number in graph.inputs}
-    fit = [name for name, spec in specs.items() if len(spec.shape) == 2]
+    own = [number for number in graph.inputs if number in graph.own.inputs]
+    fit = [graph.names[number] for number in own if graph.specs[number].shape.rank == 2]
     by_name = vocabulary
     if not isinstance(vocabulary, Mapping):
         words = arguments.texts("vocabulary", vocabulary, "words, or a dict of such lists")

@@ -127,7 +127,9 @@ def cut_strings_off(graph: Graph) -> Graph:
     above = graph.above(*ends)
     sources = {number: _sources(graph, number) for number in above.inputs}
     places = {number: place for place, number in enumerate(graph.inputs)}
-    inputs = sorted(above.inputs, key=lambda n: (min(places[s] for s in sources[n]), n))
+    inputs = sorted(
+        above.inputs, key=lambda n: (max(places[s] for s in sources[n]), len(sources[n]), n)
+    )
     names = {number: _name(graph, number, sources) for number in inputs}
     numbers = [*inputs, *(n for call in above.calls for n in call.outputs)]
     before = replace(graph, outputs=tuple(inputs))
