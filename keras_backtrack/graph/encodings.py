@@ -132,6 +132,12 @@ def encoded(made: KerasCall) -> Pieces | None:
     return pieces
 
 
+def takes_strings(layer: Any) -> bool:
+    """Whether a layer takes strings, whatever Keras says of what made them."""
+    is_lookup = isinstance(layer, layers.StringLookup) and not layer.invert
+    return is_lookup or isinstance(layer, layers.TextVectorization)
+
+
 def _mode_of(layer: Any) -> str | None:
     kinds = (*_LOOKUPS, *_INDEXING, layers.CategoryEncoding, layers.TextVectorization)
     kind = next((cls for cls in kinds if isinstance(layer, cls)), None)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from . import compat
 from .as_layers import as_layer
 from .computed import Computed
-from .encodings import encoded
+from .encodings import encoded, takes_strings
 from .errors import UnsupportedModelError, told
 from .graph import Call, Graph, TensorRef
 from .layout import channels_first
@@ -140,6 +140,8 @@ class _Reader:
         known = {id(tensor): n for tensor, n in zip(model.inputs, inputs, strict=True)}
         for made in compat.recorded_calls(model):
             arguments, symbolic, read, sized = _numbered(made, known)
+            if takes_strings(made.layer):
+                self._specs.update({n: tf.TensorSpec(self._specs[n].shape, tf.string) for n in read})
             # Keras numbers the operations anew each time a layer is recorded.
             name = path + ((is_recording and compat.operation_name(made.layer)) or made.layer.name)
             if compat.always_trains(made, is_recording):
