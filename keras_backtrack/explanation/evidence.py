@@ -21,20 +21,18 @@ def named(source: Source, row: int, image: int) -> Named:
     """
     found: Named = []
     for name in source.layers.inputs:
-        held = source.layers.held(source.ends.get(name, name)).nodes_of(row)
-        total, shape = float(held.mass.sum()), source.layers.shape_of(name)
-        if name in source.words:
-            words = source.words[name][image]
-            # Of a tensor of several numbers at a position, or one that ended on the way, all.
-            mass = _by_position(source, name, row)
-            found += zip(words, mass[: len(words)].tolist(), strict=True)
-            if (rest := float(mass[len(words) :].sum())) > 0:
-                found.append(("[padding]", rest))
-        elif len(shape) == 1 and math.prod(shape) > 1 and name not in source.ends:
-            mass = _by_position(source, name, row)
-            found += [(f"{name}[{i}]", own) for i, own in enumerate(mass.tolist())]
-        else:
-            found.append((name, total))
+        shape = source.layers.shape_of(name)
+        words = source.words.get(name, {}).get(image)
+        if name in source.ends or len(shape) > 1 or (words is None and math.prod(shape) == 1):
+            held = source.layers.held(source.ends.get(name, name)).nodes_of(row)
+            found.append((name, float(held.mass.sum())))
+            continue
+        mass = _by_position(source, name, row)
+        if words is None:
+            words = [f"{name}[{i}]" for i in range(len(mass))]
+        found += zip(words, mass[: len(words)].tolist(), strict=True)
+        if (rest := float(mass[len(words) :].sum())) > 0:
+            found.append(("[padding]", rest))
     return found
 
 

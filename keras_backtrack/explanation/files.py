@@ -211,7 +211,11 @@ def _check(plain: Plain) -> None:
         and {*plain.nodes} <= {*names}
         and {*plain.ended} <= {*names}
         and all(len(field) == count for field in (*plain.asked, *plain.ended.values()))
-        and _are_words(about.get("words", {}), inputs, plain.asked.image_index)
+        and set(about.get("words", {})) <= set(inputs)
+        and all(
+            _are_words(rows, shapes[name], plain.asked.image_index)
+            for name, rows in about.get("words", {}).items()
+        )
         and plain.asked.logits.shape == (count, 2)
         and (plain.asked.image_index >= 0).all()
     )
@@ -221,15 +225,12 @@ def _check(plain: Plain) -> None:
         raise ValueError("its parts do not fit together")
 
 
-def _are_words(words: Any, inputs: Sequence[str], rows: np.ndarray) -> bool:
-    """Whether texts are the words of some inputs, in each row that was asked about."""
-    return set(words) <= set(inputs) and all(
-        {*map(str, rows)} <= set(by_row)
-        and all(isinstance(own, list) for own in by_row.values())
-        and all(isinstance(word, str) for own in by_row.values() for word in own)
-        and all(row.isdecimal() for row in by_row)
-        for by_row in words.values()
-    )
+def _are_words(rows: Any, shape: Sequence[int], asked: np.ndarray) -> bool:
+    """Whether texts are the words of an input of some shape, in each row that was asked about."""
+    are_texts = all(isinstance(word, str) for own in rows.values() for word in own)
+    are_there = {*map(str, asked.tolist())} <= set(rows) and all(map(str.isdecimal, rows))
+    fit = len(shape) == 1 and all(isinstance(o, list) and len(o) <= shape[0] for o in rows.values())
+    return are_texts and are_there and fit
 
 
 def _are_nodes(held: Mapping[str, np.ndarray], decisions: int, size: int) -> bool:

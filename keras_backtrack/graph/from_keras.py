@@ -141,7 +141,9 @@ class _Reader:
         for made in compat.recorded_calls(model):
             arguments, symbolic, read, sized = _numbered(made, known)
             if takes_strings(made.layer):
-                self._specs.update({n: tf.TensorSpec(self._specs[n].shape, tf.string) for n in read})
+                self._specs.update(
+                    {n: tf.TensorSpec(self._specs[n].shape, tf.string) for n in read}
+                )
             # Keras numbers the operations anew each time a layer is recorded.
             name = path + ((is_recording and compat.operation_name(made.layer)) or made.layer.name)
             if compat.always_trains(made, is_recording):

@@ -222,6 +222,82 @@ def counter():
     return BacktrackExplainer(counting("int"), **PLAIN)
 
 
+def lowered():
+    text = keras.Input((1,), dtype="string")
+    lower = layers.Lambda(lambda x: tf.strings.lower(x))
+    if KERAS_3:
+        lower = layers.Lambda(lambda x: tf.strings.lower(x), output_shape=(1,))
+    vectorize = layers.TextVectorization(
+        standardize=None, vocabulary=WORDS, output_mode="count", ngrams=2
+    )
+    return keras.Model(text, layers.Dense(3)(vectorize(lower(text))))
+
+
+class Classifier(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.vectorize = layers.TextVectorization(vocabulary=WORDS)
+        self.embedding, self.pool = layers.Embedding(5, 4), layers.GlobalMaxPooling1D()
+        self.dense = layers.Dense(3)
+
+    def call(self, x):
+        return self.dense(self.pool(self.embedding(self.vectorize(x))))
+
+
+def subclassed():
+    model = Classifier()
+    model(tf.constant([["good film"]]))
+    return model
+
+
+def read_twice():
+    text = keras.Input((), dtype="string")
+    words = layers.TextVectorization(vocabulary=WORDS)(text)
+    letters = layers.TextVectorization(split="character", output_mode="count", vocabulary=["a"])
+    parts = [layers.GlobalMaxPooling1D()(layers.Embedding(5, 4)(words)), letters(text)]
+    return keras.Model(text, layers.Dense(3)(layers.Concatenate()(parts)))
+
+
+def recurrent():
+    text = keras.Input((1,), dtype="string")
+    x = layers.Embedding(5, 4, mask_zero=True)(layers.TextVectorization(vocabulary=WORDS)(text))
+    return keras.Model(text, layers.Dense(3)(layers.Bidirectional(layers.GRU(4))(x)))
+
+
+def attending():
+    text = keras.Input((), dtype="string")
+    vectorize = layers.TextVectorization(vocabulary=WORDS, output_sequence_length=6)
+    x = layers.Embedding(5, 4)(vectorize(text))
+    x = layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(2, 2)(x, x))
+    return keras.Model(text, layers.Dense(3)(x))
+
+
+WHOLE = ["good", "bad", "film"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lowered, [*WHOLE, "good bad", "bad film"]),
+        (subclassed, WHOLE),
+        (read_twice, [*WHOLE, *"good bad film"]),
+        pytest.param(recurrent, WHOLE, marks=pytest.mark.slow),
+        pytest.param(attending, WHOLE, marks=pytest.mark.slow),
+    ],
+)
+def test_models_of_texts(make, words):
+    keras.utils.set_random_seed(4)
+    model, texts = make(), ["good bad film", "film"]
+    e = BacktrackExplainer(model, method="posterior").explain(texts, 1)
+    has_no_axis = make in (attending, read_twice)
+    given = tf.constant(texts) if has_no_axis else tf.constant(texts)[:, None]
+    np.testing.assert_allclose(e.scores, np.array(model(given))[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(e.input_mass.sum(1) + e.lost, 1, atol=1e-5)
+    names, masses = zip(*e.evidence()[0], strict=True)
+    assert [name for name in names if name != "[padding]"] == words
+    assert sum(masses) + e.lost[0] == pytest.approx(1, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
