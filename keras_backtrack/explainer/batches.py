@@ -46,12 +46,18 @@ class Batches:
         """The first row of each input, as a batch of one."""
         return [tf.convert_to_tensor(values) for values in self._rows(0, 1)]
 
-    def first_of_own(self) -> list[tf.Tensor] | None:
-        """The first row of each of the model's own inputs; None where these are not known."""
+    def row_of_own(self) -> list[tf.Tensor] | None:
+        """A row of each of the model's own inputs, the first or that of the most words.
+
+        None where these inputs are not known.
+        """
         if self._own is None:
             return None
         specs = [self._own_graph.specs[number] for number in self._own_graph.inputs]
-        rows = [tf.convert_to_tensor(values[:1]) for values in self._own]
+        # By itself a text without words may be nothing that a model takes.
+        counts = [list(map(len, rows)) for rows in self.words.values()]
+        row = int(np.min(counts, axis=0).argmax()) if counts else 0
+        rows = [tf.convert_to_tensor(values[row : row + 1]) for values in self._own]
         return [tf.cast(row, spec.dtype) for row, spec in zip(rows, specs, strict=True)]
 
     def _rows(self, start: int, stop: int) -> list[np.ndarray]:

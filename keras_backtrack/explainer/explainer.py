@@ -335,7 +335,7 @@ class BacktrackExplainer(Uncopied):
         answers = Answers.of(self._graph, batches.first_image)
         labels = answers.labels(labels)
         asked = check_targets(targets, batches.images, answers, labels, versus, check_side(side))
-        image = None if self._is_checked else batches.first_of_own()
+        image = None if self._is_checked else batches.row_of_own()
         if image is not None:
             check_answer(self.model, self._graph, image)
             self._is_checked = True

@@ -321,6 +321,11 @@ def test_texts_without_a_word_have_an_answer_in_a_bag():
     assert e.evidence() == [[], []] and e.lost.tolist() == [1, 1]
 
 
+def test_a_text_without_a_word_beside_another():
+    e = BacktrackExplainer(counting("int"), **PLAIN).explain(["", "good"], side="high")
+    assert e.evidence() == [[], [("good", pytest.approx(1))]]
+
+
 def test_what_cannot_be_asked(counter):
     model = counter.model
     with pytest.raises(UnsupportedModelError, match=r"output already. Received: 'text_vector"):
