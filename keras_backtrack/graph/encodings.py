@@ -95,7 +95,8 @@ def encoded(made: KerasCall) -> Pieces | None:
     """
     layer, output = made.layer, made.outputs[0]
     mode = _mode_of(layer)
-    inputs = [value for value in tf.nest.flatten((made.args, made.kwargs)) if _is_symbolic(value)]
+    values = tf.nest.flatten((made.args, made.kwargs))
+    inputs = [value for value in values if compat.is_symbolic(value)]
     if mode in (None, "int") or output.shape[-1] is None:
         return None
     is_given_weights = isinstance(layer, layers.CategoryEncoding) and len(inputs) > 1
@@ -103,7 +104,7 @@ def encoded(made: KerasCall) -> Pieces | None:
     is_text = isinstance(layer, layers.TextVectorization)
     if is_given_weights or (mode in _BAGS and len(inputs[0].shape) != 2 and not is_text):
         return None
-    pieces = Pieces(inputs)
+    pieces, dtype = Pieces(inputs), tf.as_dtype(output.dtype).name
     if is_text:
         index = pieces.add(Tokens(layer), (inputs[0],), (None, None), "int64")
     elif isinstance(layer, _LOOKUPS):
@@ -118,17 +119,18 @@ def encoded(made: KerasCall) -> Pieces | None:
         index = pieces.add(_index(other, is_crossing), made.args, inputs[0].shape, "int64")
     if mode == "one_hot":
         sizes, classes = tuple(index.shape), output.shape[-1]
-        vector = pieces.add(_ONE_HOT, (index, classes), (*sizes, classes), output.dtype)
+        one_hot = Operation("one_hot", one_hot_of)
+        vector = pieces.add(one_hot, (index, classes, dtype), (*sizes, classes), dtype)
         if len(sizes) > 1 and sizes[-1] == 1:
             shorter = (*sizes[:-1], classes)
             numbers = [-1 if size is None else size for size in shorter]
-            pieces.add(Operation("reshape", tf.reshape), (vector, numbers), shorter, output.dtype)
+            pieces.add(Operation("reshape", tf.reshape), (vector, numbers), shorter, dtype)
         return pieces
     lookup = layer._lookup_layer if is_text else layer
     weights = lookup.idf_weights_const if mode == "tf_idf" else tf.ones([output.shape[-1]])
     bag = Operation("bag", bag_of)
-    shape = index.shape[0], output.shape[-1]
-    pieces.add(bag, (index, weights, mode != "multi_hot"), shape, output.dtype)
+    given = index, weights, mode != "multi_hot", dtype
+    pieces.add(bag, given, (index.shape[0], output.shape[-1]), dtype)
     return pieces
 
 
@@ -146,32 +148,31 @@ def _mode_of(layer: Any) -> str | None:
     return layer._output_mode if kind is layers.TextVectorization else layer.output_mode
 
 
-def _is_symbolic(value: Any) -> bool:
-    return compat.is_symbolic(value)
-
-
 def _index(function: Callable[[Any], Any], is_crossing: bool = False) -> Operation:
     name = "crossing" if is_crossing else "index"
     return Operation(name, lambda *values: tf.cast(function(*values), tf.int64))
 
 
-_ONE_HOT = Operation("one_hot", lambda index, classes: tf.one_hot(index, classes))
+def one_hot_of(index: tf.Tensor, classes: int, dtype: str) -> tf.Tensor:
+    """A vector for each position, 1 at its category."""
+    return tf.one_hot(tf.cast(index, tf.int64), classes, dtype=dtype)
 
 
-def bag_of(index: tf.Tensor, weights: tf.Tensor, is_count: bool) -> tf.Tensor:
+def bag_of(index: tf.Tensor, weights: tf.Tensor, is_count: bool, dtype: str) -> tf.Tensor:
     """Of each category how often it is there, or whether it is.
 
     Args:
         index: (N, T), the category at each position; what is no category counts for none.
         weights: (categories,) float32, what each counts.
         is_count: Whether it counts as often as it is there.
+        dtype: Of what is returned.
 
     Returns:
-        (N, categories) float32.
+        (N, categories).
     """
     there = tf.ones(tf.shape(index))
     count = added_up(there, index, weights)
-    return count if is_count else tf.minimum(count, weights)
+    return tf.cast(count if is_count else tf.minimum(count, weights), dtype)
 
 
 def added_up(values: tf.Tensor, index: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

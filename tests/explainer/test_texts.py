@@ -339,13 +339,14 @@ def test_what_cannot_be_asked(counter):
 
 def encodings():
     """Every layer that encodes numbers."""
-    tokens = keras.Input((5,), dtype="int64", name="tokens")
+    tokens = keras.Input((5,), name="tokens")
     age = keras.Input((2,), name="age")
     kind, other = (keras.Input((1,), dtype="int64", name=name) for name in ("kind", "other"))
+    kinds = keras.Input((5,), dtype="int64", name="kinds")
     weights = {"idf_weights": [1.0, 0.5, 2.0]}
     parts = [
-        layers.IntegerLookup(vocabulary=[2, 3, 4], output_mode="multi_hot")(tokens),
-        layers.IntegerLookup(vocabulary=[2, 3, 4], output_mode="tf_idf", **weights)(tokens),
+        layers.IntegerLookup(vocabulary=[2, 3, 4], output_mode="multi_hot")(kinds),
+        layers.IntegerLookup(vocabulary=[2, 3, 4], output_mode="tf_idf", **weights)(kinds),
         layers.CategoryEncoding(6, output_mode="count")(tokens),
         layers.Discretization(bin_boundaries=[-0.5, 0.5], output_mode="count")(age),
         layers.IntegerLookup(vocabulary=[1, 2], output_mode="one_hot")(kind),
@@ -355,7 +356,7 @@ def encodings():
     if KERAS_3:
         parts.append(layers.Flatten()(layers.CategoryEncoding(6, output_mode="one_hot")(tokens)))
     x = layers.Dense(4, activation="relu")(layers.Concatenate()(parts))
-    return keras.Model([tokens, age, kind, other], layers.Dense(3)(x))
+    return keras.Model([tokens, kinds, age, kind, other], layers.Dense(3)(x))
 
 
 @pytest.mark.parametrize(
@@ -369,7 +370,8 @@ def encodings():
 def test_encodings_are_followed_as_the_plain_loops_do(ways, rng):
     keras.utils.set_random_seed(2)
     model = encodings()
-    x = [rng.integers(0, 6, (2, 5)), rng.normal(size=(2, 2)).astype("float32")]
+    x = [rng.integers(0, 6, (2, 5)).astype("float32"), rng.integers(0, 6, (2, 5))]
+    x.append(rng.normal(size=(2, 2)).astype("float32"))
     x += [rng.integers(0, 4, (2, 1)) for _ in range(2)]
     for method, bar in ways:
         limits = None if method == "posterior" else Limits(3, 1, 1, False)
