@@ -116,6 +116,7 @@ CALLS = {
             "contrast": "none true zero half",
             "down_to": "none",
             "data_format": "none",
+            "vocabulary": "none",
             "include_bias": "true",
             "output": "none zero",
             "layers": "none empty",
@@ -353,7 +354,7 @@ def test_the_table_has_all_there_is():
         *(n for n in vars(BacktrackCallback) if not n.startswith(("_", "on_"))),
     }
     # What takes nothing, what only a run makes, and a rule, which is called by the library alone.
-    assert own - named == {"from_runs", "moved", "network", "output_place", "summary"}
+    assert own - named == {"evidence", "from_runs", "moved", "network", "output_place", "summary"}
 
 
 def a_folder(name):

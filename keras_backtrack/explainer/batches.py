@@ -1,13 +1,13 @@
 """A model's input, batch after batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ..graph.graph import in_dtype
+from ..graph.graph import Graph, in_dtype
+from ..graph.strings import Given
 from .settings import check_limit
 
 
@@ -17,12 +17,13 @@ class Batches:
     What is on disk (`np.memmap`) is read a batch at a time, whenever it is asked for.
 
     Args:
-        x: The whole of each of the model's inputs.
-        specs: Shape and dtype of each, batch axis first.
+        given: The whole of each of the model's inputs.
+        graph: The model's calls.
         size: How many images a batch has, the last one perhaps fewer; None for all.
 
     Attributes:
-        x: As given.
+        x: The whole of each of the graph's inputs.
+        words: As of `Given`.
         images: How many there are.
         bounds: For each batch its first image and the one behind its last.
 
@@ -30,12 +31,13 @@ class Batches:
         ValueError: If the size is no int of at least 1.
     """
 
-    def __init__(self, x: Sequence[np.ndarray], specs: Sequence[Any], size: int | None) -> None:
-        self.x = x
-        self.images = len(x[0])
+    def __init__(self, given: Given, graph: Graph, size: int | None) -> None:
+        self.x, self.words = given.x, given.words
+        self._own, self._own_graph = given.own, graph.own
+        self.images = len(self.x[0])
         step = check_limit("batch_size", size) or self.images
         self.bounds = list(pairwise([*range(0, self.images, step), self.images]))
-        self._dtypes = [spec.dtype.name for spec in specs]
+        self._dtypes = [graph.specs[number].dtype.name for number in graph.inputs]
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
         return (self._rows(start, stop) for start, stop in self.bounds)
@@ -43,6 +45,20 @@ class Batches:
     def first_image(self) -> list[tf.Tensor]:
         """The first row of each input, as a batch of one."""
         return [tf.convert_to_tensor(values) for values in self._rows(0, 1)]
+
+    def row_of_own(self) -> list[tf.Tensor] | None:
+        """A row of each of the model's own inputs, the first or that of the most words.
+
+        None where these inputs are not known.
+        """
+        if self._own is None:
+            return None
+        specs = [self._own_graph.specs[number] for number in self._own_graph.inputs]
+        # By itself a text without words may be nothing that a model takes.
+        counts = [list(map(len, rows)) for rows in self.words.values()]
+        row = int(np.min(counts, axis=0).argmax()) if counts else 0
+        rows = [tf.convert_to_tensor(values[row : row + 1]) for values in self._own]
+        return [tf.cast(row, spec.dtype) for row, spec in zip(rows, specs, strict=True)]
 
     def _rows(self, start: int, stop: int) -> list[np.ndarray]:
         pairs = zip(self.x, self._dtypes, strict=True)

@@ -14,6 +14,7 @@ from ..explanation.layer_nodes import HeldNodes
 from ..explanation.network import Network
 from ..explanation.source import Source
 from ..graph.compat import keras
+from ..graph.strings import Given
 from ..graph.structure import Structure
 from ..graph.weights import Watch
 from ..propagation.best_paths.retracing import Tracks
@@ -23,7 +24,7 @@ from ..rules import Rules, read_model
 from ..runtime.tensorflow import warn_without_onednn
 from .batches import Batches
 from .down_to import check_below_last_map, end_of_way
-from .inputs import check_inputs, check_scores
+from .inputs import check_scores, read_inputs
 from .model_checks import check_answer, check_dtypes
 from .prepared import Prepared, activations
 from .settings import (
@@ -42,6 +43,7 @@ from .targets import (
     highest,
     of_two_classes,
 )
+from .texts import check_vocabulary, with_vocabulary
 from .uncopied import Uncopied
 
 
@@ -93,6 +95,8 @@ class BacktrackExplainer(Uncopied):
             node. None refuses such layers.
         data_format: `"channels_first"` where inputs are (channels, rows, columns) and neither
             layers nor a permutation in the model say so: maps are of rows and columns.
+        vocabulary: Where the input is token numbers their words, for `Explanation.evidence`: entry
+            i is that of number i. For several inputs a dict of such lists by name.
 
     Raises:
         TypeError: If `model` is no Keras model.
@@ -125,6 +129,7 @@ class BacktrackExplainer(Uncopied):
         layers: Sequence[str] | None = None,
         fallback: str | None = None,
         data_format: str | None = None,
+        vocabulary: Any = None,
     ) -> None:
         self._limits = check_limits(top_n, channels, positions, include_bias)
         self.method = check_method(method, include_bias)
@@ -135,6 +140,7 @@ class BacktrackExplainer(Uncopied):
         self._output, self._data_format = output, check_data_format(data_format)
         self._layers, self._down_to = check_layers(layers), down_to
         self._read()
+        self._vocabulary = check_vocabulary(vocabulary, self._graph)
 
     def _read(self) -> None:
         self._graph = graph = read_model(self.model, self._output, self._data_format)
@@ -176,11 +182,12 @@ class BacktrackExplainer(Uncopied):
         """Explains the network's decisions.
 
         Args:
-            x: Input as `model.predict` takes it (preprocessed as the model wants), finite numbers:
-                an array or tensor (N, ...), such as (N, H, W, C) images; for one alone the batch
-                axis may be left out. For a model with several inputs a list of these, or a dict by
-                the inputs' names. What is on disk (`np.memmap`) is read a batch at a time. Or a
-                `tf.data.Dataset` of batches, as `stream` takes it; its pictures are not kept.
+            x: Input as `model.predict` takes it (preprocessed as the model wants), finite numbers
+                or, for a model of them, texts: an array or tensor (N, ...), such as (N, H, W, C)
+                images, or a list of texts; for one alone the batch axis may be left out. For a
+                model with several inputs a list of these, or a dict by the inputs' names. What is
+                on disk (`np.memmap`) is read a batch at a time. Or a `tf.data.Dataset` of batches,
+                as `stream` takes it; its pictures are not kept.
             targets: What to explain: None for each image's predicted class, an int for the same
                 class in all, (N,) ints, (N, K) ints for K classes of each image, or one-hot rows
                 (N, classes) as floats or bools. The K classes share one forward pass. Where the
@@ -212,7 +219,7 @@ class BacktrackExplainer(Uncopied):
             An `Explanation` of length N, or N · K with the K of an image behind one another.
 
         Raises:
-            TypeError: If `x` or `targets` has a wrong dtype, or there are names without `labels`.
+            TypeError: If `x` or `targets` has a wrong dtype, or names have no `labels`.
             ValueError: If `x` is empty, of the wrong shape or not finite, a class does not exist
                 or is its own foil, `labels` are not as many as classes, or the network's own output
                 is not finite.
@@ -303,13 +310,13 @@ class BacktrackExplainer(Uncopied):
         return Prepared(explained, watches, sum(each.nbytes for each in kept))
 
     def _batches(self, x: Any, batch_size: int | None) -> Batches:
+        return Batches(self._given(x), self._graph, batch_size)
+
+    def _given(self, x: Any) -> Given:
         """What a user gave, checked, for the model with the weights that it has now."""
         if self._watch.changed() or self._structure.changed():
             self._read()
-        graph = self._graph
-        names = [graph.names[number] for number in graph.inputs]
-        specs = [graph.specs[number] for number in graph.inputs]
-        return Batches(check_inputs(x, names, specs, graph.keys), specs, batch_size)
+        return with_vocabulary(read_inputs(x, self._graph), self._graph, self._vocabulary)
 
     def _explained(
         self,
@@ -323,16 +330,14 @@ class BacktrackExplainer(Uncopied):
     ) -> Explanation:
         """Explains batch after batch.
 
-        Args:
-            batches: The input.
-            walks: For each batch what takes image indices and a question, and decisions back.
-            targets, versus, side, labels, progress: As for `explain`.
+        `walks` are for each batch what takes image indices and a question, and decisions back.
         """
         answers = Answers.of(self._graph, batches.first_image)
         labels = answers.labels(labels)
         asked = check_targets(targets, batches.images, answers, labels, versus, check_side(side))
-        if not self._is_checked:
-            check_answer(self.model, self._graph, batches.first_image())
+        image = None if self._is_checked else batches.row_of_own()
+        if image is not None:
+            check_answer(self.model, self._graph, image)
             self._is_checked = True
         runs = []
         is_shown = arguments.truth("progress", progress)
@@ -345,24 +350,20 @@ class BacktrackExplainer(Uncopied):
                     check_foils(run.targets, run.versus, start)
                 runs.append(of_two_classes(run) if answers.is_yes_or_no else run)
                 bar.update(stop - start)
-        source = self._source(runs, batches.x, labels, answers.meant_by(asked.question))
+        source = self._source(runs, batches, labels, answers.meant_by(asked.question))
         return Explanation.from_runs(runs, source, asked.image)
 
     def _source(
-        self,
-        runs: Sequence[Run],
-        x: Sequence[np.ndarray],
-        labels: tuple[str, ...] | None,
-        meaning: str,
+        self, runs: Sequence[Run], given: Batches, labels: tuple[str, ...] | None, meaning: str
     ) -> Source:
-        """What all views of some runs share."""
         names, fine = self._graph.names, self._program.fine_layers
         return Source(
             HeldNodes.from_runs(runs, self._graph),
-            *(x, labels, meaning, self.method, self.contrast),
+            *(given.x, labels, meaning, self.method, self.contrast),
             fine={names[n]: names[f] for n, f in fine.items()},
             channels_first=[names[n] for n in sorted(self._graph.channels_first)],
             ends={names[n]: names[e] for n, e in self._program.ends.items()},
+            words={name: dict(enumerate(rows)) for name, rows in given.words.items()},
             network=self.network,
         )
 
@@ -374,7 +375,7 @@ class BacktrackExplainer(Uncopied):
             *(self._graph, self._tracks, frozenset(maps) or {self._graph.output}),
             settings=(self.method, self.contrast),
             explain=self.explain,
-            checked=lambda x: self._batches(x, None).x,
+            checked=self._given,
         )
 
     @property

@@ -6,8 +6,24 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..graph.compat import is_symbolic
-from ..graph.graph import in_dtype
+from ..graph.graph import Graph, in_dtype
+from ..graph.strings import Given
+from .texts import check_is_known, check_texts
+
+
+def read_inputs(x: Any, graph: Graph) -> Given:
+    """What a user gave, checked, as the model takes it and as its graph does.
+
+    Args:
+        x: As for `check_inputs`; or what was read before.
+        graph: The model's calls.
+    """
+    if isinstance(x, Given):
+        return x
+    own = graph.own
+    names, specs = ([held[n] for n in own.inputs] for held in (own.names, own.specs))
+    found = check_inputs(x, names, specs, graph.keys)
+    return Given(found, found, {}) if graph.before is None else graph.before(found)
 
 
 def check_inputs(
@@ -23,7 +39,8 @@ def check_inputs(
         keys: By key of the dict that the model takes the name of that input; none if it takes none.
 
     Raises:
-        TypeError, ValueError: As `check_images`; or if there are too many or too few inputs.
+        TypeError, ValueError: As `check_images` and `check_texts`; or if there are too many inputs
+            or too few.
     """
     check_eager()
     if isinstance(x, dict):
@@ -44,8 +61,10 @@ def check_inputs(
             f"or a dict of them by name. Received: {received}."
         )
     batches = [
-        check_images(values, tuple(spec.shape[1:]), spec.dtype.name)
-        for values, spec in zip(x, specs, strict=True)
+        check_texts(values, tuple(spec.shape[1:]), name)
+        if spec.dtype == tf.string
+        else check_images(values, tuple(spec.shape[1:]), spec.dtype.name)
+        for values, spec, name in zip(x, specs, names, strict=True)
     ]
     lengths = [len(batch) for batch in batches]
     if len(set(lengths)) > 1:
@@ -83,11 +102,7 @@ def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarra
         ValueError: If it is empty, has the wrong shape, or holds NaN or infinite values.
     """
     expected = "(" + ", ".join(["batch", *("any" if n is None else str(n) for n in shape)]) + ")"
-    if is_symbolic(x) or (tf.is_tensor(x) and not hasattr(x, "numpy")):
-        raise TypeError(
-            "`x` must hold numbers: an explanation is no part of a model, and not made inside of a "
-            f"tf.function. Received: the symbolic tensor {x!r}."
-        )
+    check_is_known(x)
     try:
         x = np.asarray(x)
     except ValueError as error:
@@ -100,7 +115,9 @@ def check_images(x: Any, shape: tuple[int | None, ...], dtype: str) -> np.ndarra
             f"`x` must hold real numbers, as for `model.predict`. Received: dtype {x.dtype}."
         )
     given = x.shape
-    if x.ndim == len(shape):
+    if shape == (1,) and x.ndim < 2:
+        x = x.reshape(-1, 1)  # A column, as `predict` takes it; or what is in one row of it.
+    elif x.ndim == len(shape):
         x = x[None]
     if x.ndim != len(shape) + 1 or any(
         want is not None and want != have for want, have in zip(shape, x.shape[1:], strict=True)

@@ -76,13 +76,15 @@ def explain_mistakes(
     true: list[int] = []
     seen = 0
     for batch, classes in _batches(x, y, size):
-        [checked] = explainer.network.checked(batch)
-        if len(checked.shape) != np.ndim(batch):
+        [checked] = explainer.network.checked(batch).own or ()
+        # A column, as of texts, may have been given as a list.
+        is_column = np.ndim(batch) == 1 and np.shape(checked)[1:] == (1,)
+        if np.ndim(checked) != np.ndim(batch) and not is_column:
             raise ValueError(
                 "Images must come in batches, as data.batch(8) makes them. "
                 f"Received: a batch of shape {np.shape(batch)}."
             )
-        given = tf.cast(checked, inputs[0].dtype)
+        given = tf.cast(tf.convert_to_tensor(checked), inputs[0].dtype)
         outputs = tf.nest.flatten(explainer.model(given, training=False))
         output = np.asarray(outputs[explainer.output_place], np.float32)
         if output.ndim != 2 or output.shape[1] < 2:

@@ -72,18 +72,19 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
     Args:
         model: The model.
         graph: Its calls.
-        image: One row of each of the graph's inputs.
+        image: One row of each of the model's own inputs.
 
     Raises:
         UnsupportedModelError: If a tensor that decisions come through does not have one row for
             each image of a batch, or the model answers otherwise.
     """
     # Of models that are built for one size of batch only, so many.
-    images = graph.specs[graph.inputs[0]].shape[0] or 2
+    images = graph.own.specs[graph.own.inputs[0]].shape[0] or 2
     walked = {number for call in reached(graph) for number in call.outputs}
     last = {number: call for call in graph.calls for number in call.inputs}
     given = [tf.repeat(row, images, axis=0) for row in image]
-    tensors = dict(zip(graph.inputs, given, strict=True))
+    x = given if graph.before is None else graph.before(given).x
+    tensors = dict(zip(graph.inputs, map(tf.convert_to_tensor, x), strict=True))
     is_wrong = False
     for call in graph.calls:
         with unasked_masks():

@@ -211,6 +211,11 @@ def _check(plain: Plain) -> None:
         and {*plain.nodes} <= {*names}
         and {*plain.ended} <= {*names}
         and all(len(field) == count for field in (*plain.asked, *plain.ended.values()))
+        and set(about.get("words", {})) <= set(inputs)
+        and all(
+            _are_words(rows, shapes[name], plain.asked.image_index)
+            for name, rows in about.get("words", {}).items()
+        )
         and plain.asked.logits.shape == (count, 2)
         and (plain.asked.image_index >= 0).all()
     )
@@ -218,6 +223,14 @@ def _check(plain: Plain) -> None:
         fits = fits and _are_nodes(held, count, math.prod(shapes[name]))
     if not fits:
         raise ValueError("its parts do not fit together")
+
+
+def _are_words(rows: Any, shape: Sequence[int], asked: np.ndarray) -> bool:
+    """Whether texts are the words of an input of some shape, in each row that was asked about."""
+    are_texts = all(isinstance(word, str) for own in rows.values() for word in own)
+    are_there = {*map(str, asked.tolist())} <= set(rows) and all(map(str.isdecimal, rows))
+    fit = len(shape) == 1 and all(isinstance(o, list) and len(o) <= shape[0] for o in rows.values())
+    return are_texts and are_there and fit
 
 
 def _are_nodes(held: Mapping[str, np.ndarray], decisions: int, size: int) -> bool:

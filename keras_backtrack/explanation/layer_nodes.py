@@ -113,7 +113,8 @@ class HeldNodes:
 
         parts = [Part(len(run.targets), named(run.nodes), named(run.ended)) for run in runs]
         made = [number for call in graph.calls for number in call.outputs]
-        shapes = {graph.names[n]: runs[0].sizes[n] for n in (*graph.inputs, *made)}
+        # A number for each image, without an axis, is a vector of one.
+        shapes = {graph.names[n]: runs[0].sizes[n] or (1,) for n in (*graph.inputs, *made)}
         return cls(parts, shapes, len(graph.inputs))
 
     @classmethod

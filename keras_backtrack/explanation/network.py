@@ -1,12 +1,11 @@
 """Who runs a network again that was explained."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..graph.graph import Graph
+from ..graph.strings import Given
 from ..propagation.best_paths.retracing import Tracks
 
 
@@ -24,7 +23,7 @@ class Network:
             the last maps.
         settings: The method, and the contrast.
         explain: Explains other decisions, as `BacktrackExplainer.explain`.
-        checked: Makes an array for each of the model's inputs of what a user gave as `x`.
+        checked: Checks what a user gave as `x`.
     """
 
     graph: Graph
@@ -32,7 +31,7 @@ class Network:
     starts: Collection[int]
     settings: tuple[str, float | None]
     explain: Callable[..., Any]
-    checked: Callable[[Any], Sequence[np.ndarray]]
+    checked: Callable[[Any], Given]
 
     def __deepcopy__(self, memo: dict) -> "Network":
         return self
@@ -42,9 +41,10 @@ class Network:
 
     def has(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
         """Whether its tensors are of these names and sizes, as of `HeldNodes`."""
-        specs = {name: self.graph.specs[number] for name, number in self.graph.numbers.items()}
-        return specs.keys() == shapes.keys() and all(
-            specs[name].shape[1:].is_compatible_with(shape) for name, shape in shapes.items()
+        own = {name: self.graph.specs[number].shape for name, number in self.graph.numbers.items()}
+        return own.keys() == shapes.keys() and all(
+            own[name][1:].is_compatible_with(shape) or (own[name].rank == 1 and shape == (1,))
+            for name, shape in shapes.items()
         )
 
 

@@ -23,7 +23,7 @@ class Plain:
     Attributes:
         about: Texts and numbers, which JSON can hold: those of `Source`; `input`, the input that
             pixels are about; `shapes` of all tensors by name, and how many `inputs` come first;
-            `version`.
+            `words` by name of the input and number of the row; `version`.
         asked: Attributes of `Explanation`, a row for each decision.
         nodes: By layer name in `count` how many nodes each decision held there, and one behind
             another their `unit`, `sign` and `mass`.
@@ -47,6 +47,11 @@ class Plain:
             "input": name,
             "inputs": len(held.inputs),
             "shapes": {name: list(shape) for name, shape in held.shapes.items()},
+            # JSON has no numbers for keys.
+            "words": {
+                name: {str(row): list(words[row]) for row in np.unique(asked.image_index)}
+                for name, words in source.words.items()
+            },
         }
         part = held.single()
         nodes = {name: _counted(own, held, name, len(rows)) for name, own in part.nodes.items()}
@@ -68,11 +73,16 @@ class Plain:
         told = {field: about[field] for field in _TOLD}
         if told["labels"] is not None:
             told["labels"] = tuple(told["labels"])
-        source = Source(layers, self.images, **told, network=network)
+        words = {
+            name: {int(row): own for row, own in rows.items()}
+            for name, rows in about.get("words", {}).items()
+        }
+        source = Source(layers, self.images, **told, network=network, words=words)
         return self.asked, source, np.arange(count), about["input"]
 
 
-_TOLD = [f.name for f in fields(Source) if f.name not in ("layers", "images", "network")]
+_NOT_TOLD = "layers", "images", "network", "words"
+_TOLD = [f.name for f in fields(Source) if f.name not in _NOT_TOLD]
 
 
 def _counted(nodes: Nodes, held: HeldNodes, name: str, decisions: int) -> dict[str, np.ndarray]:

@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..checks import arguments
+from ..graph.strings import Given
 from ..pictures import heatmaps
 from ..propagation.program import Run
 from .decisions import Decisions
+from .evidence import heaviest, named
 from .layer_nodes import HeldNodes, LayerNodes
 from .plain import Plain
 from .source import Source
@@ -95,7 +97,15 @@ class Result:
         ]
         asked = Decisions(*map(np.concatenate, zip(*moved, strict=True)))
         layers = HeldNodes.joined([part._layers for part in parts])
-        source = replace(parts[0]._source, layers=layers, images=None)
+        words = {
+            name: {
+                int(first) + row: own
+                for first, part in zip(counts[:-1], parts, strict=True)
+                for row, own in part._source.words[name].items()
+            }
+            for name in parts[0]._source.words
+        }
+        source = replace(parts[0]._source, layers=layers, images=None, words=words)
         return cls(asked, source, np.arange(len(asked.targets)), parts[0].input)
 
     def explained_by(self: Self, explainer: Any, x: Any = None) -> Self:
@@ -200,6 +210,23 @@ class Result:
         """
         return [mass for _, mass in self._points]
 
+    def evidence(self) -> list[list[tuple[str, float]]]:
+        """What each decision rests on, by name: the words of texts, the columns of tables.
+
+        Words are in reading order, those without mass among them; behind them `"[padding]"`, where
+        that has some. A column is called as its input. Of an input that is a vector each number is
+        called `"name[i]"`, of pictures and other maps all mass is under the input's name.
+
+        Returns:
+            For each decision pairs of a name and a mass; with `lost` the masses add up to 1.
+
+        Example:
+            >>> explainer.explain(["a good film"]).evidence()[0]
+            [('a', 0.0), ('good', 0.97), ('film', 0.02)]
+        """
+        pairs = zip(self._rows, self.image_index, strict=True)
+        return [named(self._source, row, int(image)) for row, image in pairs]
+
     @property
     def layers(self) -> list[str]:
         """Names of the layer calls between input and output, in the order they run."""
@@ -276,7 +303,11 @@ class Result:
             )
         explain = self._source.asked_again().explain
         inputs = [values[self.image_index] for values in self._source.kept_images()]
-        x = inputs[0] if len(inputs) == 1 else inputs
+        words = {
+            name: [rows[image] for image in self.image_index]
+            for name, rows in self._source.words.items()
+        }
+        x = Given(None, inputs, words)
         sides = [explain(x, units, labels=self.labels) for units in (self.targets, self.versus)]
         if not np.allclose(sides[0].scores, self.scores, rtol=1e-2, atol=1e-3):
             raise ValueError(
@@ -341,11 +372,14 @@ class Result:
 
     def __repr__(self) -> str:
         lines = [f"Explanation of {len(self)} decision{'s' * (len(self) != 1)}"]
+        has_names = self._source.words or len(self.inputs) > 1
         for i, (points, _) in enumerate(self._points[:8]):
+            found = f"{len(points)} pixels"
             lines.append(
                 f"  image {self.image_index[i]}: target {self.targets[i]}"
-                f"{self._more_asked(i)}, score "
-                f"{self.scores[i]:.4g}, {len(points)} pixels, lost mass {self.lost[i]:.3g}"
+                f"{self._more_asked(i)}, score {self.scores[i]:.4g}, "
+                f"{heaviest(self[i].evidence()[0]) if has_names else found}, "
+                f"lost mass {self.lost[i]:.3g}"
             )
         return "\n".join(lines + ["  …"] * (len(self) > 8))
 

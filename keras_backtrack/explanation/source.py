@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Source:
         ends: By name of an input that of the layer where the way to it ended before.
         channels_first: Names of the tensors whose channels are before their places.
         network: Runs the network again; None in a copy from elsewhere.
+        words: By name of an input whose positions are words, those of each row by its number.
     """
 
     layers: HeldNodes
@@ -43,6 +44,7 @@ class Source:
     ends: Mapping[str, str]
     channels_first: Sequence[str] = ()
     network: Network | None = None
+    words: Mapping[str, Mapping[int, Sequence[str]]] = field(default_factory=dict)
 
     @property
     def first_picture(self) -> str:
@@ -125,7 +127,7 @@ class Source:
                 "and of the same sizes. Received: an explainer of another one, with the tensors "
                 f"{list(network.graph.names.values())[:5]}, …"
             )
-        images = self.images if x is None else network.checked(x)
+        images = self.images if x is None else network.checked(x).x
         return replace(self, network=network, images=images)
 
     def kept(self, name: str) -> Images:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from . import compat
 from .as_layers import as_layer
 from .computed import Computed
+from .encodings import encoded, takes_strings
 from .errors import UnsupportedModelError, told
 from .folding import folded
 from .graph import Call, Graph, TensorRef
@@ -24,6 +25,7 @@ from .recording import (
     record_call,
     record_cell,
 )
+from .strings import cut_strings_off
 from .traced import traced
 
 
@@ -75,7 +77,8 @@ def read_graph(
     graph = reader.graph(graph_model, names, [position])
     keys = {key: names[place] for key, place in compat.keys_of(graph_model, "inputs").items()}
     first = channels_first(graph, data_format)
-    return folded(replace(graph, place=position, keys=keys, channels_first=first))
+    graph = cut_strings_off(replace(graph, place=position, keys=keys, channels_first=first))
+    return folded(graph.with_true_specs() if reader.has_other_shapes else graph)
 
 
 class _Reader:
@@ -94,6 +97,7 @@ class _Reader:
         self._is_recorded = False
         self._derived_from: list[Any] = []
         self._times_called: Counter[str] = Counter()
+        self.has_other_shapes = False
 
     def graph(
         self,
@@ -137,6 +141,10 @@ class _Reader:
         known = {id(tensor): n for tensor, n in zip(model.inputs, inputs, strict=True)}
         for made in compat.recorded_calls(model):
             arguments, symbolic, read, sized = _numbered(made, known)
+            if takes_strings(made.layer):
+                self._specs.update(
+                    {n: tf.TensorSpec(self._specs[n].shape, tf.string) for n in read}
+                )
             # Keras numbers the operations anew each time a layer is recorded.
             name = path + ((is_recording and compat.operation_name(made.layer)) or made.layer.name)
             if compat.always_trains(made, is_recording):
@@ -201,6 +209,11 @@ class _Reader:
 
         Nothing is said of layers that there are rules for.
         """
+        pieces = encoded(made)
+        if pieces is not None:
+            # Of texts in a column Keras 3 says that their bags have an axis more than they have.
+            self.has_other_shapes |= pieces.outputs[0].shape != made.outputs[0].shape
+            return Recorded(pieces, [])
         operation, is_known = compat.operation_name(made.layer), self._known.is_known(made.layer)
         if operation:
             is_own = isinstance(made.layer, compat.Operation)

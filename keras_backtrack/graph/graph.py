@@ -150,6 +150,8 @@ class Graph:
         derived_from: Variables from which numbers were computed that the calls hold: a graph does
             not know what it becomes when these change.
         channels_first: Numbers of the tensors whose channels are before their places.
+        before: Where the model takes strings what makes the graph's inputs of the model's own, a
+            `Before`; else they are the same.
     """
 
     calls: tuple[Call, ...]
@@ -162,6 +164,12 @@ class Graph:
     is_recorded: bool = False
     derived_from: tuple[Any, ...] = ()
     channels_first: frozenset[int] = frozenset()
+    before: Any = None
+
+    @property
+    def own(self) -> "Graph":
+        """The graph whose inputs are the model's own."""
+        return self if self.before is None else self.before.graph
 
     @property
     def output(self) -> int:
@@ -200,19 +208,31 @@ class Graph:
                 found.update(call.outputs)
         return frozenset(found)
 
-    def above(self, number: int) -> "Graph":
-        """The part between a tensor and the outputs; it is an input of that part.
+    def above(self, *numbers: int) -> "Graph":
+        """The part between some tensors and the outputs; they are inputs of that part.
 
         Args:
-            number: Of the tensor, which is no output.
+            *numbers: Of the tensors, which are no outputs.
         """
         read, calls = set(self.outputs), []
         for call in reversed(self.calls):
-            if read.intersection(call.outputs) - {number}:
+            if read.intersection(call.outputs).difference(numbers):
                 calls.append(call)
                 read.update(call.inputs)
-        inputs = [number, *(n for n in self.inputs if n in read and n != number)]
-        return replace(self, calls=tuple(calls[::-1]), inputs=tuple(inputs))
+        inputs = [n for n in (*numbers, *self.inputs) if n in read]
+        return replace(self, calls=tuple(calls[::-1]), inputs=tuple(dict.fromkeys(inputs)))
+
+    def with_true_specs(self) -> "Graph":
+        """The same, the specs those that TensorFlow finds, where Keras's are wrong."""
+
+        def run(*inputs: tf.Tensor) -> dict[int, tf.Tensor]:
+            return self.replay(inputs)
+
+        given = [self.specs[number] for number in self.inputs]
+        traced = tf.function(run, autograph=False).get_concrete_function(*given)
+        shapes = {number: spec.shape for number, spec in traced.structured_outputs.items()}
+        specs = {n: tf.TensorSpec(shapes.get(n, s.shape), s.dtype) for n, s in self.specs.items()}
+        return replace(self, specs=specs)
 
     def resolve(self, layer: str) -> str:
         """Full name of a tensor's layer, as `full_name` of all names finds it."""

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import tensorflow as tf
+
 from . import compat
 
 
@@ -57,7 +59,11 @@ def _token(value: Any) -> Any:
         return type(value), value
     if isinstance(value, (tuple, list)):
         return [_token(part) for part in value]
-    return _Same(value) if callable(value) or hasattr(value, "shape") else None
+    is_object = callable(value) or hasattr(value, "shape") or isinstance(value, _TABLE)
+    return _Same(value) if is_object else None
+
+
+_TABLE = tf.lookup.StaticHashTable  # of a lookup, which is another when that is adapted anew
 
 
 class _Same:

@@ -1,6 +1,15 @@
 """One file per family of layers; each rule says where a layer's output comes from."""
 
-from . import arithmetic, elementwise, linear, merging, pooling, recurrent, resizing  # noqa: F401
+from . import (  # noqa: F401
+    arithmetic,
+    elementwise,
+    encodings,
+    linear,
+    merging,
+    pooling,
+    recurrent,
+    resizing,
+)
 from .reading import read_model
 from .registry import followed, is_known, reached, register_operation, register_rule
 from .reshaping import moved

@@ -137,7 +137,7 @@ def entry_of(layer: Any) -> tuple[Entry | None, str]:
 def followed(graph: Graph, call: Call) -> tuple[bool, ...]:
     """For each input of a call, whether decisions are followed into it.
 
-    Never into truth values, nor into what depends on the inputs through their sizes alone.
+    Never into truth values or strings, nor into what depends on inputs through their sizes alone.
 
     Raises:
         ValueError: If what was registered names inputs that the call does not have.
@@ -155,7 +155,7 @@ def followed(graph: Graph, call: Call) -> tuple[bool, ...]:
     return tuple(
         place in places
         and place < call.operands_read
-        and graph.specs[number].dtype != tf.bool
+        and graph.specs[number].dtype not in (tf.bool, tf.string)
         and number not in graph.constants
         for place, number in enumerate(call.inputs)
     )

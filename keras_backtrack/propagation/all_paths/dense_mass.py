@@ -162,7 +162,7 @@ def by_place(mass: tf.Tensor, tensor: tf.Tensor, is_first: bool) -> tf.Tensor:
         tensor: Where it is.
         is_first: Whether the tensor has its channels before its places.
     """
-    *places, channels = places_first(tuple(dims(tensor)), is_first)
+    *places, channels = places_first(tuple(dims(tensor)), is_first) or (1,)
     is_turned = is_first and is_map(tensor, is_first)
     shape = [product(dims(tensor)), 1]
     if is_turned:

@@ -133,3 +133,10 @@ def concatenate(call: PlainCall, place: Place, sign: int) -> list[Child]:
             return [Child(tuple(where), sign, 1.0, number)]
         where[axis] -= branch.shape[axis]
     raise AssertionError("a place outside of all branches")
+
+
+def crossing(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """A category of several together, each as much as the others."""
+    places = aligned(call.inputs, place)
+    ones = [1.0] * len(places)
+    return _join(places, ones, [sign] * len(places), call.paths, call.followed)

@@ -31,10 +31,13 @@ _SAME = (
     *(moving.batch_normalization, moving.negative, moving.normalization, moving.rescaling),
     *(moving.reshape, moving.unchanged),
 )
-_JOINED = joining.add, joining.arithmetic, joining.extreme, joining.multiply, joining.subtract
+_JOINED = (
+    *(joining.add, joining.arithmetic, joining.crossing, joining.extreme, joining.multiply),
+    joining.subtract,
+)
 _LARGEST = weighted.adaptive_max_pooling, weighted.extreme_along_axes, weighted.max_pooling
 _MIXED = (
-    *(weighted.convolution, weighted.dense, weighted.depthwise_convolution),
+    *(weighted.bag, weighted.convolution, weighted.dense, weighted.depthwise_convolution),
     weighted.transposed_convolution,
 )
 _LETTERED = contraction.attention, contraction.einsum, contraction.einsum_dense, contraction.matmul

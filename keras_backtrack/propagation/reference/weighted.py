@@ -215,3 +215,13 @@ def resized(call: PlainCall, place: Place, sign: int) -> list[Child]:
     ]
     places = [(*position, place[-1]) for position in positions]
     return best_children(call.paths, places, values, weights, sign, call.paths.top_n)
+
+
+def bag(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """Every position of a category counts the same."""
+    (index,) = call.inputs
+    places = [p for p in np.ndindex(index.shape) if index[p] == place[0]]
+    counts = np.asarray(call.arguments["weights"], np.float32)[[place[0]] * len(places)]
+    return best_children(
+        call.paths, places, np.float32(sign) * counts, counts, sign, call.paths.top_n
+    )
