@@ -13,6 +13,7 @@ from .computed import Computed
 from .errors import UnsupportedModelError, told
 from .graph import Call, Graph, TensorRef
 from .layout import channels_first
+from .models import check_model, recorded_model, title
 from .recording import (
     Recorded,
     asks_for_batch,
@@ -23,6 +24,7 @@ from .recording import (
     record_call,
     record_cell,
 )
+from .structures import as_given, given_names, given_specs, keys_of
 from .traced import traced
 
 
@@ -46,6 +48,7 @@ def read_graph(
     known: Known,
     output: str | int | None = None,
     data_format: str | None = None,
+    has_fallback: bool = False,
 ) -> Graph:
     """Unrolls a built model into the calls its output depends on.
 
@@ -57,6 +60,7 @@ def read_graph(
         known: What rules know.
         output: Name or index of the output to explain; may be left out where there is only one.
         data_format: Of its inputs, as for `channels_first`.
+        has_fallback: Whether there is a rule for any layer, even for a whole model.
 
     Returns:
         The `Graph`.
@@ -65,14 +69,16 @@ def read_graph(
         UnsupportedModelError: If it is subclassed and its `call` cannot be recorded.
         ValueError: If the model is not built, or the output is missing or ambiguous.
     """
-    graph_model = _checked(model)
+    graph_model = _checked(model, has_fallback)
     position = _output_position(graph_model, output)
     reader = _Reader(known)
     if compat.as_graph_model(model) is None:
         reader.note(graph_model, model)
-    names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
+        names = given_names(model, given_specs(model))
+    else:
+        names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
     graph = reader.graph(graph_model, names, [position])
-    keys = {key: names[place] for key, place in compat.keys_of(graph_model, "inputs").items()}
+    keys = {key: names[place] for key, place in keys_of(graph_model, "inputs").items()}
     first = channels_first(graph, data_format)
     return replace(graph, place=position, keys=keys, channels_first=first)
 
@@ -103,6 +109,7 @@ class _Reader:
     ) -> Graph:
         """Reads a model whose inputs have these names; `outputs` are the places of those wanted."""
         numbers = [self._new_tensor(*pair) for pair in zip(inputs, model.inputs, strict=True)]
+        self._times_called.update(inputs)
         made = self._read(model, numbers, path)
         wanted = made if outputs is None else [made[place] for place in outputs]
         needed, calls = {*wanted, *numbers}, []
@@ -291,21 +298,17 @@ def _numbered(
     return arguments, symbolic, [*read, *sized], len(sized)
 
 
-def _checked(model: Any) -> Any:
+def _checked(model: Any, has_fallback: bool) -> Any:
     compat.check_backend()
-    if not isinstance(model, compat.keras.Model):
-        raise TypeError(
-            f"`model` must be a keras.Model of Keras {compat.keras.__version__}. "
-            f"Received: {model!r} of type {type(model).__module__}.{type(model).__qualname__}."
-        )
+    check_model(model)
     graph_model = compat.as_graph_model(model)
     if isinstance(model, compat.keras.Sequential) and not compat.is_built(model):
         raise ValueError(
             "The model is not built yet, so it has no weights to explain. Give it a keras.Input "
-            f"first, or call it once on a batch of data. Received: unbuilt {_title(model)}."
+            f"first, or call it once on a batch of data. Received: unbuilt {title(model)}."
         )
     if graph_model is None:
-        return _recorded_model(model)
+        return recorded_model(model, has_fallback)
     return _without_sizes(graph_model)
 
 
@@ -313,38 +316,10 @@ def _without_sizes(model: Any) -> Any:
     """A graph model, traced where operations of its own ask for sizes, as in Keras 2.15."""
     if not asks_for_batch(model):
         return model
-    given = compat.as_given(model, list(model.inputs))
+    given = as_given(model, list(model.inputs))
     found = traced(compat.KerasCall(model, (given,), {}, [])).model
     found.output_names = list(model.output_names)
     return found
-
-
-def _recorded_model(model: Any) -> Any:
-    """A graph model of what a subclassed model's `call` does."""
-    shape = compat.built_shape(model)
-    if shape is None:
-        raise ValueError(
-            "The model is not built yet, so it has no weights to explain. Call it once on a batch "
-            f"of data. Received: unbuilt {_title(model)}."
-        )
-    call = compat.KerasCall(model, (compat.keras.Input(shape[1:]),), {}, [])
-    try:
-        recorded = record_call(call).model
-        if not asks_for_batch(recorded):
-            return recorded
-    # A model's `call` may do anything, and fail with anything, on symbolic tensors.
-    except Exception:
-        pass
-    try:
-        return traced(call).model
-    except Exception as error:
-        raise UnsupportedModelError(
-            "A subclassed model is explained by what its `call` does with one symbolic tensor, and "
-            f"that failed: {told(error)}. Let `call` use layers, keras.ops and TensorFlow's own "
-            "operations only, or rebuild the model with the Functional API: "
-            "`x = keras.Input(shape); keras.Model(x, outputs)`, where `outputs` is computed from "
-            f"`x` by the model's layers (they keep their weights). Received: {_title(model)}."
-        ) from error
 
 
 def _output_position(model: Any, output: str | int | None) -> int:
@@ -353,7 +328,7 @@ def _output_position(model: Any, output: str | int | None) -> int:
         return 0
     if isinstance(output, int) and not isinstance(output, bool) and 0 <= output < len(names):
         return output
-    keys = compat.keys_of(model, "outputs")
+    keys = keys_of(model, "outputs")
     if isinstance(output, str) and (output in keys or names.count(output) == 1):
         return keys[output] if output in keys else names.index(output)
     names = list(keys) or names
@@ -365,7 +340,3 @@ def _output_position(model: Any, output: str | int | None) -> int:
         f"{problem}, a name of {names} or an index from 0 to {len(names) - 1}. "
         f"Received: output={output!r}."
     )
-
-
-def _title(model: Any) -> str:
-    return f"model {model.name!r} of class {type(model).__name__}"

@@ -80,7 +80,8 @@ class Call:
         args, kwargs = _put_in(tensors, (self.args, self.kwargs))
         if compat.takes_training(self.layer):
             kwargs["training"] = False
-        return compat.tensors_in(self.layer(*args, **{**kwargs, **changed}))
+        with compat.any_name():
+            return compat.tensors_in(self.layer(*args, **{**kwargs, **changed}))
 
     def operands(self, tensors: dict[int, Any]) -> list[Any]:
         """The arguments of a bare operation, tensors put in; names and missing ones left out."""

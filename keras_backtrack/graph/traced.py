@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from . import compat
 from .compat import KerasCall
-from .computed import SIZES, Computed
+from .computed import SIZES, Computed, check_runs
 from .recording import Recorded
 from .tensorflow_operations import Traced, translated
 from .tracing import Part, Trace, trace_call
@@ -33,7 +33,7 @@ class TracedModel:
         self.outputs = [reading.needed(tensor) for tensor in trace.outputs]
         self.calls = reading.calls()
         self.derives = reading.derives
-        self.output_names = [f"output_{i}" for i in range(len(self.outputs))]
+        self.output_names = trace.names
 
 
 def traced(made: KerasCall, may_be_masked: bool = False, is_opened: bool = False) -> Recorded:
@@ -102,6 +102,7 @@ class _Reading:
         return KerasCall(part.layer, args, kwargs, part.outputs)
 
     def _operation(self, operation: tf.Operation) -> KerasCall:
+        check_runs(operation)
         layer, args, kwargs = translated(operation, Traced(operation, self._argument))
         return KerasCall(layer, args, kwargs, list(operation.outputs))
 
@@ -161,6 +162,8 @@ class _Reading:
             order[operation.name] = operation
             if operation.name in self._captured:
                 continue
+            if operation.type not in ("Const", "Placeholder"):
+                check_runs(operation)
             for read in operation.inputs:
                 if operation.type in SIZES and read in self._trace.live:
                     sources[read.name] = self._origin(read)

@@ -2,7 +2,14 @@
 
 from . import arithmetic, elementwise, linear, merging, pooling, recurrent, resizing  # noqa: F401
 from .reading import read_model
-from .registry import followed, is_known, reached, register_operation, register_rule
+from .registry import (
+    followed,
+    is_known,
+    on_the_way,
+    reached,
+    register_operation,
+    register_rule,
+)
 from .reshaping import moved
 from .served import Rules
 from .weighted_sum import weighted_sum
@@ -12,6 +19,7 @@ __all__ = [
     "followed",
     "is_known",
     "moved",
+    "on_the_way",
     "reached",
     "read_model",
     "register_operation",
