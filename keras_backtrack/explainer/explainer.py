@@ -309,7 +309,7 @@ class BacktrackExplainer(Uncopied):
         graph = self._graph
         names = [graph.names[number] for number in graph.inputs]
         specs = [graph.specs[number] for number in graph.inputs]
-        return Batches(check_inputs(x, names, specs, graph.keys), specs, batch_size)
+        return Batches(check_inputs(x, names, specs, graph.also), specs, batch_size)
 
     def _explained(
         self,

@@ -1,16 +1,24 @@
 """Every difference between Keras 2.15 and Keras 3, and only that."""
 
 import inspect
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 # TensorFlow comes first: with Intel Extension for TensorFlow installed, the other order
 # registers its plug-in twice.
 import tensorflow as tf
 
-import keras  # isort: skip
+if TYPE_CHECKING:
+    import keras
+else:
+    # What `tf.keras` is then: Keras 2.15's successor, beside Keras 3.
+    IS_LEGACY = os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1")
+    keras = import_module("tf_keras" if IS_LEGACY and find_spec("tf_keras") else "keras")
 
 KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
 
@@ -118,7 +126,7 @@ def operation_name(layer: Any) -> str | None:
     """
     kind = type(layer)
     is_own = isinstance(layer, Operation)
-    is_of_keras = is_own or kind.__module__.split(".")[0] == "keras"
+    is_of_keras = is_own or kind.__module__.split(".")[0] == keras.__name__
     if KERAS_3 and isinstance(layer, keras.layers.Layer):
         return None
     if KERAS_3 and not is_of_keras:

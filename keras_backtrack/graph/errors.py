@@ -28,12 +28,16 @@ def line_of(frames: Iterable[traceback.FrameSummary]) -> str:
         frames: The outermost first.
     """
     # Not imported: whoever asks for an error's class may still choose TensorFlow's settings.
-    libraries = (sys.modules.get(name) for name in _LIBRARIES)
+    libraries = (sys.modules.get(name) for name in ("keras", "tensorflow", "tf_keras"))
     folders = [str(Path(str(module.__file__)).parent) for module in libraries if module]
+    own, frames = str(Path(__file__).parents[1]), list(frames)
+    are_ours = [frame.filename.startswith(own) for frame in frames]
+    # What comes before called us, and is not what is looked at.
+    first = are_ours.index(True) if any(are_ours) else 0
     found = [
         frame
-        for frame in frames
-        if not any(frame.filename.startswith(folder) for folder in folders)
+        for frame, is_ours in zip(frames[first:], are_ours[first:], strict=True)
+        if not is_ours and not any(frame.filename.startswith(folder) for folder in folders)
     ]
     if not found:
         return ""
@@ -42,5 +46,3 @@ def line_of(frames: Iterable[traceback.FrameSummary]) -> str:
     text = linecache.getline(name, number).strip()
     return f" (line {number} of {name}{f': {text}' if text else ''})"
 
-
-_LIBRARIES = ("keras", "tensorflow", "tf_keras", "keras_backtrack")

@@ -75,12 +75,13 @@ def read_graph(
     if compat.as_graph_model(model) is None:
         reader.note(graph_model, model)
         names = given_names(model, given_specs(model))
+        others = names
     else:
-        names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
+        names, others = _input_names(graph_model)
     graph = reader.graph(graph_model, names, [position])
-    keys = {key: names[place] for key, place in keys_of(graph_model, "inputs").items()}
+    also = {own: name for own, name in zip(others, names, strict=True) if own != name}
     first = channels_first(graph, data_format)
-    return replace(graph, place=position, keys=keys, channels_first=first)
+    return replace(graph, place=position, also=also, channels_first=first)
 
 
 class _Reader:
@@ -322,6 +323,20 @@ def _without_sizes(model: Any) -> Any:
     return found
 
 
+def _input_names(model: Any) -> tuple[list[str], list[str]]:
+    """What a graph model's inputs are called: by the keys of its dict, if any, and by its layers.
+
+    Where a key is another layer's name, too, layers have their names.
+    """
+    by_layer = [tensor.name.split(":")[0] for tensor in model.inputs]
+    keys = keys_of(model, "inputs")
+    by_key = sorted(keys, key=keys.__getitem__) if len(keys) == len(by_layer) else []
+    taken = {layer.name for layer in model.layers}.difference(by_layer)
+    if not by_key or taken.intersection(keys):
+        return by_layer, by_key or by_layer
+    return by_key, by_layer
+
+
 def _output_position(model: Any, output: str | int | None) -> int:
     names = list(model.output_names)
     if output is None and len(names) == 1:
@@ -334,6 +349,8 @@ def _output_position(model: Any, output: str | int | None) -> int:
     names = list(keys) or names
     if output is None:
         problem = f"The model has {len(names)} outputs: choose one with `output=`"
+    elif names.count(output) > 1:
+        problem = "Several of the model's outputs have this name: choose by index"
     else:
         problem = "The model has no such output"
     raise ValueError(

@@ -37,10 +37,11 @@ def _way_out(model: Any) -> str:
         )
     if modules.intersection(("tf_keras", "keras")):
         return (
-            "This one is of another Keras. Save it and load it with this one: "
-            "`model.save('model.h5')`, `keras.models.load_model('model.h5', compile=False)`; or set "
-            "TF_USE_LEGACY_KERAS=1 before TensorFlow and keras_backtrack are imported, and it is "
-            "explained as it is. "
+            "This one is of another Keras. Models of tf_keras are explained as they are where "
+            "TF_USE_LEGACY_KERAS=1 is in the environment before anything is imported. Or save it, "
+            "`model.save('model.h5')`, and load it with this one, `keras.models.load_model("
+            "'model.h5', compile=False)`, which works where no convolution is depthwise or "
+            "separable. "
         )
     if modules.intersection(("tensorflow", "tensorflow_hub")):
         return (
@@ -121,13 +122,14 @@ def recorded_model(model: Any, has_fallback: bool) -> Any:
             reason, cause = told(error), error
         else:
             warnings.warn(
-                f"The {title(model)} is explained as a whole, by its gradient times its input: what "
-                f"its `call` does could not be followed. {reason}.",
-                stacklevel=5,
+                f"The {title(model)} is explained as a whole, by its gradient times its input: "
+                f"what its `call` does could not be followed. {reason}",
+                stacklevel=7,
             )
             return whole
     else:
-        reason += ". Or let `fallback='gradient'` take the model as a whole, for the linear function it is near its input"
+        reason += ". `fallback='gradient'` takes such a model as a whole, for the linear function "
+        reason += "that it is near its input"
     raise UnsupportedModelError(
         "A subclassed model is explained by what its `call` does with symbolic tensors, and "
         f"that failed: {reason}. Let `call` use layers, keras.ops and TensorFlow's own "
@@ -138,7 +140,7 @@ def recorded_model(model: Any, has_fallback: bool) -> Any:
 
 
 def _unbuilt(model: Any) -> str:
-    if getattr(model, "built", False) and model.weights:
+    if compat.KERAS_3 and getattr(model, "built", False) and model.weights:
         return (
             "The model is built, but Keras does not know what it was called with: its `call` "
             "cannot run on symbolic tensors. Say so with `model.build(input_shape)`, such as "

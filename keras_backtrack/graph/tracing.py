@@ -157,7 +157,7 @@ def _noting(layer: Any, live: Live, parts: list[Part]) -> Iterator[None]:
 
     with ExitStack() as replaced:
         replaced.enter_context(_replaced(keras.layers.Layer, "__call__", called))
-        names = ("keras.ops", "keras.src.ops", "keras.activations")
+        names = ("keras.ops", "keras.src.ops", f"{keras.__name__}.activations")
         for module in (tf.nn, *(sys.modules[name] for name in names if name in sys.modules)):
             for name in _WHOLE:
                 if hasattr(module, name):
