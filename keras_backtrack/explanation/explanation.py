@@ -111,7 +111,7 @@ class Explanation(Result):
         else:
             cells = self.mass_map(layer)
             found = [heatmaps.attention_of_grid(grid, *size, sigma) for grid in cells]
-        if refine is not None:
+        if refinement.is_asked(refine, images):
             pictures = self.pictures(images)
             found = [refinement.refine(a, p, refine) for a, p in zip(found, pictures, strict=True)]
         return np.stack(found)

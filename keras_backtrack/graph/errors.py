@@ -18,7 +18,7 @@ class UnsupportedLayerError(NotImplementedError):
 def told(error: Exception) -> str:
     """An error and the line of a user's own, or of another library, that it came from."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text + line_of(traceback.extract_tb(error.__traceback__))
+    return text.rstrip(".") + line_of(traceback.extract_tb(error.__traceback__))
 
 
 def line_of(frames: Iterable[traceback.FrameSummary]) -> str:
