@@ -46,7 +46,8 @@ def explain_mistakes(
 
     Args:
         explainer: An explainer of a network that answers with two classes or more.
-        x: Images, or the inputs of several kinds, as for `BacktrackExplainer.explain`, or a `tf.data.Dataset` of batches (x, y).
+        x: Images, or several inputs, as for `BacktrackExplainer.explain`, or a `tf.data.Dataset` of
+            batches (x, y).
         y: The true classes, (N,) ints or (N, classes) one-hot; with a data set None.
         labels: Names of the classes, for figures.
         limit: Stop after so many mistakes; None for all. Their images are kept in memory.
@@ -76,8 +77,8 @@ def explain_mistakes(
         checked = explainer.network.checked(batch)
         _check_batch(batch, checked)
         pairs = zip(checked, specs, strict=True)
-        given = [tf.cast(rows, spec.dtype) for rows, spec in pairs]
-        outputs = tf.nest.flatten(call_model(explainer.model, given))
+        tensors = [tf.cast(own, spec.dtype) for own, spec in pairs]
+        outputs = tf.nest.flatten(call_model(explainer.model, tensors))
         output = np.asarray(outputs[explainer.output_place], np.float32)
         if output.ndim != 2 or output.shape[1] < 2:
             raise ValueError(
@@ -87,8 +88,8 @@ def explain_mistakes(
         classes = _classes(classes, *output.shape)
         chosen = output.argmax(axis=1)
         wrong = np.flatnonzero(chosen != classes)
-        for rows, own in zip(images, checked, strict=True):
-            rows.extend(own[wrong])
+        for found_so_far, own in zip(images, checked, strict=True):
+            found_so_far.extend(own[wrong])
         index.extend(seen + wrong)
         predicted.extend(chosen[wrong])
         true.extend(classes[wrong])
@@ -100,8 +101,8 @@ def explain_mistakes(
     rows, chosen, classes = (np.array(c[:limit], np.int64) for c in (index, predicted, true))
     found = None
     if index:
-        wrong = [np.stack(own[:limit]) for own in images]
-        given = wrong if len(wrong) > 1 else wrong[0]
+        stacked = [np.stack(own[:limit]) for own in images]
+        given = stacked if len(stacked) > 1 else stacked[0]
         found = explainer.explain(
             given, chosen, versus=classes, labels=labels, batch_size=batch_size
         )

@@ -45,4 +45,3 @@ def line_of(frames: Iterable[traceback.FrameSummary]) -> str:
     # TensorFlow's frames are without their text.
     text = linecache.getline(name, number).strip()
     return f" (line {number} of {name}{f': {text}' if text else ''})"
-

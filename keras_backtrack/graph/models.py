@@ -32,8 +32,7 @@ def _way_out(model: Any) -> str:
     modules = {kind.__module__.split(".")[0] for kind in type(model).__mro__}
     if isinstance(model, compat.keras.layers.Layer):
         return (
-            "A layer becomes one with an input: "
-            "`keras.Sequential([keras.Input(shape), layer])`. "
+            "A layer becomes one with an input: `keras.Sequential([keras.Input(shape), layer])`. "
         )
     if modules.intersection(("tf_keras", "keras")):
         return (

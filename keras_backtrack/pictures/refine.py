@@ -24,14 +24,14 @@ _ALIKE = 5.0  # of segments that should be salient together
 _CONNECTED = 10.0  # of segments that belong to one surface
 
 
-def is_asked(refine: str | None, images: Any) -> bool:
-    """Whether attention is refined; ValueError where it is not, but there are pictures for it."""
+def asked(refine: str | None, images: Any) -> str | None:
+    """How attention is refined; ValueError where it is not, but there are pictures for it."""
     if refine is None and images is not None:
         raise ValueError(
             "`images` are what `refine` looks at, 'edges' or 'edges+border'; without it there is "
             f"nothing to do with them. Received: refine=None, images of type {type(images)}."
         )
-    return refine is not None
+    return refine
 
 
 def refine(attention: np.ndarray, image: np.ndarray, kind: str = "edges") -> np.ndarray:
