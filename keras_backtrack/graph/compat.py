@@ -190,9 +190,13 @@ class Operation:
     Args:
         name: What it is called.
         function: What it does.
+
+    Attributes:
+        line: The line of code that it comes from, as `errors.line_of` says it; empty if unknown.
     """
 
     def __init__(self, name: str, function: Callable) -> None:
+        self.line = ""
         self.name = self.symbol = name
         self.call = self.function = function
 

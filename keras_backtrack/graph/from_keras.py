@@ -163,11 +163,13 @@ class _Reader:
                     read = read[: len(nested.inputs)]
                 outputs = self._read(inner.model, [*read, *masks], name + "/", inside)
             else:
-                cell = self._cell(made, name)
+                cell, problem = self._cell(made, name)
                 is_given = any(tf.as_dtype(value.dtype) == tf.bool for value in symbolic)
                 if reads_mask(made.layer) and self._sees_masks and not is_given:
                     read.append(self._mask(symbolic[0], known))
-                call = Call(name, made.layer, *arguments, tuple(read), (), cell, sized, inner)
+                call = Call(
+                    name, made.layer, *arguments, tuple(read), (), cell, sized, inner or problem
+                )
                 outputs = self._add(call, made.outputs)
             known.update((id(t), n) for t, n in zip(made.outputs, outputs, strict=True))
         return [known[id(tensor)] for tensor in model.outputs]
@@ -247,23 +249,27 @@ class _Reader:
             }
             if not missing:
                 return inner
-            reason = f"its `call` uses operations without a rule: {sorted(missing)}"
+            used = [
+                f"{kind!r}{getattr(missing[kind].layer, 'line', '')}" for kind in sorted(missing)
+            ]
+            reason = f"its `call` uses operations without a rule: [{', '.join(used)}]"
         return reason
 
-    def _cell(self, made: compat.KerasCall, name: str) -> Graph | None:
-        """What a recurrent layer does at each time step; None where that cannot be recorded."""
+    def _cell(self, made: compat.KerasCall, name: str) -> tuple[Graph | None, str]:
+        """What a recurrent layer does at each time step; or None, and why that is not known."""
         if not is_recurrent(made.layer):
-            return None
+            return None, ""
         try:
             model = record_cell(made)
-        except Exception:
-            return None
+        # As in `_recorded`.
+        except Exception as error:
+            return None, told(error)
         self.note(model, made.layer)
         inside = _Reader(self._known, self._found)
         names = ["step", *(f"state{i}" for i in range(1, len(model.inputs)))]
         graph = inside.graph(model, names, path=f"{name}/")
         self._derived_from.extend(graph.derived_from)
-        return graph
+        return graph, ""
 
     def note(self, model: Any, layer: Any) -> None:
         """Notes that a layer was recorded, and what numbers in there may have been made from."""

@@ -115,6 +115,8 @@ class _Reading:
         for tensor in operation.outputs:
             _check_rank(tensor)
         layer, args, kwargs = translated(operation, Traced(operation, self._argument))
+        if isinstance(layer, compat.Operation):
+            layer.line = line_of(operation.traceback)
         return KerasCall(layer, args, kwargs, list(operation.outputs))
 
     def _as_tensor(self, tensor: tf.Tensor) -> KerasCall:

@@ -154,7 +154,7 @@ def _shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
 
 
 def _classes_of(model: keras.Model) -> tuple[str, ...]:
-    count = _shapes(model)[-1][-1]
+    count = int(model.outputs[0].shape[-1])
     if count == 1:
         return labels_of_one_unit(is_output_made_by(read_model(model), is_sigmoid))
     return class_names() if count == 1000 else tuple(map(str, range(count)))

@@ -130,7 +130,8 @@ def entry_of(layer: Any) -> tuple[Entry | None, str]:
             if type(layer).call is not getattr(cls, "call", None):
                 return None, f"overrides `call` of {cls.__name__}"
             return _RULES[cls], ""
-    missing = "this class" if operation is None else f"the operation {operation!r}"
+    line = getattr(layer, "line", "")
+    missing = "this class" if operation is None else f"the operation {operation!r}{line}"
     return None, f"no rule for {missing}"
 
 
