@@ -111,7 +111,7 @@ class Explanation(Result):
         else:
             cells = self.mass_map(layer)
             found = [heatmaps.attention_of_grid(grid, *size, sigma) for grid in cells]
-        if kind := refinement.asked(refine, images):
+        if (kind := refinement.asked(refine, images)) is not None:
             pictures = self.pictures(images)
             found = [refinement.refine(a, p, kind) for a, p in zip(found, pictures, strict=True)]
         return np.stack(found)

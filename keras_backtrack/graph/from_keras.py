@@ -355,7 +355,7 @@ def _output_position(model: Any, output: str | int | None) -> int:
     names = list(keys) or names
     if output is None:
         problem = f"The model has {len(names)} outputs: choose one with `output=`"
-    elif names.count(output) > 1:
+    elif isinstance(output, str) and names.count(output) > 1:
         problem = "Several of the model's outputs have this name: choose by index"
     else:
         problem = "The model has no such output"
