@@ -12,6 +12,7 @@ import numpy as np
 
 from ..checks import arguments
 from ..graph.compat import keras
+from ..graph.structures import keys_of
 from ..pictures.class_names import find_class, labels_of_one_unit
 from ..pictures.photos import Frame
 from ..rules import read_model
@@ -143,6 +144,9 @@ def load_network(
             "The network must take RGB pictures and answer with classes, one input and one output. "
             f"Received: input {model.input_shape}, output {model.output_shape}."
         )
+    if keys_of(model, "inputs") or keys_of(model, "outputs"):
+        # What is in dicts is one tensor from here on.
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     classes = _classes_of(model)
     frame = {"crop": Frame.crop, "squeeze": Frame.squeeze}[resize or framing]
     return Network(model, PREPROCESSING[preprocess] if preprocess else prepare, classes, frame)
