@@ -241,6 +241,7 @@ CALLS = {
             "nobody": "",
         },
     ),
+    "BacktrackCallback.set_model": (lambda w, **a: w.watch.set_model(**a), {"model": ""}),
     "BacktrackCallback.plot": (lambda w, **a: w.watch.plot(**a), {"at_most": ""}),
     "BacktrackCallback.animate": (
         lambda w, **a: w.watch.animate(**{"path": "nowhere/training.gif", **a}),

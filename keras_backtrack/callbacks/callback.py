@@ -13,6 +13,7 @@ from ..explainer.explainer import BacktrackExplainer
 from ..explainer.settings import check_side
 from ..explanation.explanation import Explanation
 from ..graph.compat import keras
+from ..graph.models import check_model
 from ..pictures.class_names import check_labels
 from .masks import check_masks, on_mask
 from .record import Record
@@ -117,6 +118,15 @@ class BacktrackCallback(keras.callbacks.Callback):
         self.records: list[Record] = []
         self.history: dict[str, list[float]] = {}
 
+    def set_model(self, model: Any) -> None:
+        """Takes the model that `fit` trains.
+
+        Raises:
+            TypeError: If it is of another Keras.
+        """
+        check_model(model)
+        super().set_model(model)
+
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Explains, unless an earlier training goes on."""
         if not self.records and self.model.built:
@@ -146,7 +156,9 @@ class BacktrackCallback(keras.callbacks.Callback):
         """Explains the pictures with the weights as they are and adds that to the history."""
         if self.explainer is None or self.explainer.model is not self.model:
             self.explainer = BacktrackExplainer(self.model, **self._settings)
-            if self._is_of_batches and np.ndim(self._images) != len(self.model.inputs[0].shape):
+            graph = self.explainer.network.graph
+            axes = graph.specs[graph.inputs[0]].shape.rank
+            if self._is_of_batches and np.ndim(self._images) != axes:
                 raise ValueError(
                     "`images` must be a data set of batches, as data.batch(8) makes them. "
                     f"Received: elements that begin with shape {np.shape(self._images)}."

@@ -25,7 +25,7 @@ from ..runtime.tensorflow import warn_without_onednn
 from .batches import Batches
 from .down_to import check_below_last_map, end_of_way
 from .inputs import check_scores, read_inputs
-from .model_checks import check_answer, check_dtypes
+from .model_checks import check_answer, check_graph
 from .prepared import Prepared, activations
 from .settings import (
     check_contrast,
@@ -137,14 +137,14 @@ class BacktrackExplainer(Uncopied):
         warn_without_onednn()
         self.model = model
         self._fallback = arguments.one_of("fallback", fallback, ("gradient", None))
-        self._output, self._data_format = output, check_data_format(data_format)
+        self._reading = output, check_data_format(data_format), self._fallback
         self._layers, self._down_to = check_layers(layers), down_to
         self._read()
         self._vocabulary = check_vocabulary(vocabulary, self._graph)
 
     def _read(self) -> None:
-        self._graph = graph = read_model(self.model, self._output, self._data_format)
-        check_dtypes(graph)
+        self._graph = graph = read_model(self.model, *self._reading)
+        check_graph(graph)
         rules = Rules(self._fallback)
         rules.check(graph)
         self._watch, self._structure = Watch(graph.derived_from), Structure(self.model)

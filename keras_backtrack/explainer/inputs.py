@@ -22,21 +22,21 @@ def read_inputs(x: Any, graph: Graph) -> Given:
         return x
     own = graph.own
     names, specs = ([held[n] for n in own.inputs] for held in (own.names, own.specs))
-    found = check_inputs(x, names, specs, graph.keys)
+    found = check_inputs(x, names, specs, graph.also)
     return Given(found, found, {}) if graph.before is None else graph.before(found)
 
 
 def check_inputs(
-    x: Any, names: Sequence[str], specs: Sequence[Any], keys: Mapping[str, str] | None = None
+    x: Any, names: Sequence[str], specs: Sequence[Any], also: Mapping[str, str] | None = None
 ) -> list[np.ndarray]:
     """Makes a batch for each of a model's inputs of what a user gave.
 
     Args:
         x: For a model with one input, that input; else a list or tuple of all in their order, or a
-            dict of all by name, or by the model's own keys.
+            dict of all by name.
         names: Names of the model's inputs.
         specs: Shape and dtype of each, batch axis first.
-        keys: By key of the dict that the model takes the name of that input; none if it takes none.
+        also: By what inputs may be called besides, their names.
 
     Raises:
         TypeError, ValueError: As `check_images` and `check_texts`; or if there are too many inputs
@@ -44,11 +44,11 @@ def check_inputs(
     """
     check_eager()
     if isinstance(x, dict):
-        if keys and set(x) == set(keys):
-            x = {keys[key]: values for key, values in x.items()}
+        if also and set(x) == set(also):
+            x = {also[key]: values for key, values in x.items()}
         if set(x) != set(names):
             raise ValueError(
-                f"`x` must have an entry for each input of the model, {list(keys or names)}. "
+                f"`x` must have an entry for each input of the model, {list(names)}. "
                 f"Received: a dict of {list(x)}."
             )
         x = [x[name] for name in names]

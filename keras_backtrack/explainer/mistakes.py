@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ..checks import arguments
 from ..explanation.explanation import Explanation
+from ..graph.structures import call_model
 from .explainer import BacktrackExplainer
 from .settings import check_limit
 
@@ -44,8 +45,9 @@ def explain_mistakes(
     """Finds the images a network classifies wrongly and explains predicted-versus-true for each.
 
     Args:
-        explainer: An explainer of a network with one input that answers with two classes or more.
-        x: Images as for `BacktrackExplainer.explain`, or a `tf.data.Dataset` of batches (x, y).
+        explainer: An explainer of a network that answers with two classes or more.
+        x: Images, or several inputs, as for `BacktrackExplainer.explain`, or a `tf.data.Dataset` of
+            batches (x, y).
         y: The true classes, (N,) ints or (N, classes) one-hot; with a data set None.
         labels: Names of the classes, for figures.
         limit: Stop after so many mistakes; None for all. Their images are kept in memory.
@@ -64,28 +66,19 @@ def explain_mistakes(
     """
     arguments.instance("explainer", explainer, BacktrackExplainer)
     limit, size = check_limit("limit", limit), arguments.whole_number("batch_size", batch_size)
-    inputs = explainer.model.inputs
-    if len(inputs) != 1:
-        raise ValueError(
-            "Mistakes are found of networks with one input. Received: an explainer of one with "
-            f"{len(inputs)}."
-        )
-    images: list[np.ndarray] = []
+    graph = explainer.network.graph.own
+    specs = [graph.specs[number] for number in graph.inputs]
+    images: list[list[np.ndarray]] = [[] for _ in specs]
     index: list[int] = []
     predicted: list[int] = []
     true: list[int] = []
     seen = 0
-    for batch, classes in _batches(x, y, size):
-        [checked] = explainer.network.checked(batch).own or ()
-        # A column, as of texts, may have been given as a list.
-        is_column = np.ndim(batch) == 1 and np.shape(checked)[1:] == (1,)
-        if np.ndim(checked) != np.ndim(batch) and not is_column:
-            raise ValueError(
-                "Images must come in batches, as data.batch(8) makes them. "
-                f"Received: a batch of shape {np.shape(batch)}."
-            )
-        given = tf.cast(tf.convert_to_tensor(checked), inputs[0].dtype)
-        outputs = tf.nest.flatten(explainer.model(given, training=False))
+    for batch, classes in _batches(x, y, size, len(specs) > 1):
+        checked = explainer.network.checked(batch).own or ()
+        _check_batch(batch, checked)
+        pairs = zip(checked, specs, strict=True)
+        tensors = [tf.cast(tf.convert_to_tensor(own), spec.dtype) for own, spec in pairs]
+        outputs = tf.nest.flatten(call_model(explainer.model, tensors))
         output = np.asarray(outputs[explainer.output_place], np.float32)
         if output.ndim != 2 or output.shape[1] < 2:
             raise ValueError(
@@ -95,7 +88,8 @@ def explain_mistakes(
         classes = _classes(classes, *output.shape)
         chosen = output.argmax(axis=1)
         wrong = np.flatnonzero(chosen != classes)
-        images.extend(np.asarray(batch)[wrong])
+        for found_so_far, own in zip(images, checked, strict=True):
+            found_so_far.extend(own[wrong])
         index.extend(seen + wrong)
         predicted.extend(chosen[wrong])
         true.extend(classes[wrong])
@@ -106,15 +100,29 @@ def explain_mistakes(
         raise ValueError("There must be at least one image. Received: an empty data set.")
     rows, chosen, classes = (np.array(c[:limit], np.int64) for c in (index, predicted, true))
     found = None
-    if images:
-        wrong = np.stack(images[:limit])
+    if index:
+        stacked = [np.stack(own[:limit]) for own in images]
+        given = stacked if len(stacked) > 1 else stacked[0]
         found = explainer.explain(
-            wrong, chosen, versus=classes, labels=labels, batch_size=batch_size
+            given, chosen, versus=classes, labels=labels, batch_size=batch_size
         )
     return Mistakes(rows, chosen, classes, found, seen)
 
 
-def _batches(x: Any, y: Any, batch_size: int) -> Iterable[tuple[Any, Any]]:
+def _check_batch(batch: Any, checked: Sequence[np.ndarray]) -> None:
+    # What is no dict may be one array in nested lists.
+    given = batch.values() if isinstance(batch, dict) else [batch] if len(checked) == 1 else batch
+    shapes = [np.shape(values) for values in given]
+    # A column, as of texts, may have been given as a list.
+    axes = [1 if rows.shape[1:] == (1,) else rows.ndim for rows in checked]
+    if sorted(1 if len(own) == 2 and own[1] == 1 else len(own) for own in shapes) != sorted(axes):
+        raise ValueError(
+            "Images must come in batches, as data.batch(8) makes them. "
+            f"Received: a batch of shape {shapes[0] if len(shapes) == 1 else shapes}."
+        )
+
+
+def _batches(x: Any, y: Any, batch_size: int, has_several: bool) -> Iterable[tuple[Any, Any]]:
     if isinstance(x, tf.data.Dataset):
         if y is not None:
             raise ValueError(
@@ -128,15 +136,19 @@ def _batches(x: Any, y: Any, batch_size: int) -> Iterable[tuple[Any, Any]]:
                 )
             yield element[0], element[1]
         return
-    images, classes = arguments.length(x), arguments.length(y)
-    if images is None or images != classes:
+    is_dict, is_list = isinstance(x, dict), has_several and isinstance(x, (list, tuple))
+    parts = list(x.values() if is_dict else x) if is_dict or is_list else [x]
+    images, classes = arguments.length(parts[0]) if parts else None, arguments.length(y)
+    if images is None or {*map(arguments.length, parts)} != {classes}:
         raise ValueError(
             "`x` must be an array of images, and `y` have a class for each image. Received: "
             f"{'no' if images is None else images} images and "
             f"{'none' if classes is None else classes}."
         )
     for start in range(0, images, batch_size):
-        yield x[start : start + batch_size], y[start : start + batch_size]
+        rows = [values[start : start + batch_size] for values in parts]
+        batch = dict(zip(x, rows, strict=True)) if is_dict else rows if is_list else rows[0]
+        yield batch, y[start : start + batch_size]
 
 
 def _classes(y: Any, images: int, count: int) -> np.ndarray:

@@ -8,11 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from .. import runtime
-from ..graph.compat import call_model, keras
+from ..graph.compat import keras
 from ..graph.errors import UnsupportedModelError
 from ..graph.graph import Call, Graph
+from ..graph.structures import call_model
 from ..propagation.activations import unasked_masks
-from ..rules import reached
+from ..rules import on_the_way, reached
 from ..rules.linear import slide_of
 
 _layers = keras.layers
@@ -41,8 +42,8 @@ def check_bfloat16(is_used: bool) -> None:
         )
 
 
-def check_dtypes(graph: Graph) -> None:
-    """Refuses what this host, or this package, does not compute in.
+def check_graph(graph: Graph) -> None:
+    """Refuses what this host, or this package, does not compute in, and what has no rows.
 
     On the way it warns of convolutions that oneDNN computes wrongly.
 
@@ -53,7 +54,14 @@ def check_dtypes(graph: Graph) -> None:
         UnsupportedModelError: If there is anything; as `check_bfloat16`.
     """
     check_bfloat16(any(spec.dtype == tf.bfloat16 for spec in graph.specs.values()))
-    made = [number for call in reached(graph) for number in call.outputs]
+    made = sorted(on_the_way(graph).difference(graph.inputs))
+    read = {n for call in reached(graph) for n in call.inputs[: call.operands_read]}
+    alone = [graph.names[n] for n in sorted({*made, *read}) if graph.specs[n].shape.rank == 0]
+    if alone:
+        raise UnsupportedModelError(
+            f"{alone[-1]!r} must have one row for each image of the batch: a model that mixes "
+            "images cannot be explained. Received: shape ()."
+        )
     double = [graph.names[n] for n in made if graph.specs[n].dtype == tf.float64]
     if double:
         raise UnsupportedModelError(
@@ -80,7 +88,7 @@ def check_answer(model: Any, graph: Graph, image: Sequence[tf.Tensor]) -> None:
     """
     # Of models that are built for one size of batch only, so many.
     images = graph.own.specs[graph.own.inputs[0]].shape[0] or 2
-    walked = {number for call in reached(graph) for number in call.outputs}
+    walked = on_the_way(graph)
     last = {number: call for call in graph.calls for number in call.inputs}
     given = [tf.repeat(row, images, axis=0) for row in image]
     x = given if graph.before is None else graph.before(given).x

@@ -55,7 +55,9 @@ def explain_func(
     arguments.one_of("kind", kind, _KINDS)
     if not (_LAST and _LAST[0][0] is model and repr(_LAST[0][1]) == repr(settings)):
         _LAST[:] = [(model, settings, BacktrackExplainer(model, **settings))]
-    x = _channels_last(arguments.numbers("inputs", inputs), model.inputs[0].shape[-1])
+    graph = _LAST[0][2].network.graph
+    channels = graph.specs[graph.inputs[0]].shape[-1]
+    x = _channels_last(arguments.numbers("inputs", inputs), channels)
     classes = arguments.numbers("targets", targets)
     with np.errstate(invalid="ignore"):
         whole = classes.astype(np.int64)

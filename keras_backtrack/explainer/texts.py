@@ -89,7 +89,7 @@ def check_vocabulary(vocabulary: Any, graph: Graph) -> dict[str, tuple[str, ...]
     if not isinstance(vocabulary, Mapping):
         words = arguments.texts("vocabulary", vocabulary, "words, or a dict of such lists")
         by_name = dict.fromkeys(fit, words) if len(fit) == 1 else {None: words}
-    by_name = {graph.keys.get(name, name): words for name, words in by_name.items()}
+    by_name = {graph.also.get(name, name): words for name, words in by_name.items()}
     if not by_name or not set(by_name) <= set(fit):
         raise ValueError(
             "`vocabulary` must be a list of words where a model has one input of token numbers, "

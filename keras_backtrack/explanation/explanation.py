@@ -111,9 +111,9 @@ class Explanation(Result):
         else:
             cells = self.mass_map(layer)
             found = [heatmaps.attention_of_grid(grid, *size, sigma) for grid in cells]
-        if refine is not None:
+        if (kind := refinement.asked(refine, images)) is not None:
             pictures = self.pictures(images)
-            found = [refinement.refine(a, p, refine) for a, p in zip(found, pictures, strict=True)]
+            found = [refinement.refine(a, p, kind) for a, p in zip(found, pictures, strict=True)]
         return np.stack(found)
 
     def saliency(

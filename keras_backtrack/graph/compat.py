@@ -1,16 +1,24 @@
 """Every difference between Keras 2.15 and Keras 3, and only that."""
 
 import inspect
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 # TensorFlow comes first: with Intel Extension for TensorFlow installed, the other order
 # registers its plug-in twice.
 import tensorflow as tf
 
-import keras  # isort: skip
+if TYPE_CHECKING:
+    import keras
+else:
+    # What `tf.keras` is then: Keras 2.15's successor, beside Keras 3.
+    IS_LEGACY = os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1")
+    keras = import_module("tf_keras" if IS_LEGACY and find_spec("tf_keras") else "keras")
 
 KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
 
@@ -68,18 +76,6 @@ def is_built(model: keras.Model) -> bool:
     return graph is not None and hasattr(graph, "_nodes_by_depth") and bool(graph.outputs)
 
 
-def built_shape(model: keras.Model) -> tuple[int | None, ...] | None:
-    """Shape of the one input that a subclassed model was built with; None where it was not."""
-    if KERAS_3:
-        shapes = list((getattr(model, "_build_shapes_dict", None) or {}).values())
-        shape = shapes[0] if len(shapes) == 1 else None
-    else:
-        shape = getattr(model, "_build_input_shape", None)
-    if shape is None or not all(n is None or isinstance(n, int) for n in shape):
-        return None
-    return tuple(shape)
-
-
 def recorded_calls(model: Any) -> Iterator[KerasCall]:
     """The calls of one graph model in the order they run; a nested model is one of them.
 
@@ -130,7 +126,7 @@ def operation_name(layer: Any) -> str | None:
     """
     kind = type(layer)
     is_own = isinstance(layer, Operation)
-    is_of_keras = is_own or kind.__module__.split(".")[0] == "keras"
+    is_of_keras = is_own or kind.__module__.split(".")[0] == keras.__name__
     if KERAS_3 and isinstance(layer, keras.layers.Layer):
         return None
     if KERAS_3 and not is_of_keras:
@@ -194,9 +190,13 @@ class Operation:
     Args:
         name: What it is called.
         function: What it does.
+
+    Attributes:
+        line: The line of code that it comes from, as `errors.line_of` says it; empty if unknown.
     """
 
     def __init__(self, name: str, function: Callable) -> None:
+        self.line = ""
         self.name = self.symbol = name
         self.call = self.function = function
 
@@ -305,37 +305,14 @@ def cut(tensor: Any, parts: int) -> list[Any]:
     return list(keras.ops.split(tensor, parts, -1) if KERAS_3 else tf.split(tensor, parts, -1))
 
 
+def any_name() -> Any:
+    """A scope in which layers may have names that begin with "_" or ">", as within a model."""
+    return tf.name_scope("call")
+
+
 def takes_training(layer: Any) -> bool:
     """Whether the layer behaves differently in training, and so must be told not to."""
     return "training" in inspect.signature(layer.call).parameters
-
-
-def keys_of(model: Any, side: str) -> dict[str, int]:
-    """By key of the dict that a model takes or returns the place of that tensor; none without one.
-
-    Args:
-        model: A graph model.
-        side: `"inputs"` or `"outputs"`.
-    """
-    structure = getattr(model, f"_{side}_struct" if KERAS_3 else f"_nested_{side}", None)
-    if not isinstance(structure, dict):
-        return {}
-    places = {id(tensor): place for place, tensor in enumerate(getattr(model, side))}
-    return {str(key): places[id(t)] for key, t in structure.items() if id(t) in places}
-
-
-def call_model(model: Any, tensors: list[Any]) -> Any:
-    """What a model itself answers in inference mode to its inputs, given in their order."""
-    return model(as_given(model, tensors), training=False)
-
-
-def as_given(model: Any, tensors: list[Any]) -> Any:
-    """A model's inputs, given in their order, as its `call` takes them."""
-    structure = getattr(model, "_inputs_struct" if KERAS_3 else "_nested_inputs", None)
-    if structure is None:
-        return tensors[0] if len(tensors) == 1 else tensors
-    pack = keras.tree.pack_sequence_as if KERAS_3 else tf.nest.pack_sequence_as
-    return pack(structure, tensors)
 
 
 def always_trains(made: KerasCall, is_recorded: bool) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from .errors import line_of
 from .graph import AtRun, TensorRef
 
 # What tells no more of a tensor than how large it is.
@@ -136,12 +137,8 @@ def run(operation: tf.Operation, inputs: Sequence[Any]) -> list[Any]:
     """
     if operation.type == "Const":
         return [tf.constant(_constant_of(operation), operation.outputs[0].dtype)]
-    function = getattr(tf.raw_ops, operation.type, None)
-    if function is None or operation.type in ("PartitionedCall", "StatefulPartitionedCall"):
-        raise NotImplementedError(
-            "A traced operation must be one of tf.raw_ops, and no function of its own. "
-            f"Received: {operation.type} {operation.name!r}."
-        )
+    check_runs(operation)
+    function = getattr(tf.raw_ops, operation.type)
     given: dict[str, Any] = {}
     left = list(inputs)
     for name, argument in zip(_inputs(operation), operation.op_def.input_arg, strict=True):
@@ -155,6 +152,18 @@ def run(operation: tf.Operation, inputs: Sequence[Any]) -> list[Any]:
         if name not in given:
             given[name] = operation.get_attr(name)
     return tf.nest.flatten(function(**given))
+
+
+def check_runs(operation: tf.Operation) -> None:
+    """Raises NotImplementedError for what cannot be run by itself, as `run` does it."""
+    is_function = any("func" in attribute.type for attribute in operation.op_def.attr)
+    if not is_function and hasattr(tf.raw_ops, operation.type):
+        return
+    raise NotImplementedError(
+        "TensorFlow runs a function in one piece here, such as a loop, a branch, a tf.function or "
+        "what a SavedModel holds, and what is inside is not followed. Received: the operation "
+        f"{operation.type}{line_of(operation.traceback)}."
+    )
 
 
 def _inputs(operation: tf.Operation) -> list[str]:

@@ -15,6 +15,7 @@ from .errors import UnsupportedModelError, told
 from .folding import folded
 from .graph import Call, Graph, TensorRef
 from .layout import channels_first
+from .models import check_model, recorded_model, title
 from .recording import (
     Recorded,
     asks_for_batch,
@@ -26,6 +27,7 @@ from .recording import (
     record_cell,
 )
 from .strings import cut_strings_off
+from .structures import as_given, given_names, given_specs, keys_of
 from .traced import traced
 
 
@@ -49,6 +51,7 @@ def read_graph(
     known: Known,
     output: str | int | None = None,
     data_format: str | None = None,
+    has_fallback: bool = False,
 ) -> Graph:
     """Unrolls a built model into the calls its output depends on.
 
@@ -60,6 +63,7 @@ def read_graph(
         known: What rules know.
         output: Name or index of the output to explain; may be left out where there is only one.
         data_format: Of its inputs, as for `channels_first`.
+        has_fallback: Whether there is a rule for any layer, even for a whole model.
 
     Returns:
         The `Graph`.
@@ -68,16 +72,19 @@ def read_graph(
         UnsupportedModelError: If it is subclassed and its `call` cannot be recorded.
         ValueError: If the model is not built, or the output is missing or ambiguous.
     """
-    graph_model = _checked(model)
+    graph_model = _checked(model, has_fallback)
     position = _output_position(graph_model, output)
     reader = _Reader(known)
     if compat.as_graph_model(model) is None:
         reader.note(graph_model, model)
-    names = [tensor.name.split(":")[0] for tensor in graph_model.inputs]
+        names = given_names(model, given_specs(model))
+        others = names
+    else:
+        names, others = _input_names(graph_model)
     graph = reader.graph(graph_model, names, [position])
-    keys = {key: names[place] for key, place in compat.keys_of(graph_model, "inputs").items()}
+    also = {own: name for own, name in zip(others, names, strict=True) if own != name}
     first = channels_first(graph, data_format)
-    graph = cut_strings_off(replace(graph, place=position, keys=keys, channels_first=first))
+    graph = cut_strings_off(replace(graph, place=position, also=also, channels_first=first))
     return folded(graph.with_true_specs() if reader.has_other_shapes else graph)
 
 
@@ -108,6 +115,7 @@ class _Reader:
     ) -> Graph:
         """Reads a model whose inputs have these names; `outputs` are the places of those wanted."""
         numbers = [self._new_tensor(*pair) for pair in zip(inputs, model.inputs, strict=True)]
+        self._times_called.update(inputs)
         made = self._read(model, numbers, path)
         wanted = made if outputs is None else [made[place] for place in outputs]
         needed, calls = {*wanted, *numbers}, []
@@ -164,11 +172,13 @@ class _Reader:
                     read = read[: len(nested.inputs)]
                 outputs = self._read(inner.model, [*read, *masks], name + "/", inside)
             else:
-                cell = self._cell(made, name)
+                cell, problem = self._cell(made, name)
                 is_given = any(tf.as_dtype(value.dtype) == tf.bool for value in symbolic)
                 if reads_mask(made.layer) and self._sees_masks and not is_given:
                     read.append(self._mask(symbolic[0], known))
-                call = Call(name, made.layer, *arguments, tuple(read), (), cell, sized, inner)
+                call = Call(
+                    name, made.layer, *arguments, tuple(read), (), cell, sized, inner or problem
+                )
                 outputs = self._add(call, made.outputs)
             known.update((id(t), n) for t, n in zip(made.outputs, outputs, strict=True))
         return [known[id(tensor)] for tensor in model.outputs]
@@ -253,23 +263,27 @@ class _Reader:
             }
             if not missing:
                 return inner
-            reason = f"its `call` uses operations without a rule: {sorted(missing)}"
+            used = [
+                f"{kind!r}{getattr(missing[kind].layer, 'line', '')}" for kind in sorted(missing)
+            ]
+            reason = f"its `call` uses operations without a rule: [{', '.join(used)}]"
         return reason
 
-    def _cell(self, made: compat.KerasCall, name: str) -> Graph | None:
-        """What a recurrent layer does at each time step; None where that cannot be recorded."""
+    def _cell(self, made: compat.KerasCall, name: str) -> tuple[Graph | None, str]:
+        """What a recurrent layer does at each time step; or None, and why that is not known."""
         if not is_recurrent(made.layer):
-            return None
+            return None, ""
         try:
             model = record_cell(made)
-        except Exception:
-            return None
+        # As in `_recorded`.
+        except Exception as error:
+            return None, told(error)
         self.note(model, made.layer)
         inside = _Reader(self._known, self._found)
         names = ["step", *(f"state{i}" for i in range(1, len(model.inputs)))]
         graph = inside.graph(model, names, path=f"{name}/")
         self._derived_from.extend(graph.derived_from)
-        return graph
+        return graph, ""
 
     def note(self, model: Any, layer: Any) -> None:
         """Notes that a layer was recorded, and what numbers in there may have been made from."""
@@ -305,21 +319,17 @@ def _numbered(
     return arguments, symbolic, [*read, *sized], len(sized)
 
 
-def _checked(model: Any) -> Any:
+def _checked(model: Any, has_fallback: bool) -> Any:
     compat.check_backend()
-    if not isinstance(model, compat.keras.Model):
-        raise TypeError(
-            f"`model` must be a keras.Model of Keras {compat.keras.__version__}. "
-            f"Received: {model!r} of type {type(model).__module__}.{type(model).__qualname__}."
-        )
+    check_model(model)
     graph_model = compat.as_graph_model(model)
     if isinstance(model, compat.keras.Sequential) and not compat.is_built(model):
         raise ValueError(
             "The model is not built yet, so it has no weights to explain. Give it a keras.Input "
-            f"first, or call it once on a batch of data. Received: unbuilt {_title(model)}."
+            f"first, or call it once on a batch of data. Received: unbuilt {title(model)}."
         )
     if graph_model is None:
-        return _recorded_model(model)
+        return recorded_model(model, has_fallback)
     return _without_sizes(graph_model)
 
 
@@ -327,38 +337,24 @@ def _without_sizes(model: Any) -> Any:
     """A graph model, traced where operations of its own ask for sizes, as in Keras 2.15."""
     if not asks_for_batch(model):
         return model
-    given = compat.as_given(model, list(model.inputs))
+    given = as_given(model, list(model.inputs))
     found = traced(compat.KerasCall(model, (given,), {}, [])).model
     found.output_names = list(model.output_names)
     return found
 
 
-def _recorded_model(model: Any) -> Any:
-    """A graph model of what a subclassed model's `call` does."""
-    shape = compat.built_shape(model)
-    if shape is None:
-        raise ValueError(
-            "The model is not built yet, so it has no weights to explain. Call it once on a batch "
-            f"of data. Received: unbuilt {_title(model)}."
-        )
-    call = compat.KerasCall(model, (compat.keras.Input(shape[1:]),), {}, [])
-    try:
-        recorded = record_call(call).model
-        if not asks_for_batch(recorded):
-            return recorded
-    # A model's `call` may do anything, and fail with anything, on symbolic tensors.
-    except Exception:
-        pass
-    try:
-        return traced(call).model
-    except Exception as error:
-        raise UnsupportedModelError(
-            "A subclassed model is explained by what its `call` does with one symbolic tensor, and "
-            f"that failed: {told(error)}. Let `call` use layers, keras.ops and TensorFlow's own "
-            "operations only, or rebuild the model with the Functional API: "
-            "`x = keras.Input(shape); keras.Model(x, outputs)`, where `outputs` is computed from "
-            f"`x` by the model's layers (they keep their weights). Received: {_title(model)}."
-        ) from error
+def _input_names(model: Any) -> tuple[list[str], list[str]]:
+    """What a graph model's inputs are called: by the keys of its dict, if any, and by its layers.
+
+    Where a key is another layer's name, too, layers have their names.
+    """
+    by_layer = [tensor.name.split(":")[0] for tensor in model.inputs]
+    keys = keys_of(model, "inputs")
+    by_key = sorted(keys, key=keys.__getitem__) if len(keys) == len(by_layer) else []
+    taken = {layer.name for layer in model.layers}.difference(by_layer)
+    if not by_key or taken.intersection(keys):
+        return by_layer, by_key or by_layer
+    return by_key, by_layer
 
 
 def _output_position(model: Any, output: str | int | None) -> int:
@@ -367,19 +363,17 @@ def _output_position(model: Any, output: str | int | None) -> int:
         return 0
     if isinstance(output, int) and not isinstance(output, bool) and 0 <= output < len(names):
         return output
-    keys = compat.keys_of(model, "outputs")
+    keys = keys_of(model, "outputs")
     if isinstance(output, str) and (output in keys or names.count(output) == 1):
         return keys[output] if output in keys else names.index(output)
     names = list(keys) or names
     if output is None:
         problem = f"The model has {len(names)} outputs: choose one with `output=`"
+    elif isinstance(output, str) and names.count(output) > 1:
+        problem = "Several of the model's outputs have this name: choose by index"
     else:
         problem = "The model has no such output"
     raise ValueError(
         f"{problem}, a name of {names} or an index from 0 to {len(names) - 1}. "
         f"Received: output={output!r}."
     )
-
-
-def _title(model: Any) -> str:
-    return f"model {model.name!r} of class {type(model).__name__}"

@@ -88,7 +88,8 @@ class Call:
         args, kwargs = _put_in(self.apart(tensors), (self.args, self.kwargs))
         if compat.takes_training(self.layer):
             kwargs["training"] = False
-        made = compat.tensors_in(self.layer(*args, **{**kwargs, **changed}))
+        with compat.any_name():
+            made = compat.tensors_in(self.layer(*args, **{**kwargs, **changed}))
         rows = [self.folded.get(number) for number in self.outputs]
         return [
             tensor if n is None else tf.reshape(tensor, [-1, n, *tensor.shape[1:]])
@@ -145,7 +146,8 @@ class Graph:
         specs: Shape and dtype of each tensor, by number; None where a size may vary.
         names: Name of each tensor, by number: its call's, or the input layer's.
         place: Which of the model's outputs it is.
-        keys: By key of the dict that the model takes, if it does, the name of that input.
+        also: By what inputs may be called besides, their names: those of layers where the model
+            takes a dict.
         is_recorded: Whether parts of it are recordings of what the `call` of layers does.
         derived_from: Variables from which numbers were computed that the calls hold: a graph does
             not know what it becomes when these change.
@@ -160,7 +162,7 @@ class Graph:
     specs: dict[int, tf.TensorSpec]
     names: dict[int, str]
     place: int = 0
-    keys: Mapping[str, str] = field(default_factory=dict)
+    also: Mapping[str, str] = field(default_factory=dict)
     is_recorded: bool = False
     derived_from: tuple[Any, ...] = ()
     channels_first: frozenset[int] = frozenset()

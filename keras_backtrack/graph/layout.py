@@ -22,7 +22,7 @@ def channels_first(graph: Graph, data_format: str | None = None) -> frozenset[in
     if data_format is not None:
         is_first.update((number, data_format == "channels_first") for number in graph.inputs)
     for call in graph.calls:
-        to_end = _brings_channels_to_end(graph, call)
+        to_end = brings_channels(graph, call)
         if to_end is not None:
             is_first.setdefault(call.inputs[0], to_end)
             is_first.setdefault(call.outputs[0], not to_end)
@@ -43,7 +43,7 @@ def places_first(shape: tuple[int, ...], is_first: bool) -> tuple[int, ...]:
     return (*shape[1:], shape[0]) if is_first else tuple(shape)
 
 
-def _brings_channels_to_end(graph: Graph, call: Call) -> bool | None:
+def brings_channels(graph: Graph, call: Call) -> bool | None:
     """Whether a permutation brings the first axis to the end, or False for the other way round."""
     if len(call.inputs) != 1 or len(call.outputs) != 1:
         return None

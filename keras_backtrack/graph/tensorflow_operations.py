@@ -72,6 +72,10 @@ def _again(operation: tf.Operation) -> Callable:
             for k, v in zip(kinds, given, strict=True)
         ]
         made = run(operation, given)
+        for tensor, own in zip(made, operation.outputs, strict=True):
+            if tensor.shape.rank is None and own.shape.rank:
+                # As its author said, which another run does not know.
+                tensor.set_shape([None, *own.shape[1:]])
         return made[0] if len(made) == 1 else made
 
     return function

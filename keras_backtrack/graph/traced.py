@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from . import compat
 from .compat import KerasCall
-from .computed import SIZES, Computed
+from .computed import SIZES, Computed, check_runs
+from .errors import line_of
 from .recording import Recorded
 from .tensorflow_operations import Traced, translated
 from .tracing import Part, Trace, trace_call
@@ -33,7 +34,7 @@ class TracedModel:
         self.outputs = [reading.needed(tensor) for tensor in trace.outputs]
         self.calls = reading.calls()
         self.derives = reading.derives
-        self.output_names = [f"output_{i}" for i in range(len(self.outputs))]
+        self.output_names = trace.names
 
 
 def traced(made: KerasCall, may_be_masked: bool = False, is_opened: bool = False) -> Recorded:
@@ -45,6 +46,14 @@ def traced(made: KerasCall, may_be_masked: bool = False, is_opened: bool = False
 def _of_sizes(tensor: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     """A tensor of the network that is made of another's sizes alone."""
     return tf.identity(value)
+
+
+def _check_rank(tensor: tf.Tensor) -> None:
+    if tensor.dtype not in (tf.resource, tf.variant) and tensor.shape.rank is None:
+        raise NotImplementedError(
+            "How many axes a tensor has must be known, as tf.ensure_shape says it. Received: what "
+            f"the operation {tensor.op.type} makes{line_of(tensor.op.traceback)}."
+        )
 
 
 class _Reading:
@@ -102,10 +111,16 @@ class _Reading:
         return KerasCall(part.layer, args, kwargs, part.outputs)
 
     def _operation(self, operation: tf.Operation) -> KerasCall:
+        check_runs(operation)
+        for tensor in operation.outputs:
+            _check_rank(tensor)
         layer, args, kwargs = translated(operation, Traced(operation, self._argument))
+        if isinstance(layer, compat.Operation):
+            layer.line = line_of(operation.traceback)
         return KerasCall(layer, args, kwargs, list(operation.outputs))
 
     def _as_tensor(self, tensor: tf.Tensor) -> KerasCall:
+        _check_rank(tensor)
         computed = self._computed(tensor)
         first = (computed.sources or self._trace.inputs)[0]
         self.needed(first)
@@ -161,6 +176,8 @@ class _Reading:
             order[operation.name] = operation
             if operation.name in self._captured:
                 continue
+            if operation.type not in ("Const", "Placeholder"):
+                check_runs(operation)
             for read in operation.inputs:
                 if operation.type in SIZES and read in self._trace.live:
                     sources[read.name] = self._origin(read)

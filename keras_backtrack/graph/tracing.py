@@ -13,6 +13,7 @@ from . import compat
 from .compat import keras
 from .computed import SIZES
 from .recording import gets_mask, with_activation
+from .structures import names_in
 
 
 class Part(NamedTuple):
@@ -35,6 +36,7 @@ class Trace(NamedTuple):
     Attributes:
         graph: All operations.
         inputs, outputs: Tensors of it; behind the inputs the masks of some.
+        names: Of the outputs: the keys of what was returned, or their places.
         masked: Which inputs have their masks there.
         parts: The layers within, in the order they were called.
         live: What depends on the inputs.
@@ -43,6 +45,7 @@ class Trace(NamedTuple):
     graph: Any
     inputs: list[tf.Tensor]
     outputs: list[tf.Tensor]
+    names: list[str]
     masked: list[int]
     parts: list[Part]
     live: "Live"
@@ -110,11 +113,13 @@ def trace_call(made: compat.KerasCall, may_be_masked: bool, is_opened: bool) -> 
         call = partial(with_activation, layer) if is_opened else layer
         live: Live = Live(list(given))
         parts: list[Part] = []
-        with _ONE_AT_A_TIME, _noting(layer, live, parts):
+        with _ONE_AT_A_TIME, _noting(layer, live, parts), compat.any_name():
             returned = call(*own_args, **own_kwargs)
-        outputs = [tf.convert_to_tensor(tensor) for tensor in compat.tensors_in(returned)]
+        pairs = zip(names_in(returned, "output"), tf.nest.flatten(returned), strict=True)
+        made = [(name, tf.convert_to_tensor(own)) for name, own in pairs if own is not None]
+        names, outputs = [name for name, _ in made], [own for _, own in made]
         graph = tf.compat.v1.get_default_graph()
-        found.append(Trace(graph, list(given), outputs, masked, parts, live))
+        found.append(Trace(graph, list(given), outputs, names, masked, parts, live))
 
     tf.function(run, autograph=False).get_concrete_function(*specs)
     return found[0]
@@ -152,7 +157,7 @@ def _noting(layer: Any, live: Live, parts: list[Part]) -> Iterator[None]:
 
     with ExitStack() as replaced:
         replaced.enter_context(_replaced(keras.layers.Layer, "__call__", called))
-        names = ("keras.ops", "keras.src.ops", "keras.activations")
+        names = ("keras.ops", "keras.src.ops", f"{keras.__name__}.activations")
         for module in (tf.nn, *(sys.modules[name] for name in names if name in sys.modules)):
             for name in _WHOLE:
                 if hasattr(module, name):

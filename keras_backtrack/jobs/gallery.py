@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..explanation.decisions import Decision
 from ..pictures.heatmaps import SIGMAS, unique_points
 from ..pictures.page.cards import arrays_of, listed
@@ -55,7 +57,7 @@ def count_rows(path: Path) -> int:
 
 
 def entries_in(path: Path, most: int) -> Iterator[PageEntry | PhotoError]:
-    """What a page shows of each explanation in a file, or what is wrong with its photo.
+    """What a page shows of each explanation in a file, or what is wrong with it or its photo.
 
     Args:
         path: The file. Photos are looked for where it says, then beside it.
@@ -123,6 +125,12 @@ def _entry(row: dict, folder: Path) -> PageEntry:
             f"Received: {photo.shape[0]} × {photo.shape[1]} in {str(file)!r}."
         )
     frame, decision, method = _found(row)
+    numbers = decision.score, decision.lost, *decision.mass, *(decision.logits or ())
+    if not np.isfinite(numbers).all():
+        raise PhotoError(
+            "A row must hold finite numbers: the score, the mass and what was lost. "
+            f"Received: others for {str(file)!r}."
+        )
     return PageEntry(
         listed(as_text(file.name), photo, frame, method, [decision], LONGEST_OF_MANY),
         {"decisions": [arrays_of(decision, frame.network)]},

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..checks import arguments
 from ..graph.compat import keras
+from ..graph.structures import keys_of
 from ..pictures.class_names import find_class, labels_of_one_unit
 from ..pictures.photos import Frame
 from ..rules import read_model
@@ -60,7 +61,7 @@ class Network:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the input; 224 where the model takes any."""
-        height, width = self.model.input_shape[1:3]
+        height, width = _shapes(self.model)[0][1:3]
         return height or 224, width or 224
 
     def class_index(self, wanted: str) -> int:
@@ -137,18 +138,27 @@ def load_network(
     else:
         model, prepare = _load_application(name, weights)
         framing = "crop"
-    if len(model.input_shape) != 4 or model.input_shape[-1] != 3 or len(model.output_shape) != 2:
+    shapes = _shapes(model)
+    if [len(shape) for shape in shapes] != [4, 2] or shapes[0][-1] != 3:
         raise ValueError(
-            "The network must take RGB pictures and answer with classes. "
+            "The network must take RGB pictures and answer with classes, one input and one output. "
             f"Received: input {model.input_shape}, output {model.output_shape}."
         )
+    if keys_of(model, "inputs") or keys_of(model, "outputs"):
+        # What is in dicts is one tensor from here on.
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     classes = _classes_of(model)
     frame = {"crop": Frame.crop, "squeeze": Frame.squeeze}[resize or framing]
     return Network(model, PREPROCESSING[preprocess] if preprocess else prepare, classes, frame)
 
 
+def _shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
+    """Of all inputs and outputs, which may be in dicts."""
+    return [tuple(tensor.shape) for tensor in (*model.inputs, *model.outputs)]
+
+
 def _classes_of(model: keras.Model) -> tuple[str, ...]:
-    count = model.output_shape[-1]
+    count = int(model.outputs[0].shape[-1])
     if count == 1:
         return labels_of_one_unit(is_output_made_by(read_model(model), is_sigmoid))
     return class_names() if count == 1000 else tuple(map(str, range(count)))

@@ -5,6 +5,7 @@ The optimisation of Zhu et al., "Saliency Optimization from Robust Background De
 """
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -21,6 +22,16 @@ _COMPACTNESS = 10.0
 # Standard deviations of Gaussians over colour differences in CIELAB, where 2.3 is just noticeable.
 _ALIKE = 5.0  # of segments that should be salient together
 _CONNECTED = 10.0  # of segments that belong to one surface
+
+
+def asked(refine: str | None, images: Any) -> str | None:
+    """How attention is refined; ValueError where it is not, but there are pictures for it."""
+    if refine is None and images is not None:
+        raise ValueError(
+            "`images` are what `refine` looks at, 'edges' or 'edges+border'; without it there is "
+            f"nothing to do with them. Received: refine=None, images of type {type(images)}."
+        )
+    return refine
 
 
 def refine(attention: np.ndarray, image: np.ndarray, kind: str = "edges") -> np.ndarray:

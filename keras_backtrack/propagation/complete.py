@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..graph.graph import Graph
-from ..rules import reached
+from ..rules import on_the_way
 from .kernels import NodeArrays
 
 _ROUNDING = 1e-3  # of a decision's mass, over all the units it is spread over
@@ -57,10 +57,9 @@ def overflown(graph: Graph, tensors: dict[int, tf.Tensor]) -> str:
         graph: The calls.
         tensors: Activations by tensor number, as far as they are known.
     """
-    on_the_way = {number for call in reached(graph) for number in call.outputs}
-    for calls in (on_the_way, set(graph.names)):
+    for numbers in (on_the_way(graph), set(graph.names)):
         for call in graph.calls:
-            for number in calls.intersection(call.outputs, tensors):
+            for number in numbers.intersection(call.outputs, tensors):
                 values = tensors[number]
                 if values.dtype.is_floating and not _are_finite(values):
                     return (

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph.graph import Graph
-from ..rules import reached
+from ..rules import on_the_way, reached
 
 
 class OverActivations:
@@ -52,11 +52,11 @@ class OverActivations:
 
 
 def any_batch(spec: tf.TensorSpec) -> tf.TensorSpec:
-    """A tensor's shape and dtype, whatever the size of the batch."""
-    return tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
+    """A tensor's shape and dtype, whatever the size of the batch; of a number alone its own."""
+    return tf.TensorSpec([None, *spec.shape[1:]] if spec.shape.rank else [], spec.dtype)
 
 
 def may_be_read(graph: Graph) -> list[int]:
     """Numbers of the tensors that rules may read on the way back through a graph."""
-    numbers = {number for call in reached(graph) for number in (*call.inputs, *call.outputs)}
-    return sorted({graph.output, *graph.inputs, *numbers})
+    read = {number for call in reached(graph) for number in call.inputs}
+    return sorted({*graph.inputs, *read, *on_the_way(graph)})

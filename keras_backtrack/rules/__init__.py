@@ -11,7 +11,14 @@ from . import (  # noqa: F401
     resizing,
 )
 from .reading import read_model
-from .registry import followed, is_known, reached, register_operation, register_rule
+from .registry import (
+    followed,
+    is_known,
+    on_the_way,
+    reached,
+    register_operation,
+    register_rule,
+)
 from .reshaping import moved
 from .served import Rules
 from .weighted_sum import weighted_sum
@@ -21,6 +28,7 @@ __all__ = [
     "followed",
     "is_known",
     "moved",
+    "on_the_way",
     "reached",
     "read_model",
     "register_operation",

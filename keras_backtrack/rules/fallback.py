@@ -1,11 +1,12 @@
 """The way out for layers without a rule: their local gradient times their input."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 import tensorflow as tf
 
-from ..graph.errors import UnsupportedLayerError
 from .contributions import At, Groups, Sum, single_groups
 from .indexing import dims, units_of
 from .traced_call import TracedCall
@@ -20,6 +21,16 @@ def gradient(call: TracedCall) -> Sum:
     flat = [tf.reshape(tf.cast(t, tf.float32), [rows, -1]) for t in call.followed_inputs]
     source = tf.concat(flat, 1)
     return GradientSum(source, None, call)
+
+
+# Layers that were warned of.
+_WARNED: WeakSet[Any] = WeakSet()
+
+
+def _warn(layer: Any, text: str) -> None:
+    if layer not in _WARNED:
+        _WARNED.add(layer)
+        warnings.warn(text, stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -43,11 +54,13 @@ class GradientSum(Sum):
             chosen = tf.gather(rows, at.unit, batch_dims=1)
         gradient = tape.gradient(chosen, source)
         if gradient is None:
-            raise UnsupportedLayerError(
-                "fallback='gradient' needs layers with a gradient. "
-                f"Received: {self.call.call.describe()}."
+            _warn(
+                self.call.layer,
+                f"{self.call.call.describe()} has no gradient for fallback='gradient': it uses no "
+                "more of its input than the sizes, or TensorFlow cannot differentiate what it "
+                "does. What comes to it ends there and counts as lost.",
             )
-
+            gradient = tf.zeros_like(source)
         value = at.sign[:, None] * (gradient * source)
         return single_groups(value, lambda parent, choice: choice, gradient)
 

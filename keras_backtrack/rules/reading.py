@@ -9,8 +9,11 @@ from .registry import is_known, reached
 
 
 def read_model(
-    model: Any, output: str | int | None = None, data_format: str | None = None
+    model: Any,
+    output: str | int | None = None,
+    data_format: str | None = None,
+    fallback: str | None = None,
 ) -> Graph:
     """`graph.from_keras.read_graph`, with every layer recorded that has no rule."""
     known = Known(is_known, reached, is_elementwise)
-    return read_graph(model, known, output, data_format)
+    return read_graph(model, known, output, data_format, fallback is not None)

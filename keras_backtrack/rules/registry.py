@@ -130,7 +130,8 @@ def entry_of(layer: Any) -> tuple[Entry | None, str]:
             if type(layer).call is not getattr(cls, "call", None):
                 return None, f"overrides `call` of {cls.__name__}"
             return _RULES[cls], ""
-    missing = "this class" if operation is None else f"the operation {operation!r}"
+    line = getattr(layer, "line", "")
+    missing = "this class" if operation is None else f"the operation {operation!r}{line}"
     return None, f"no rule for {missing}"
 
 
@@ -163,9 +164,14 @@ def followed(graph: Graph, call: Call) -> tuple[bool, ...]:
 
 def reached(graph: Graph) -> list[Call]:
     """The calls that decisions can come through on their way back, in the order they run."""
-    numbers, calls = set(graph.outputs), []
+    numbers = on_the_way(graph)
+    return [call for call in graph.calls if numbers.intersection(call.outputs)]
+
+
+def on_the_way(graph: Graph) -> set[int]:
+    """Numbers of the tensors that decisions can come through on their way back."""
+    numbers = set(graph.outputs)
     for call in reversed(graph.calls):
         if numbers.intersection(call.outputs):
-            calls.append(call)
             numbers.update(n for n, f in zip(call.inputs, followed(graph, call), strict=True) if f)
-    return calls[::-1]
+    return numbers

@@ -100,12 +100,12 @@ class Rules:
     def _find(self, call: Call) -> tuple[Rule | None, str]:
         """The rule of a call's layer; or None and what stands in the way."""
         entry, problem = entry_of(call.layer)
-        problem += f"; {call.unopened}" if problem and call.unopened else ""
         rule = None if entry is None else entry.rule
         if rule is not None and str(getattr(rule, "__module__", None)).startswith(__package__):
             rule, problem = _suits_built_in(call, rule)
         if rule is None and self._fallback == "gradient":
             return gradient, ""
+        problem += f"; {call.unopened}" if problem and call.unopened else ""
         return rule, problem
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from networks import layers
+from same import small_explainer
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
@@ -155,3 +156,10 @@ def test_each_method_has_its_defaults(network, photo_and_mask):
         layer, sigma = {"layer": "cells"}, maps.LAYER_SIGMAS[method] * 96
         np.testing.assert_array_equal(e.attention(**layer), e.attention(sigma, **layer))
         assert e[0].method == method
+
+
+def test_pictures_to_refine_on_without_refining():
+    e, photos = small_explainer().explain(np.ones((1, 8, 7, 3))), np.zeros((1, 8, 7, 3), np.uint8)
+    for view in (e.attention, e.saliency, e.boxes):
+        with pytest.raises(ValueError, match=r"`refine` looks at.*Received: refine=None"):
+            view(images=photos)

@@ -38,3 +38,21 @@ def test_rows_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "_open", lambda path: file)
     with pytest.raises(ValueError, match=r"its first row cannot be read \(StopIteration"):
         gallery.count_rows(tmp_path / "file")
+
+
+def test_a_row_that_holds_no_numbers(tmp_path):
+    """It is named, and the others are shown."""
+    Image.new("RGB", (9, 6)).save(tmp_path / "photo.png")
+    row = {
+        **{"path": "photo.png", "height": 6, "width": 9, "target": 1, "target_name": "cat"},
+        **{"score": 0.5, "lost": 0.0, "pixels": [(1, 2)], "mass": [1.0], "label": "cat"},
+        **{"seen": (0.0, 0.0, 6.0, 9.0), "settings": '{"method": "backtrack"}'},
+    }
+    wrong = {"score": float("nan")}, {"lost": float("inf")}, {"mass": [float("nan")]}
+    rows = [*({**row, **own} for own in wrong), row]
+    path = tmp_path / "explanations.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, EXPLANATIONS), path)
+    assert gallery.count_rows(path) == 4
+    *failed, shown = gallery.entries_in(path, 4)
+    assert shown.listed["name"] == "photo.png"
+    assert ["finite numbers" in str(each) for each in failed] == [True] * 3

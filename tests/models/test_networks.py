@@ -85,3 +85,17 @@ def test_vgg_with_random_weights(name, size, rng):
     x = (rng.normal(size=(1, size, size, 3)) * 50).astype(np.float32)
     target = model.predict(x, verbose=0).argmax(axis=1)
     assert_equals_reference(model, x, target[:, None], PAPER)
+
+
+def test_a_file_of_a_model_that_takes_and_returns_dicts(tmp_path):
+    image = keras.Input((6, 5, 3), name="photo")
+    x = keras.layers.GlobalAveragePooling2D()(image)
+    outputs = {name: keras.layers.Dense(2, name=name)(x) for name in ("one", "other")}
+    path = tmp_path / "model.keras"
+    keras.Model({"photo": image}, {"one": outputs["one"]}).save(path)
+    network = load_network(str(path))
+    photo = np.ones((1, 6, 5, 3), np.float32)
+    assert network.size == (6, 5) and np.shape(network.model(photo)) == (1, 2)
+    keras.Model({"photo": image}, outputs).save(path)
+    with pytest.raises(ValueError, match="one input and one output. Received: "):
+        load_network(str(path))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_backtrack import BacktrackExplainer, UnsupportedLayerError
+from keras_backtrack import BacktrackExplainer, UnsupportedLayerError, UnsupportedModelError
 from keras_backtrack.graph.compat import keras
 from keras_backtrack.graph.recording import record_call
 from keras_backtrack.rules import registry
@@ -82,3 +82,110 @@ def test_two_inputs(method):
 def test_unknown_fallback():
     with pytest.raises(ValueError, match="'gradient' or None. Received: 'lime'"):
         BacktrackExplainer(wave() if hasattr(keras, "KerasTensor") else None, fallback="lime")
+
+
+class Whole(keras.Model):
+    """What its `call` does is one piece to TensorFlow: a loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernel = self.add_weight(name="kernel", shape=(4, 3), initializer="glorot_uniform")
+
+    def build(self, shape):
+        self.built = True
+
+    def call(self, x):
+        start = tf.zeros_like(tf.matmul(x, self.kernel))
+        step = lambda i, y: (i + 1, y + tf.matmul(x, self.kernel))  # noqa: E731
+        return tf.while_loop(lambda i, y: i < 2, step, [0, start])[1]
+
+
+@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+def test_a_model_s_own_call(method, rng):
+    model, x = Whole(), rng.normal(size=(2, 4)).astype("float32")
+    answers = np.asarray(model(x))
+    with pytest.raises(
+        UnsupportedModelError, match=r"While \(line \d+ of .*tf.while_loop.*as a whole"
+    ):
+        BacktrackExplainer(model)
+    with pytest.warns(UserWarning, match=r"explained as a whole.*tf.while_loop"):
+        explainer = BacktrackExplainer(
+            model, None, method=method, contrast=False, fallback="gradient"
+        )
+    e = explainer.explain(x, 1)
+    np.testing.assert_allclose(e.scores, answers[:, 1], rtol=1e-5)
+    for row, values in enumerate(x):
+        want = np.maximum(values * np.asarray(model.kernel)[:, 1], 0)
+        got = np.zeros(4)
+        got[e.pixels[row][:, 0]] = e.mass[row]
+        np.testing.assert_allclose(got, want / want.sum(), atol=1e-6)
+
+
+class Constant(layers.Layer):
+    """Uses no more of its input than the sizes, and TensorFlow cannot tell."""
+
+    def call(self, x):
+        sizes = tf.shape(x)
+        y = tf.numpy_function(lambda s: np.full(s, 2.0, np.float32), [sizes], tf.float32)
+        return tf.ensure_shape(y, x.shape)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+class Rounded(Constant):
+    """As one piece, without a gradient."""
+
+    def call(self, x):
+        return tf.ensure_shape(tf.numpy_function(np.round, [x], tf.float32), x.shape)
+
+
+@pytest.mark.parametrize("contrast", [False, True])
+@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+def test_a_layer_without_a_gradient_ends_the_network(method, contrast):
+    image = keras.Input((4,))
+    model = keras.Model(image, Rounded()(layers.Dense(3, kernel_initializer="ones")(image)))
+    settings = {"method": method, "contrast": contrast, "fallback": "gradient"}
+    explainer = BacktrackExplainer(model, **settings)
+    with pytest.warns(UserWarning, match=r"Rounded\) has no gradient.*counts as lost"):
+        e = explainer.explain(np.ones((2, 4)), 1)
+    assert e.scores.tolist() == [4, 4] and e.lost.tolist() == [1, 1] and not e.input_mass.any()
+
+
+@pytest.mark.parametrize("method", ["viterbi", "posterior"])
+def test_a_constant_beside_the_evidence(method):
+    """1 of the image and 2 of the constant: what the constant adds is lost."""
+    image = keras.Input((4,))
+    total = layers.Add()([layers.Identity()(image), Constant()(image)])
+    model = keras.Model(image, layers.Dense(2, kernel_initializer="ones")(total))
+    settings = {"method": method, "contrast": False, "fallback": "gradient"}
+    e = BacktrackExplainer(model, **settings).explain(np.ones((1, 4)), 1)
+    np.testing.assert_allclose(e.lost, [1.0 if method == "viterbi" else 2 / 3], atol=1e-6)
+    np.testing.assert_allclose(e.input_mass.sum(axis=1) + e.lost, 1, atol=1e-6)
+
+
+class WithTotal(layers.Layer):
+    """A number for the whole batch beside its output, as losses and statistics are."""
+
+    def call(self, x):
+        return tf.cumsum(x, axis=1), tf.reduce_sum(x)
+
+    def compute_output_shape(self, shape):
+        return shape, ()
+
+
+@pytest.mark.parametrize("contrast", [False, True])
+def test_an_extra_output_of_no_rows(contrast):
+    image = keras.Input((3,))
+    sums, total = WithTotal(name="own")(layers.Dense(3, kernel_initializer="identity")(image))
+    model = keras.Model(image, [sums, total])
+    settings = {"fallback": "gradient", "contrast": contrast}
+    e = BacktrackExplainer(model, output=0, **settings).explain([[1.0, 2.0, 3.0]], 2)
+    np.testing.assert_allclose(e.scores, [6])
+    np.testing.assert_allclose(e.input_mass.sum(axis=1) + e.lost, 1, atol=1e-6)
+    if not contrast:
+        np.testing.assert_allclose(e.mass[0], [1 / 6, 2 / 6, 3 / 6], atol=1e-6)
+    with pytest.raises(UnsupportedModelError, match=r"one row for each image.*shape \(\)"):
+        BacktrackExplainer(model, output=1, **settings)
+    with pytest.raises(UnsupportedModelError, match=r"own\[1\]' must have one row for each image"):
+        BacktrackExplainer(keras.Model(image, layers.Dense(2)(sums) * total), **settings)

@@ -1,12 +1,14 @@
 """The way down of some decisions about one picture, as plain columns."""
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...graph.layout import places_first
 from .layers import Shown, shown_layers
-from .nodes import NOBODY, links, summary, table
+from .nodes import NOBODY, Links, links, summary, table
 from .receptive_fields import receptive_fields
 from .retraced import Retraced
 
@@ -55,13 +57,22 @@ def way_down(walk: Retraced, most_nodes: int) -> Way:
         np.asarray(walk.tensors[n], np.float32).reshape(-1) if walk.is_current else None
         for n in shown.numbers
     ]
-    shapes = [tuple(walk.tensors[n].shape[1:]) for n in shown.numbers]
+    shapes = [_shape(walk, n) for n in shown.numbers]
+    orders = {i: _order(walk, n) for i, n in enumerate(shown.numbers) if _is_first(walk, n)}
+    for place, order in orders.items():
+        values = activations[place]
+        if values is not None:
+            activations[place] = _in_order(values, order)
     tables, summaries = [], []
     for nodes in walk.nodes:
         at = [nodes.get(n, NOBODY) for n in shown.numbers]
-        found = {}
+        found: dict[int, Links] = {}
         if walk.is_current:
             found = links(walk.tracks.edges(walk.tensors, nodes), nodes, shown)
+        for place, order in orders.items():
+            at[place] = at[place]._replace(unit=order[at[place].unit])
+            if place in found:
+                found[place] = found[place]._replace(unit=order[found[place].unit])
         tables.append(table(at, found, activations, most))
         summaries.append([summary(*pair) for pair in zip(at, shapes, strict=True)])
     ways = _ways(walk)
@@ -70,6 +81,28 @@ def way_down(walk: Retraced, most_nodes: int) -> Way:
         for n in shown.numbers
     ]
     return Way(layers, tables, summaries, walk.is_current, _note(walk, layers))
+
+
+def _is_first(walk: Retraced, number: int) -> bool:
+    return number in walk.graph.channels_first
+
+
+def _shape(walk: Retraced, number: int) -> tuple[int, ...]:
+    """Sizes of a tensor's places, and of its channels behind them."""
+    return places_first(tuple(walk.tensors[number].shape[1:]), _is_first(walk, number))
+
+
+def _order(walk: Retraced, number: int) -> np.ndarray:
+    """For each unit of a tensor with its channels first its number where they are last."""
+    shape = tuple(walk.tensors[number].shape[1:])
+    places, channels = math.prod(shape[1:]), shape[0]
+    return np.arange(places * channels).reshape(places, channels).T.reshape(-1)
+
+
+def _in_order(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    moved = np.empty_like(values)
+    moved[order] = values
+    return moved
 
 
 def _ways(walk: Retraced) -> dict[int, str]:
@@ -121,5 +154,5 @@ def _layer(walk: Retraced, shown: Shown, number: int) -> dict[str, Any]:
         "kind": chain[0].kind if chain else "input",
         "then": [call.kind for call in chain[1:]],
         "nodes": name,
-        "shape": [int(size) for size in walk.tensors[number].shape[1:]],
+        "shape": [int(size) for size in _shape(walk, number)],
     }

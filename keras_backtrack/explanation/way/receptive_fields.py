@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...graph.graph import Graph
+from ...graph.layout import brings_channels, places_first
 from ...rules import Rules
 from ...rules.contributions import (
     At,
@@ -55,14 +56,28 @@ def receptive_fields(
         By tensor number. Tensors without one have no rows and columns, or theirs cannot be told
         from the picture's: the whole picture is a safe answer.
     """
-    size = tensors[picture].shape[1:3]
+    first = graph.channels_first
+
+    def size_of(number: int) -> tuple[int, ...]:
+        return places_first(tuple(tensors[number].shape[1:]), number in first)[:2]
+
+    size = size_of(picture)
     fields = {picture: Field(*(np.stack([np.arange(n), np.arange(n) + 1], 1) for n in size))}
     for call in graph.calls:
         for position, output in enumerate(call.outputs):
             traced = rules.trace(graph, call, position, tensors)
             if len(traced.output.shape) != 4 or not any(traced.followed):
                 continue
-            field = _field_of(traced, rules.ask(traced), [fields.get(n) for n in call.inputs])
+            contributions, read = rules.ask(traced), [fields.get(n) for n in call.inputs]
+            if first.intersection((output, *call.inputs)):
+                # Permuted, or unit for unit; others are as if they read all of the picture.
+                sizes = {size_of(n) for n, f in zip(call.inputs, read, strict=True) if f}
+                is_moved = brings_channels(graph, call) is not None
+                is_same = is_moved or isinstance(contributions, Same)
+                is_followed = sum(traced.followed) == 1 and sizes == {size_of(output)}
+                field = next(filter(None, read)) if is_same and is_followed else None
+            else:
+                field = _field_of(traced, contributions, read)
             if field is not None:
                 fields[output] = field
     return fields

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from ...graph.compat import keras
 from .plain_call import Child, Place, PlainCall, asks, best_of, shares_of
 
 
@@ -48,7 +49,7 @@ def subtract(call: PlainCall, place: Place, sign: int) -> list[Child]:
 
 def extreme(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """The branch that won."""
-    least = call.call.kind.lower() == "minimum"
+    least = isinstance(call.layer, keras.layers.Minimum) or call.call.kind == "minimum"
     places = aligned(call.inputs, place)
     values = [branch[p] for branch, p in zip(call.inputs, places, strict=True)]
     best = min(values) if least else max(values)

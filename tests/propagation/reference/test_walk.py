@@ -61,3 +61,23 @@ def test_padding_is_nobodys_input():
 def test_max_pooling_ties_go_to_the_first():
     nodes, _ = nodes_at_input((2, 2, 1), layers.MaxPooling2D(2), [], [[[1], [7]], [[7], [2]]])
     assert nodes == {((0, 1, 0), 1): 1.0}
+
+
+def test_the_least_by_whatever_name():
+    """A subclass of Keras's layer is that layer."""
+
+    class Least(layers.Minimum):
+        pass
+
+    source = keras.Input((2,))
+    parts = [source, layers.Rescaling(-1.0)(source)]
+    for layer, wants in (
+        (Least(), [1, -1]),
+        (layers.Minimum(), [1, -1]),
+        (layers.Maximum(), [-1, 1]),
+    ):
+        model = keras.Model(source, layer(parts))
+        name = read_model(model).names[0]
+        for unit, want in enumerate(wants):
+            found = reference.backtrack(model, np.array([-3.0, 2.0], np.float32), unit)
+            assert found.nodes[name] == {((unit,), want): 1.0}
