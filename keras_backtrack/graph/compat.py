@@ -140,6 +140,9 @@ def operation_name(layer: Any) -> str | None:
 
 _SAME_OPERATION = {
     "absolute": "abs",
+    "batchnormalization": "batchnorm",
+    "layernormalization": "layernorm",
+    "rmsnormalization": "rmsnorm",
     "amax": "max",
     "amin": "min",
     "biasadd": "add",
@@ -359,13 +362,6 @@ def as_tensor(variable: Any) -> tf.Tensor:
 def as_tuple(setting: int | tuple[int, ...]) -> tuple[int, ...]:
     """A layer's setting for each axis; Keras 2.15 has a bare number for one."""
     return (setting,) if isinstance(setting, int) else tuple(setting)
-
-
-def dense_kernel(layer: Any) -> Any:
-    """Kernel of a Dense layer: its variable, or the numbers that are computed of several."""
-    if getattr(layer, "quantization_mode", None) == "int8":
-        return as_tensor(layer._kernel) / as_tensor(layer.kernel_scale)
-    return layer.kernel
 
 
 def depthwise_kernel(layer: Any) -> tf.Tensor:

@@ -1,6 +1,6 @@
 """Numbers that a traced `call` computes beside its inputs: from variables, or from sizes alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import cache
 from inspect import signature
 from typing import Any
@@ -77,7 +77,8 @@ class Computed(AtRun):
         if self._is_varying:
             return None
         try:
-            one, other = (np.asarray(self._for_rows(rows)) for rows in (2, 3))
+            with tf.init_scope():
+                one, other = (np.asarray(self._for_rows(rows)) for rows in (2, 3))
         # Anything may go wrong that asks for a certain number of images.
         except Exception:
             return None
@@ -113,6 +114,42 @@ class Computed(AtRun):
         return values[self._tensor.name]
 
 
+def computed_of(
+    tensor: tf.Tensor,
+    live: Container[tf.Tensor],
+    captured: Mapping[str, tf.Tensor],
+    origin: Callable[[tf.Tensor], tf.Tensor] = lambda tensor: tensor,
+) -> Computed:
+    """What computes a tensor of a trace that does not depend on the inputs' numbers.
+
+    Args:
+        tensor: The tensor.
+        live: The tensors that depend on the inputs.
+        captured: As for `Computed`.
+        origin: Takes a tensor, returns the one that it is handed on from.
+    """
+    order: dict[str, tf.Operation] = {}
+    sources: dict[str, tf.Tensor] = {}
+    waiting = [tensor.op]
+    while waiting:
+        operation = waiting[-1]
+        if operation.name in order:
+            waiting.pop()
+            continue
+        if operation.name not in captured and operation.type not in ("Const", "Placeholder"):
+            check_runs(operation)
+        missing = []
+        for read in [] if operation.name in captured else operation.inputs:
+            if operation.type in SIZES and read in live:
+                sources[read.name] = origin(read)
+            elif read.op.name not in order:
+                missing.append(read.op)
+        waiting += missing
+        if not missing:
+            order[waiting.pop().name] = operation
+    return Computed(tensor, list(order.values()), list(sources.values()), captured)
+
+
 def _sizes(source: tf.Tensor, rows: tf.Tensor, like: tf.Tensor | None = None) -> tf.Tensor:
     known = source.shape.as_list()
     if not known:
@@ -137,6 +174,8 @@ def run(operation: tf.Operation, inputs: Sequence[Any]) -> list[Any]:
     """
     if operation.type == "Const":
         return [tf.constant(_constant_of(operation), operation.outputs[0].dtype)]
+    if operation.type in _NO_RAW_OPERATIONS:
+        return [_NO_RAW_OPERATIONS[operation.type](*inputs)]
     check_runs(operation)
     function = getattr(tf.raw_ops, operation.type)
     given: dict[str, Any] = {}
@@ -150,20 +189,36 @@ def run(operation: tf.Operation, inputs: Sequence[Any]) -> list[Any]:
             given[name] = left.pop(0)
     for name in _parameters(operation.type):
         if name not in given:
-            given[name] = operation.get_attr(name)
+            given[name] = operation.get_attr(_ATTRIBUTES.get((operation.type, name), name))
     return tf.nest.flatten(function(**given))
 
 
 def check_runs(operation: tf.Operation) -> None:
     """Raises NotImplementedError for what cannot be run by itself, as `run` does it."""
     is_function = any("func" in attribute.type for attribute in operation.op_def.attr)
-    if not is_function and hasattr(tf.raw_ops, operation.type):
+    is_known = operation.type in _NO_RAW_OPERATIONS or hasattr(tf.raw_ops, operation.type)
+    if is_known and not is_function:
         return
     raise NotImplementedError(
         "TensorFlow runs a function in one piece here, such as a loop, a branch, a tf.function or "
         "what a SavedModel holds, and what is inside is not followed. Received: the operation "
         f"{operation.type}{line_of(operation.traceback)}."
     )
+
+
+def _overwritten(whole: tf.Tensor, part: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    """A tensor with a part that is another's, which does not reach beyond it."""
+    size = tf.shape(part, start.dtype)
+    start = tf.clip_by_value(start, 0, tf.shape(whole, start.dtype) - size)
+    return tf.raw_ops.TensorStridedSliceUpdate(
+        input=whole, begin=start, end=start + size, strides=tf.ones_like(start), value=part
+    )
+
+
+_NO_RAW_OPERATIONS = {"XlaDynamicUpdateSlice": _overwritten}
+
+# What operations call settings that `tf.raw_ops` calls otherwise.
+_ATTRIBUTES = {("Squeeze", "axis"): "squeeze_dims"}
 
 
 def _inputs(operation: tf.Operation) -> list[str]:

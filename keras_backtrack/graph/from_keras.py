@@ -225,10 +225,12 @@ class _Reader:
             self.has_other_shapes |= pieces.outputs[0].shape != made.outputs[0].shape
             return Recorded(pieces, [])
         operation, is_known = compat.operation_name(made.layer), self._known.is_known(made.layer)
-        if operation:
-            is_own = isinstance(made.layer, compat.Operation)
-            model = None if is_known or is_own else as_layer(made, operation)
-            return "" if model is None else Recorded(model, [])
+        if operation and (is_known or isinstance(made.layer, compat.Operation)):
+            return ""
+        model = as_layer(made, operation) if operation else None
+        # Looked into, a layer with settings of its own may be that operation again.
+        if model is not None and self._known.is_known(model.layers[-1]):
+            return Recorded(model, [])
         is_opened = not self._known.is_elementwise(getattr(made.layer, "activation", None))
         is_opened = is_opened and is_known and not is_recurrent(made.layer)
         if is_known and not is_channels_first(made.layer) and not is_opened:
@@ -243,7 +245,8 @@ class _Reader:
 
     def _recorded(self, made: compat.KerasCall, is_opened: bool) -> Recorded | str:
         reason = ""
-        for record in (record_call, traced):
+        # Of a bare operation nothing but TensorFlow's operations is known.
+        for record in (traced,) if compat.operation_name(made.layer) else (record_call, traced):
             try:
                 inner = record(made, self._sees_masks, is_opened)
             # A layer's `call` may do anything, and fail with anything, on symbolic tensors.
@@ -289,7 +292,7 @@ class _Reader:
         """Notes that a layer was recorded, and what numbers in there may have been made from."""
         self._is_recorded = True
         if holds_derived_numbers(model):
-            self._derived_from.extend(layer.weights)
+            self._derived_from.extend(getattr(layer, "weights", ()))
 
 
 def _numbered(

@@ -75,17 +75,26 @@ class Call:
         """How many of the inputs it reads numbers of."""
         return len(self.inputs) - self.sized
 
-    def run(self, tensors: dict[int, Any], **changed: Any) -> list[Any]:
+    def run(self, tensors: dict[int, Any], without_numbers: bool = False, **changed: Any) -> list:
         """Makes the call in inference mode.
 
         Args:
             tensors: What it reads, by number.
+            without_numbers: Whether constants that are no integers are to be 0, and of the dtype of
+                what it reads: it moves places about, and what comes from a constant has none.
             **changed: Arguments to give in place of those recorded.
 
         Returns:
             Its outputs as a flat list.
         """
-        args, kwargs = _put_in(self.apart(tensors), (self.args, self.kwargs))
+        given = self.apart(tensors)
+        args, kwargs = _put_in(given, (self.args, self.kwargs))
+        if without_numbers:
+            dtype, read = given[self.inputs[0]].dtype, set(map(id, given.values()))
+            args, kwargs = tf.nest.map_structure(
+                lambda value: value if id(value) in read else _as_nothing(value, dtype),
+                (args, kwargs),
+            )
         if compat.takes_training(self.layer):
             kwargs["training"] = False
         with compat.any_name():
@@ -130,8 +139,25 @@ def _put_in(tensors: Mapping[int, Any], arguments: Any) -> Any:
     )
 
 
+def _as_nothing(value: Any, dtype: tf.DType) -> Any:
+    if isinstance(value, float):
+        return 0
+    kind = getattr(value, "dtype", None)
+    if kind is None or not tf.as_dtype(kind).is_floating:
+        return value
+    return tf.zeros(tf.shape(tf.convert_to_tensor(value)), dtype)
+
+
+# Operations that tell where something is, or how often.
+OF_ORDER = (
+    *("argmax", "argmin", "argsort", "bincount", "bucketize", "countnonzero", "digitize"),
+    *("lowerbound", "searchsorted", "upperbound"),
+)
+# Of their second output only.
+_OF_ORDER_BESIDE = ("topk", "topkv2")
+
 # Operations that tell no more of a tensor than how large it is.
-_OF_SIZES = ("oneslike", "rank", "shape", "size", "sizes", "zeroslike")
+_OF_SIZES = ("fulllike", "oneslike", "rank", "shape", "size", "sizes", "zeroslike")
 
 
 @dataclass(frozen=True)
@@ -196,7 +222,11 @@ class Graph:
         """Numbers of the tensors that depend on the inputs through comparisons alone, if at all."""
         found: set[int] = set()
         for call in self.calls:
+            operation = compat.operation_name(call.layer)
             is_off = found.issuperset(call.inputs) or self.constants.issuperset(call.outputs)
+            is_off |= operation in OF_ORDER
+            if operation in _OF_ORDER_BESIDE:
+                found.update(call.outputs[1:])
             found.update(n for n in call.outputs if is_off or self.specs[n].dtype == tf.bool)
         return frozenset(found)
 

@@ -1,12 +1,13 @@
 """TensorFlow's operations under the names, and with the arguments, that rules know."""
 
+import string
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from . import as_layers, compat
+from . import as_layers, compat, convolving
 from .compat import Operation, keras
 from .computed import run
 
@@ -96,6 +97,7 @@ _NAMES = {
     "BatchToSpaceND": "batchtospace",
     "BiasAdd": "add",
     "ConcatV2": "concatenate",
+    "If": "cond",
     "MirrorPad": "pad",
     "Mul": "multiply",
     "Neg": "negative",
@@ -107,6 +109,8 @@ _NAMES = {
     "SelectV2": "where",
     "Select": "where",
     "SplitV": "split",
+    "StatelessIf": "cond",
+    "StatelessWhile": "while",
     "StridedSlice": "getitem",
     "Sub": "subtract",
     "Unpack": "unstack",
@@ -134,7 +138,20 @@ def _product(transposed: tuple[str, str]) -> Callable[[Traced], Translation]:
 
 
 def _einsum(traced: Traced) -> Translation:
+    """All axes get letters, also those that an equation has dots for."""
     equation = traced["equation"].decode()
+    *operands, output = equation.replace("->", ",").split(",")
+    letters = [letter for letter in string.ascii_letters if letter not in equation]
+    ranks = [tensor.shape.rank for tensor in traced.operation.inputs]
+    missing = [
+        rank - len(own.replace("...", "")) for rank, own in zip(ranks, operands, strict=True)
+    ]
+    dots = "".join(letters[: max(missing)])
+    spelled = [
+        own.replace("...", dots[len(dots) - count :])
+        for own, count in zip((*operands, output), (*missing, len(dots)), strict=True)
+    ]
+    equation = "->".join([",".join(spelled[:-1]), spelled[-1]])
     return Operation("einsum", tf.einsum), (equation, *traced.args), {}
 
 
@@ -156,8 +173,11 @@ def _transpose(traced: Traced) -> Translation | None:
 
 def _gather(traced: Traced) -> Translation | None:
     axis = traced.number(2)
-    if axis is None or traced["batch_dims"]:
+    if axis is None:
         return None
+    if traced["batch_dims"]:
+        again = _again(traced.operation)
+        return Operation("takealongaxis", again), tuple(traced.args), {}
     return Operation("take", _take), (traced.arg(0), traced.arg(1)), {"axis": int(axis)}
 
 
@@ -175,8 +195,16 @@ def _take(table: Any, index: tf.Tensor, axis: int) -> tf.Tensor:
 def _convolution(traced: Traced) -> Translation | None:
     kernel, strides = traced.arg(1), traced["strides"]
     padding, dilation = traced["padding"].decode(), traced["dilations"]
-    is_plain = compat.is_variable(kernel) and padding in ("SAME", "VALID")
-    if not is_plain or traced["data_format"] != b"NHWC" or strides[1] != strides[2]:
+    if padding not in ("SAME", "VALID") or traced["data_format"] != b"NHWC":
+        return None
+    if not compat.is_variable(kernel):
+        is_one_tensor = not compat.is_symbolic(kernel)
+        return (
+            convolving.convolution(traced.operation, traced.arg(0), kernel)
+            if is_one_tensor
+            else None
+        )
+    if strides[1] != strides[2]:
         return None
     given = {"kernel": kernel, "strides": strides, "padding": padding, "dilation_rate": dilation}
     is_depthwise = traced.operation.type == "DepthwiseConv2dNative"
@@ -211,11 +239,20 @@ def _resizing(interpolation: str) -> Callable[[Traced], Translation | None]:
     return translate
 
 
+def _cumsum(traced: Traced) -> Translation | None:
+    axis = traced.number(1)
+    if axis is None:
+        return None
+    settings = {name: traced[name] for name in ("exclusive", "reverse")}
+    return Operation("cumsum", tf.cumsum), (traced.arg(0),), {"axis": int(axis), **settings}
+
+
 _SPECIAL: dict[str, Callable[[Traced], Translation | None]] = {
     "AvgPool": _pooling("Average"),
     "BatchMatMulV2": _product(("adj_x", "adj_y")),
     "BatchMatMulV3": _product(("adj_x", "adj_y")),
     "Conv2D": _convolution,
+    "Cumsum": _cumsum,
     "DepthwiseConv2dNative": _convolution,
     "Einsum": _einsum,
     "GatherV2": _gather,

@@ -6,11 +6,12 @@ import tensorflow as tf
 
 from . import compat
 from .compat import KerasCall
-from .computed import SIZES, Computed, check_runs
+from .computed import Computed, check_runs, computed_of
 from .errors import line_of
 from .recording import Recorded
 from .tensorflow_operations import Traced, translated
 from .tracing import Part, Trace, trace_call
+from .written_out import WrittenOut
 
 # Hands on what it gets.
 _ALIASES = ("Identity", "IdentityN", "EnsureShape", "CheckNumerics", "PreventGradient", "Snapshot")
@@ -61,6 +62,7 @@ class _Reading:
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
+        self._written = WrittenOut(trace)
         self._parts = {t.op.name: part for part in trace.parts for t in part.outputs}
         handles = {id(v.handle): v for v in trace.graph.variables}
         self._captured = {inner.op.name: outer for outer, inner in trace.graph.captures}
@@ -70,7 +72,6 @@ class _Reading:
             if id(outer) in handles
         }
         self.derives = False
-        self._place = {op.name: i for i, op in enumerate(trace.graph.get_operations())}
         self._sized: dict[str, tf.Tensor] = {}
         self._wanted: dict[str, tf.Operation] = {}
 
@@ -91,7 +92,7 @@ class _Reading:
         done: set[int] = set()
         inputs = {tensor.op.name for tensor in self._trace.inputs}
         # Each is behind all that it reads.
-        for operation in reversed(self._trace.graph.get_operations()):
+        for operation in reversed(self._written.operations):
             part = self._parts.get(operation.name)
             if operation.name in inputs:
                 continue
@@ -161,27 +162,13 @@ class _Reading:
         return computed
 
     def _origin(self, tensor: tf.Tensor) -> tf.Tensor:
-        while tensor.op.type in _ALIASES and tensor.op.name not in self._parts:
-            tensor = tensor.op.inputs[tensor.value_index]
-        return tensor
+        while True:
+            if tensor.name in self._written.stands_for:
+                tensor = self._written.stands_for[tensor.name]
+            elif tensor.op.type in _ALIASES and tensor.op.name not in self._parts:
+                tensor = tensor.op.inputs[tensor.value_index]
+            else:
+                return tensor
 
     def _computed(self, tensor: tf.Tensor) -> Computed:
-        order: dict[str, tf.Operation] = {}
-        sources: dict[str, tf.Tensor] = {}
-        waiting = [tensor.op]
-        while waiting:
-            operation = waiting.pop()
-            if operation.name in order:
-                continue
-            order[operation.name] = operation
-            if operation.name in self._captured:
-                continue
-            if operation.type not in ("Const", "Placeholder"):
-                check_runs(operation)
-            for read in operation.inputs:
-                if operation.type in SIZES and read in self._trace.live:
-                    sources[read.name] = self._origin(read)
-                else:
-                    waiting.append(read.op)
-        operations = sorted(order.values(), key=lambda op: self._place[op.name])
-        return Computed(tensor, operations, list(sources.values()), self._captured)
+        return computed_of(tensor, self._trace.live, self._captured, self._origin)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from . import compat
 from .compat import keras
-from .computed import SIZES
+from .computed import SIZES, computed_of
 from .recording import gets_mask, with_activation
 from .structures import names_in
 
@@ -78,9 +78,12 @@ class Live:
 
 # TensorFlow makes several operations of each of these.
 _WHOLE = (
-    *("celu", "dot_product_attention", "einsum", "gelu", "hard_sigmoid", "hard_silu", "hard_swish"),
-    *("hard_tanh", "leaky_relu", "log_sigmoid", "matmul", "mish", "silu", "softmax", "swish"),
+    *("batch_normalization", "celu", "dot", "dot_product_attention", "gelu", "hard_sigmoid"),
+    *("hard_silu", "hard_swish", "hard_tanh", "layer_normalization", "leaky_relu", "log_sigmoid"),
+    *("matmul", "mish", "normalize", "rms_normalization", "silu", "softmax", "swish"),
+    *("take_along_axis", "tensordot"),
 )
+_WHOLE_PICTURES = ("extract_patches",)
 _ONE_AT_A_TIME = threading.RLock()
 
 
@@ -113,7 +116,10 @@ def trace_call(made: compat.KerasCall, may_be_masked: bool, is_opened: bool) -> 
         call = partial(with_activation, layer) if is_opened else layer
         live: Live = Live(list(given))
         parts: list[Part] = []
-        with _ONE_AT_A_TIME, _noting(layer, live, parts), compat.any_name():
+        with ExitStack() as around:
+            for each in (_ONE_AT_A_TIME, _noting(layer, live, parts), _functions_written_out()):
+                around.enter_context(each)
+            around.enter_context(compat.any_name())
             returned = call(*own_args, **own_kwargs)
         pairs = zip(names_in(returned, "output"), tf.nest.flatten(returned), strict=True)
         made = [(name, tf.convert_to_tensor(own)) for name, own in pairs if own is not None]
@@ -157,13 +163,72 @@ def _noting(layer: Any, live: Live, parts: list[Part]) -> Iterator[None]:
 
     with ExitStack() as replaced:
         replaced.enter_context(_replaced(keras.layers.Layer, "__call__", called))
-        names = ("keras.ops", "keras.src.ops", f"{keras.__name__}.activations")
-        for module in (tf.nn, *(sys.modules[name] for name in names if name in sys.modules)):
-            for name in _WHOLE:
-                if hasattr(module, name):
-                    function = kept_whole(name, getattr(module, name))
-                    replaced.enter_context(_replaced(module, name, function))
+        for module, names in _functions_kept():
+            for name in names:
+                function = kept_whole(name, getattr(module, name))
+                replaced.enter_context(_replaced(module, name, function))
+        shifted = kept_whole("shifted", tf.add)
+        for module in (tf, tf.math):
+            logsumexp = partial(_logsumexp, shifted)
+            replaced.enter_context(_replaced(module, "reduce_logsumexp", logsumexp))
+        replaced.enter_context(_replaced(tf, "cond", partial(_condition, live, tf.cond)))
+        numpy = sys.modules.get("keras.src.backend.tensorflow.numpy")
+        if numpy is not None:
+            # Keras makes reshapes and products of some, that mix images.
+            replaced.enter_context(_replaced(numpy, "einsum", _einsum))
         yield
+
+
+def _logsumexp(shifted: Callable, x: Any, axis: Any = None, keepdims: bool = False) -> tf.Tensor:
+    """The largest is a constant that keeps the numbers small, and no part of the sum."""
+    x = tf.convert_to_tensor(x)
+    largest = tf.reduce_max(x, axis, keepdims=True)
+    logarithm = tf.math.log(tf.reduce_sum(tf.exp(shifted(x, -largest)), axis, keepdims=keepdims))
+    return shifted(logarithm, tf.reduce_max(x, axis, keepdims=keepdims))
+
+
+def _condition(live: Live, cond: Callable, pred: Any, *branches: Any, **named: Any) -> Any:
+    """One branch, where it is known which: there is no telling what both together do."""
+    if isinstance(pred, tf.Tensor) and pred not in live:
+        graph = tf.compat.v1.get_default_graph()
+        captured = {inner.op.name: outer for outer, inner in graph.captures}
+        value = computed_of(pred, live, captured).always()
+        functions = dict(zip(("true_fn", "false_fn"), branches, strict=False)) | named
+        if value is not None:
+            return functions["true_fn" if value else "false_fn"]()
+    return cond(pred, *branches, **named)
+
+
+def _functions_kept() -> Iterator[tuple[Any, list[str]]]:
+    """Modules, and which of their functions are kept whole."""
+    named = {
+        **dict.fromkeys(("keras.ops", "keras.src.ops", f"{keras.__name__}.activations"), _WHOLE),
+        **dict.fromkeys(("keras.ops.image", "keras.src.ops.image"), _WHOLE_PICTURES),
+    }
+    found = [(sys.modules[name], names) for name, names in named.items() if name in sys.modules]
+    found += [(tf.nn, _WHOLE), (tf, ("tensordot",)), (tf.linalg, ("tensordot",))]
+    for module, names in found:
+        yield module, [name for name in names if hasattr(module, name)]
+
+
+def _einsum(subscripts: str, *operands: Any, **settings: Any) -> tf.Tensor:
+    """As Keras's, which computes integers in int32."""
+    tensors = [tf.convert_to_tensor(operand) for operand in operands]
+    if all(tensor.dtype.is_integer for tensor in tensors):
+        return tf.einsum(subscripts, *(tf.cast(tensor, tf.int32) for tensor in tensors))
+    dtype = compat.keras.backend.result_type(*(tensor.dtype.name for tensor in tensors))
+    return tf.einsum(subscripts, *(tf.cast(tensor, dtype) for tensor in tensors))
+
+
+@contextmanager
+def _functions_written_out() -> Iterator[None]:
+    """A function of TensorFlow's that is called becomes the operations that it is made of."""
+    held = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(held)
 
 
 def _of_its_own(value: Any) -> Any:

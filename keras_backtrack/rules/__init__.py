@@ -6,9 +6,11 @@ from . import (  # noqa: F401
     encodings,
     linear,
     merging,
+    order,
     pooling,
     recurrent,
     resizing,
+    running,
 )
 from .reading import read_model
 from .registry import (

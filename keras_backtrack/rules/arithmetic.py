@@ -68,7 +68,7 @@ def falling(call: TracedCall) -> Same:
     return same_place(tf.constant([-1.0]))
 
 
-@register_operation("abs", "square")
+@register_operation("abs", "cosh", "square")
 def even(call: TracedCall) -> Moves:
     """Falls below zero."""
 

@@ -48,7 +48,44 @@ def einsum(call: TracedCall) -> Sum | Product:
     equation = next(text for text in texts if "->" in text)
     *operands, output = _letters(equation)
     values = [v for v in tf.nest.flatten(call.operands) if hasattr(v, "shape")]
+    if len(values) == 1 and operands[0][0] == output[0]:
+        # Added up along axes, and the others put in another order.
+        gone = "".join(letter for letter in operands[0] if letter not in output)
+        sizes = [tf.shape(call.input)[operands[0].index(letter)] for letter in gone]
+        names = (operands[0][1:], gone, output[1:])
+        return ContractionSum(call.input, None, tf.ones(sizes), *names, False)
     return _contraction(call, values, operands, output)
+
+
+@register_operation("dot")
+def dot(call: TracedCall) -> Sum | Product:
+    """The last axis of the first with the last but one of the second."""
+    second = len(call.operands[1].shape)
+    return _along(call, [-1], [max(second - 2, 0)])
+
+
+@register_operation("tensordot")
+def tensordot(call: TracedCall) -> Sum | Product:
+    """Some axes of the first with some of the second."""
+    axes = call.arguments.get("axes", 2)
+    if not isinstance(axes, int):
+        return _along(call, *([own] if isinstance(own, int) else list(own) for own in axes))
+    return _along(call, list(range(-axes, 0)), list(range(axes)))
+
+
+def _along(call: TracedCall, one: list[int], other: list[int]) -> Sum | Product:
+    """The product of two operands over pairs of axes; all others stay, one behind another."""
+    values = call.operands[:2]
+    first, second = ("abcdefgh"[: len(values[0].shape)], list("stuvwxyz"[: len(values[1].shape)]))
+    for mine, its in zip(one, other, strict=True):
+        second[its] = first[mine]
+    if call.call.operands_read > 1:
+        raise ValueError(
+            "A product of all images with all others cannot be followed. "
+            f"Received: {call.call.describe()}."
+        )
+    kept = [letter for letter in (*first, *second) if (letter in first) != (letter in second)]
+    return _contraction(call, values, [first, "".join(second)], "".join(kept))
 
 
 @register_operation("dotproductattention", follows=[2])

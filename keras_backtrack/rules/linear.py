@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from ..graph.compat import as_tensor, as_tuple, dense_kernel, depthwise_kernel, keras
+from ..graph.compat import as_tensor, as_tuple, depthwise_kernel, is_variable, keras
+from ..graph.dense_kernels import dense_kernel
 from .contributions import LinearSum, Sum
 from .indexing import dims
-from .registry import register_rule
+from .registry import register_operation, register_rule
 from .traced_call import TracedCall
 from .windows import Slide
 
@@ -58,6 +59,33 @@ def depthwise_convolution(call: TracedCall) -> Sum:
     """Each window has one channel, so there is none to choose: positions compete alone."""
     kernel = depthwise_kernel(call.layer)
     return DepthwiseSum(call.input, _bias(call.layer), kernel, slide_of(call.layer))
+
+
+@register_operation("convolved", follows=[0])
+def convolution_with_computed(call: TracedCall) -> Sum:
+    """Algorithm 2, where the kernel is what a layer computes of its variables."""
+    kernel = _computed_kernel(call)
+    groups = call.input.shape[-1] // kernel.shape[-2]
+    return ConvolutionSum(
+        call.input, None, _by_filter(kernel), _slide_of_bare(call, kernel, groups)
+    )
+
+
+@register_operation("convolvedapart", follows=[0])
+def depthwise_with_computed(call: TracedCall) -> Sum:
+    """As of layers, where the kernel is what a layer computes of its variables."""
+    kernel = _computed_kernel(call)
+    return DepthwiseSum(call.input, None, kernel, _slide_of_bare(call, kernel, 1))
+
+
+def _computed_kernel(call: TracedCall) -> tf.Tensor:
+    kernel = call.operands[1]
+    return as_tensor(kernel) if is_variable(kernel) else tf.cast(kernel, tf.float32)
+
+
+def _slide_of_bare(call: TracedCall, kernel: tf.Tensor, groups: int) -> Slide:
+    given, size = call.arguments, tuple(kernel.shape[:-2])
+    return Slide(size, given["strides"], given["dilation"], given["padding"], groups)
 
 
 @dataclass(frozen=True)

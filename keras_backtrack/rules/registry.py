@@ -9,6 +9,7 @@ from ..checks import arguments
 from ..graph.compat import operation_name
 from ..graph.graph import Call, Graph
 from .contributions import Contributions
+from .suits import unsuited
 from .traced_call import TracedCall
 
 Rule = Callable[[TracedCall], Contributions]
@@ -116,8 +117,14 @@ def _check_follows(follows: Any) -> None:
 
 
 def is_known(layer: Any) -> bool:
-    """Whether there is a rule for a layer, or for its class with other settings."""
-    return entry_of(layer)[0] is not None
+    """Whether there is a rule for a layer and its settings, or for one with another activation."""
+    entry, _ = entry_of(layer)
+    return entry is not None and not (is_built_in(entry.rule) and unsuited(layer))
+
+
+def is_built_in(rule: Rule) -> bool:
+    """Whether a rule is one of ours."""
+    return str(getattr(rule, "__module__", None)).startswith(__package__)
 
 
 def entry_of(layer: Any) -> tuple[Entry | None, str]:

@@ -8,6 +8,7 @@ from ..graph.compat import keras
 from ..graph.errors import UnsupportedLayerError
 from .contributions import Arrival, At, Moves, Relocation, Same, same_place
 from .indexing import dims, product, ravel, units_of, unravel
+from .order import taken_in_each
 from .registry import register_operation, register_rule
 from .traced_call import TracedCall
 
@@ -30,12 +31,34 @@ def reshape(call: TracedCall) -> Same:
 @register_operation("broadcastto", "depthtospace", "flip", "getitem", "moveaxis", "pad", "repeat")
 @register_operation("roll", "slice", "spacetodepth", "split", "stack", "swapaxes", "stridedslice")
 @register_operation("tile", "transpose", "unstack", "concatenate", "rot90", "tril", "triu")
+@register_operation("extractimagepatches", "matrixbandpart", "matrixdiagpartv3")
 def moved(call: TracedCall) -> Moves:
     """Where each unit came from is what the layer makes of the units' own places.
 
     Places are counted from 1 through all inputs: 0 is padding, or a constant, where mass ends.
     """
-    return _moved(call, call.run)
+    return _moved(call, call.run_on_places)
+
+
+@register_operation("extractpatches")
+def patches(call: TracedCall) -> Moves:
+    """Keras cuts them with a convolution, which takes no integers."""
+
+    def run(places: Sequence[tf.Tensor]) -> tf.Tensor:
+        dtype = places[0].dtype
+        if not dtype.is_integer:
+            return call.run_on_places(places)
+        # Those count further than any place.
+        exact = [tf.cast(own, tf.float64) for own in places]
+        return tf.cast(tf.round(call.run_on_places(exact)), dtype)
+
+    return _moved(call, run)
+
+
+@register_operation("scatterupdate", "sliceupdate", "tensorscatterupdate", "xladynamicupdateslice")
+def overwritten(call: TracedCall) -> Moves:
+    """A part of one tensor is another's."""
+    return _moved(call, call.run_on_places, has_gradient=False)
 
 
 @register_rule(layers.CenterCrop)
@@ -51,7 +74,9 @@ def center_crop(call: TracedCall) -> Moves:
     return _moved(call, lambda places: tf.slice(places[0], [0, *firsts, 0], [-1, *sizes, -1]))
 
 
-def _moved(call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor]) -> Moves:
+def _moved(
+    call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor], has_gradient: bool = True
+) -> Moves:
     sizes = [units_of(tensor) for tensor in call.inputs]
     firsts, places = [tf.constant(0, tf.int64)], []
     for tensor, size in zip(call.inputs, sizes, strict=True):
@@ -79,7 +104,9 @@ def _moved(call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor]) ->
 
     is_known = all(isinstance(size, int) for tensor in call.inputs for size in dims(tensor))
     # Others lose what the gradient is rounded to, or have none.
-    is_exact = is_known and all(tensor.dtype == tf.float32 for tensor in call.inputs)
+    is_exact = (
+        has_gradient and is_known and all(tensor.dtype == tf.float32 for tensor in call.inputs)
+    )
     return Relocation(to, back if is_exact else None, came_from=came_from if is_known else None)
 
 
@@ -113,6 +140,8 @@ def embedding(call: TracedCall) -> Moves:
 @register_operation("take", "gather")
 def taken(call: TracedCall) -> Moves:
     """What was taken; of a table that is a constant all numbers of a row are its index's."""
+    if call.arguments.get("batch_dims"):
+        return taken_in_each(call)
     if call.operands[0] is call.input:
         return moved(call)
     index = dims(call.input)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import tensorflow as tf
 
-from ..graph.compat import keras
 from ..graph.errors import UnsupportedLayerError
 from ..graph.graph import Call, Graph
 from ..graph.recording import is_recurrent
@@ -12,7 +11,8 @@ from .activations import is_elementwise
 from .contributions import Contributions, Moves
 from .fallback import gradient
 from .packed_weights import PackedWeights
-from .registry import Rule, entry_of, followed, reached
+from .registry import Rule, entry_of, followed, is_built_in, reached
+from .suits import unsuited
 from .traced_call import TracedCall
 
 
@@ -101,8 +101,9 @@ class Rules:
         """The rule of a call's layer; or None and what stands in the way."""
         entry, problem = entry_of(call.layer)
         rule = None if entry is None else entry.rule
-        if rule is not None and str(getattr(rule, "__module__", None)).startswith(__package__):
+        if rule is not None and is_built_in(rule):
             rule, problem = _suits_built_in(call, rule)
+        problem += f"; {call.unopened}" if problem and call.unopened else ""
         if rule is None and self._fallback == "gradient":
             return gradient, ""
         problem += f"; {call.unopened}" if problem and call.unopened else ""
@@ -120,15 +121,9 @@ def _suits_built_in(call: Call, rule: Rule) -> tuple[Rule | None, str]:
     activation = getattr(layer, "activation", None)
     if not is_elementwise(activation):
         return None, f"its activation {activation!r} is not known to act on each unit alone"
-    if getattr(layer, "interpolation", "nearest") not in ("area", "bilinear", "nearest"):
-        return None, f"interpolation={layer.interpolation!r} weighs some neighbours negatively"
-    if any(getattr(layer, name, False) for name in ("crop_to_aspect_ratio", "pad_to_aspect_ratio")):
-        return None, "cuts or pads to keep the picture's proportions"
-    mode = getattr(layer, "quantization_mode", None)
-    if mode not in (None, "float8"):
-        is_known = mode == "int8" and isinstance(layer, keras.layers.Dense)
-        if not is_known or layer.lora_enabled:
-            return None, f"how its weights are quantised, {mode!r}, is not known"
+    problem = unsuited(layer)
+    if problem:
+        return None, problem
     if is_recurrent(layer):
         if call.cell is None:
             return None, "what its cell does cannot be recorded"

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..graph import compat
-from ..graph.graph import Call, Graph
+from ..graph.graph import AtRun, Call, Graph
 from .packed_weights import Layout, PackedWeights
 
 
@@ -78,9 +78,18 @@ class TracedCall:
         """A variable's weights in another order, which is kept: see `PackedWeights.get`."""
         return self.packed_weights.get(variable, layout)
 
+    def argument(self, name: str) -> Any:
+        """One of the arguments of a bare operation, tensors put in; None where it is not given."""
+        value = self.arguments.get(name)
+        return value.of(self._tensors(self.inputs)) if isinstance(value, AtRun) else value
+
     def run(self, inputs: Sequence[tf.Tensor], **changed: Any) -> tf.Tensor:
         """The output for other inputs, or with some of the arguments changed."""
         return self.call.run(self._tensors(inputs), **changed)[self.position]
+
+    def run_on_places(self, places: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Where units come to, which are given as numbers above 0; 0 is what no unit came to."""
+        return self.call.run(self._tensors(places), without_numbers=True)[self.position]
 
     def _tensors(self, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
         return dict(zip(self.call.inputs, inputs, strict=True))

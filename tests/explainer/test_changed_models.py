@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from same import assert_same
 
-from keras_backtrack import BacktrackExplainer, UnsupportedLayerError, UnsupportedModelError
+from keras_backtrack import BacktrackExplainer, UnsupportedModelError
 from keras_backtrack.graph.compat import KERAS_3, keras
 
 layers = keras.layers
@@ -103,13 +104,30 @@ def test_int8_weights_are_read_anew(rng):
 
 
 @only_keras_3
-def test_int4_weights_are_refused(rng):
+@pytest.mark.parametrize("block", [None, 4])
+def test_int4_weights_are_read_anew(block, rng):
+    """Those that a kernel of numbers of four bits means, with an adapter on top."""
     model, x = sequential(), rng.normal(size=(2, 7, 6, 2)).astype(np.float32)
-    explainer = BacktrackExplainer(model)
+    explainer = BacktrackExplainer(model, method="viterbi", contrast=False)
     explainer.explain(x)
-    model.layers[-1].quantize("int4")
-    with pytest.raises(UnsupportedLayerError, match="quantised, 'int4', is not known"):
-        explainer.explain(x)
+    dense = model.layers[-1]
+    config = block and keras.quantizers.Int4QuantizationConfig(block_size=block)
+    settings = {} if config is None else {"config": config}
+    dense.quantize("int4", **settings)
+    dense.enable_lora(2)
+    dense.lora_kernel_b.assign(rng.normal(size=dense.lora_kernel_b.shape))
+    inputs = tf.ones((1, dense.input_spec.axes[-1]))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        made = dense(inputs)
+    # Keras's own gradient is that of the numbers which are meant.
+    kernel = tape.jacobian(made, inputs, experimental_use_pfor=False)[0, :, 0].numpy().T
+    merged = sequential()
+    merged.set_weights([*model.get_weights()[:4], kernel, np.asarray(dense.bias)])
+    e = explainer.explain(x, 1)
+    np.testing.assert_allclose(e.scores, model.predict(x, verbose=0)[:, 1], rtol=1e-4)
+    want = BacktrackExplainer(merged, method="viterbi", contrast=False).explain(x, 1)
+    np.testing.assert_allclose(np.concatenate(e.mass), np.concatenate(want.mass), atol=1e-5)
 
 
 @only_keras_3

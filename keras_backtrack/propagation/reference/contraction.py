@@ -29,6 +29,26 @@ def _of_equation(call: PlainCall) -> list[str]:
     return _letters(next(t for t in texts if "->" in str(t)))
 
 
+def pairs(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """A constant on the right, over some pairs of axes."""
+    return _of_two(call, _of_pairs(call), place, sign)
+
+
+def _of_pairs(call: PlainCall) -> list[str]:
+    first, second = (len(np.shape(value)) for value in _operands(call)[:2])
+    first += 1  # The batch axis.
+    left, axes = "abcdefg"[:first], call.arguments.get("axes", 2)
+    if call.call.kind == "dot":
+        axes = [[first - 1], [second - 2 if second > 1 else 0]]
+    elif isinstance(axes, int):
+        axes = [range(first - axes, first), range(axes)]
+    one, other = ([a] if isinstance(a, int) else list(a) for a in axes)
+    own = {b % second: left[a] for a, b in zip(one, other, strict=True)}
+    right = "".join(own.get(i, "tuvwxyz"[i]) for i in range(second))
+    summed = set(own.values())
+    return [left, right, "".join(c for c in left + right if c not in summed)]
+
+
 def matmul(call: PlainCall, place: Place, sign: int) -> list[Child]:
     """Rows with columns, matrix by matrix."""
     return _of_two(call, _of_matrices(call), place, sign)
@@ -92,10 +112,11 @@ def leaves_channels_apart(call: PlainCall) -> bool:
     if rule == "EinsumDense":
         own, other, output = _letters(call.layer.equation)
     else:
-        *names, output = (_of_matrices if rule == "matmul" else _of_equation)(call)
+        letters = {"dot": _of_pairs, "matmul": _of_matrices, "tensordot": _of_pairs}
+        *names, output = letters.get(rule, _of_equation)(call)
         (branch,) = call.followed
         at = _places_of_tensors(call)[branch]
-        own, other = names[at], names[1 - at]
+        own, other = names[at], "".join(names[:at] + names[at + 1 :])
     return own[-1] == output[-1] and own[-1] not in other
 
 
@@ -122,6 +143,9 @@ def _of_two(call: PlainCall, letters: list[str], place: Place, sign: int) -> lis
     *names, output = letters
     operands, children = _operands(call), []
     places = _places_of_tensors(call)
+    if len(names) == 1:
+        alone, ones = (names[0][1:], call.inputs[0]), ("", np.ones((), np.float32))
+        return _products(call, 0, alone, ones, output[1:], place, sign)
     pairs = [(names[p][1:] if p in places else names[p], np.asarray(operands[p])) for p in range(2)]
     for branch in call.followed:
         own = places[branch]

@@ -21,10 +21,22 @@ _HANDING_ON = (
 _HANDING_ON_LAYERS = ("Dropout", "Identity", "Permute", "Reshape", "RepeatVector")
 
 
+# Where something is, which is no number of any unit.
+_WHERE = (
+    *("argmax", "argmin", "argsort", "bincount", "bucketize", "countnonzero", "digitize"),
+    *("lowerbound", "searchsorted", "upperbound"),
+)
+# By what is divided is a constant factor, as are an exponent, a scale, and numbers of places.
+_FIRST = (
+    *("batchnorm", "convolved", "convolvedapart", "divide", "gathernd", "layernorm", "power"),
+    *("rmsnorm", "shifted", "takealongaxis"),
+)
+
+
 def followed(graph: Graph, call: Call) -> list[int]:
     """Places of the inputs that are no constants."""
     operation = operation_name(call.layer)
-    if operation == "sizes":
+    if operation in ("sizes", *_WHERE):
         return []
     read = call.inputs[: call.operands_read]
     some = [
@@ -32,8 +44,8 @@ def followed(graph: Graph, call: Call) -> list[int]:
         for i, n in enumerate(read)
         if graph.specs[n].dtype != tf.bool and not _is_of_sizes(graph, n)
     ]
-    if operation in ("divide", "power"):
-        return some[:1]  # By what is divided is a constant factor, as is an exponent.
+    if operation in _FIRST:
+        return [i for i in some if i == 0]
     if operation == "where":
         return [i for i in some if not (i == 0 and isinstance(call.args[0], TensorRef))]
     if operation == "dotproductattention":
@@ -78,6 +90,10 @@ def _is_switch(graph: Graph, number: int) -> bool:
         here = waiting.pop()
         call = graph.maker(here)
         is_off = graph.specs[here].dtype == tf.bool or _is_of_sizes(graph, here)
+        if call is not None:
+            operation = operation_name(call.layer)
+            is_rank = operation in ("topk", "topkv2") and call.outputs.index(here) == 1
+            is_off |= is_rank or operation in _WHERE
         if is_off and call is not None:
             continue
         if call is None:
@@ -92,6 +108,7 @@ def _is_of_sizes(graph: Graph, number: int) -> bool:
     call = graph.maker(number)
     if call is None:
         return False
-    is_sized = operation_name(call.layer) in ("oneslike", "shape", "size", "sizes", "zeroslike")
+    sized = ("fulllike", "oneslike", "shape", "size", "sizes", "zeroslike")
+    is_sized = operation_name(call.layer) in sized
     read = call.inputs[: call.operands_read]
     return is_sized or all(_is_of_sizes(graph, n) for n in read)

@@ -29,18 +29,24 @@ class Kind(Enum):
 
 _SAME = (
     *(moving.batch_normalization, moving.negative, moving.normalization, moving.rescaling),
-    *(moving.reshape, moving.unchanged),
+    *(moving.reshape, moving.scaled, moving.unchanged),
 )
 _JOINED = (
     *(joining.add, joining.arithmetic, joining.crossing, joining.extreme, joining.multiply),
     joining.subtract,
 )
-_LARGEST = weighted.adaptive_max_pooling, weighted.extreme_along_axes, weighted.max_pooling
-_MIXED = (
-    *(weighted.bag, weighted.convolution, weighted.dense, weighted.depthwise_convolution),
-    weighted.transposed_convolution,
+_LARGEST = (
+    *(moving.largest_few, weighted.adaptive_max_pooling, weighted.extreme_along_axes),
+    weighted.max_pooling,
 )
-_LETTERED = contraction.attention, contraction.einsum, contraction.einsum_dense, contraction.matmul
+_MIXED = (
+    *(weighted.bag, weighted.convolution, weighted.convolved, weighted.convolved_apart),
+    *(weighted.dense, weighted.depthwise_convolution, weighted.transposed_convolution),
+)
+_LETTERED = (
+    *(contraction.attention, contraction.einsum, contraction.einsum_dense, contraction.matmul),
+    contraction.pairs,
+)
 
 
 def kind_of(step: PlainCall) -> Kind:
@@ -59,6 +65,9 @@ def kind_of(step: PlainCall) -> Kind:
         return Kind.MIXED
     if rule in (*_LETTERED, contraction.reduced):
         return _of_contraction(step, rule)
+    if rule is weighted.cumsum:
+        is_over_channels = weighted.cumsum_axis(step) == step.inputs[0].ndim - 1
+        return Kind.MIXED if is_over_channels else Kind.APART
     is_mean = rule is weighted.resized and getattr(step.layer, "interpolation", "") != "nearest"
     return Kind.APART if is_mean or rule is weighted.average_pooling else Kind.MOVED
 

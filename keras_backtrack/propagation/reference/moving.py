@@ -115,10 +115,9 @@ def moved(call: PlainCall, place: Place, sign: int) -> list[Child]:
     if call.call.kind in ("gather", "take") and not isinstance(call.call.args[0], TensorRef):
         return [Child(place[: call.inputs[0].ndim], sign, 1.0)]
     if "numbers" not in call.notes:
-        count = 1 + sum(source.size for source in call.inputs)
-        one, other = _moved_numbers(call, 1), _moved_numbers(call, 1 + count)
-        # What stays the same is padding, or a constant.
-        call.notes["numbers"] = np.where(other - one == count, one, 0)
+        once, twice = (_moved_numbers(call, factor) for factor in (1, 2))
+        # What does not grow with them is a constant.
+        call.notes["numbers"] = np.where(twice == 2 * once, once, 0)
     number = int(call.notes["numbers"][place]) - 1
     for branch, source in enumerate(call.inputs):
         if 0 <= number < source.size:
@@ -128,14 +127,58 @@ def moved(call: PlainCall, place: Place, sign: int) -> list[Child]:
     return []
 
 
-def _moved_numbers(call: PlainCall, first: int) -> np.ndarray:
-    """What the operation makes of numbers that all differ, from `first` on."""
-    numbers = {}
+def _moved_numbers(call: PlainCall, factor: int) -> np.ndarray:
+    """What a call makes of numbers that all differ, counted through all inputs."""
+    numbers, count = {}, 1
     for number, source in zip(call.call.inputs, call.inputs, strict=True):
-        differing = np.arange(first, first + source.size, dtype=np.float32)
+        differing = factor * np.arange(count, count + source.size, dtype=np.float32)
         numbers[number] = tf.constant(differing.reshape(1, *source.shape))
-        first += source.size
+        count += source.size
     return np.asarray(call.call.run(numbers)[call.position])[0]
+
+
+def largest_few(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """The unit that has this rank; ties go to the first. Of the second output there is none."""
+    if call.position == 1:
+        return []
+    row = call.inputs[0][place[:-1]]
+    ranked = sorted(range(len(row)), key=lambda i: (-row[i], i))
+    return [Child((*place[:-1], ranked[place[-1]]), sign, 1.0)]
+
+
+def taken_in_each(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """Where a call that takes from its first tensor by numbers finds some that all differ."""
+    if "numbers" not in call.notes:
+        tensors = {
+            number: tf.constant(source[None])
+            for number, source in zip(call.call.inputs, call.inputs, strict=True)
+        }
+        source = call.inputs[0]
+        differing = np.arange(1, source.size + 1, dtype=np.float32).reshape(1, *source.shape)
+        tensors[call.call.inputs[0]] = tf.constant(differing)
+        call.notes["numbers"] = np.asarray(call.call.run(tensors)[call.position])[0]
+    number = int(call.notes["numbers"][place]) - 1
+    found = np.unravel_index(number, call.inputs[0].shape)
+    return [Child(tuple(map(int, found)), sign, 1.0)]
+
+
+def wave(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """The sign of the slope of a sine or cosine."""
+    value = float(call.inputs[0][place])
+    slope = np.cos(value) if call.call.kind == "sin" else np.cos(value + np.pi / 2)
+    return [Child(place, asks(sign, slope), 1.0)]
+
+
+def scaled(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """The sign of the scale of a bare normalization; mean and deviation are constants."""
+    given = call.arguments
+    scales = [given[name] for name in ("gamma", "scale") if given.get(name) is not None]
+    if not scales:
+        return [Child(place, sign, 1.0)]
+    axis = given.get("axis", -1)
+    axes = {a % (len(place) + 1) for a in (axis if isinstance(axis, (list, tuple)) else [axis])}
+    weights = np.asarray(scales[0]).reshape([call.output.shape[a - 1] for a in sorted(axes)])
+    return [Child(place, asks(sign, weights[tuple(place[a - 1] for a in sorted(axes))]), 1.0)]
 
 
 def embedding(call: PlainCall, place: Place, sign: int) -> list[Child]:

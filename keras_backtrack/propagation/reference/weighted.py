@@ -1,6 +1,7 @@
 """Weighted sums and pooling as plain loops (paper: Algorithms 1 to 3)."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +12,7 @@ from .plain_call import Child, Place, PlainCall, asks, best_children, best_of, s
 
 
 def bias_of(call: PlainCall, unit: int, sign: int) -> np.float32:
-    if call.paths.include_bias and call.layer.use_bias:
+    if call.paths.include_bias and getattr(call.layer, "use_bias", False):
         return np.float32(sign) * weights_of(call.layer, "bias")[unit]
     return np.float32(0)
 
@@ -118,6 +119,56 @@ def depthwise_convolution(call: PlainCall, place: Place, sign: int) -> list[Chil
     ]
     places = [(*position, channel) for _, position in taps]
     return best_children(call.paths, places, values, weights, sign, call.paths.positions)
+
+
+def _of_bare(call: PlainCall, place: Place) -> tuple[np.ndarray, list[tuple[Place, Place]]]:
+    """Kernel of a bare convolution, and the taps of a unit's window."""
+    tensors = dict(zip(call.call.inputs, [tf.constant(t[None]) for t in call.inputs], strict=True))
+    if "kernel" not in call.notes:
+        call.notes["kernel"] = np.asarray(call.call.operands(tensors)[1])
+    kernel, given = call.notes["kernel"], call.arguments
+    layer = SimpleNamespace(strides=given["strides"], padding=given["padding"])
+    size, source = kernel.shape[:-2], call.inputs[0]
+    fields = (layer, size, given["dilation"], source, call.output, place[:-1])
+    return kernel, _receptive_field(*fields)
+
+
+def convolved(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """Algorithm 2, of a kernel that is computed."""
+    kernel, taps = _of_bare(call, place)
+    groups = call.inputs[0].shape[-1] // kernel.shape[-2]
+    first = place[-1] // (kernel.shape[-1] // groups) * kernel.shape[-2]
+    return _best_products(call, taps, kernel, place, first, sign)
+
+
+def convolved_apart(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """Algorithm 2 on one channel, of a kernel that is computed."""
+    kernel, taps = _of_bare(call, place)
+    channel, copy = divmod(place[-1], kernel.shape[-1])
+    weights = [kernel[tap][channel, copy] for tap, _ in taps]
+    places = [(*position, channel) for _, position in taps]
+    values = [
+        np.float32(sign) * (call.inputs[0][own] * weight)
+        for own, weight in zip(places, weights, strict=True)
+    ]
+    return best_children(call.paths, places, values, weights, sign, call.paths.positions)
+
+
+def cumsum(call: PlainCall, place: Place, sign: int) -> list[Child]:
+    """All up to a place of the axis, with equal weights."""
+    (source,), axis = call.inputs, cumsum_axis(call)
+    here, end = place[axis], source.shape[axis]
+    beside = 1 if call.arguments.get("exclusive") else 0
+    is_reversed = call.arguments.get("reverse")
+    steps = range(here + beside, end) if is_reversed else range(here + 1 - beside)
+    places = [(*place[:axis], step, *place[axis + 1 :]) for step in steps]
+    values = [np.float32(sign) * source[own] for own in places]
+    return best_children(call.paths, places, values, [1.0] * len(places), sign, call.paths.top_n)
+
+
+def cumsum_axis(call: PlainCall) -> int:
+    """The axis of a running sum, the batch axis not counted."""
+    return int(call.arguments["axis"]) % (call.inputs[0].ndim + 1) - 1
 
 
 def pool(layer, source, output, place) -> list[Place]:
