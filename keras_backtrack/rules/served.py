@@ -103,7 +103,6 @@ class Rules:
         rule = None if entry is None else entry.rule
         if rule is not None and is_built_in(rule):
             rule, problem = _suits_built_in(call, rule)
-        problem += f"; {call.unopened}" if problem and call.unopened else ""
         if rule is None and self._fallback == "gradient":
             return gradient, ""
         problem += f"; {call.unopened}" if problem and call.unopened else ""

@@ -182,5 +182,5 @@ def test_an_extra_output_of_no_rows(contrast):
         np.testing.assert_allclose(e.mass[0], [1 / 6, 2 / 6, 3 / 6], atol=1e-6)
     with pytest.raises(UnsupportedModelError, match=r"one row for each image.*shape \(\)"):
         BacktrackExplainer(model, output=1, **settings)
-    with pytest.raises(UnsupportedModelError, match=r"own\[1\]' must have one row for each image"):
+    with pytest.raises(UnsupportedModelError, match="'own/sum' must have one row for each image"):
         BacktrackExplainer(keras.Model(image, layers.Dense(2)(sums) * total), **settings)
