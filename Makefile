@@ -4,7 +4,7 @@ PIP = -m pip install --quiet --disable-pip-version-check
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo wheel test test-slow test-itex test-elsewhere fuzz soak lint bench bench-quick clean
+.PHONY: demo wheel test test-slow test-itex test-elsewhere fuzz soak support-hub test-hub lint bench bench-quick clean
 
 demo: .venv/ready
 	@.venv/bin/python -c "import skimage; skimage.io.imsave('out/chelsea.jpg', skimage.data.chelsea())"
@@ -41,6 +41,16 @@ fuzz: .venv/ready
 soak: .venv/ready
 	.venv/bin/python tests/soak.py
 
+# Which networks of two libraries are explained, and rightly: half an hour each.
+# keras-cv-attention-models needs Keras 2.15, KerasHub Keras 3.
+support-hub: .venv-hub/ready .venv-kecam/ready
+	.venv-hub/bin/python -m benchmarks libraries keras-hub
+	.venv-kecam/bin/python -m benchmarks libraries keras-cv-attention-models
+
+test-hub: .venv-hub/ready .venv-kecam/ready
+	.venv-hub/bin/python -m pytest -n 2 --dist worksteal -m "slow or not slow" tests/libraries
+	.venv-kecam/bin/python -m pytest -n 2 --dist worksteal -m "slow or not slow" tests/libraries
+
 lint: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -56,7 +66,7 @@ bench-quick: .venv/ready
 	.venv/bin/python -m benchmarks cost --quick
 
 clean:
-	rm -rf .venv .venv-itex out
+	rm -rf .venv .venv-hub .venv-itex .venv-kecam out
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -66,4 +76,14 @@ clean:
 .venv-itex/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-itex
 	.venv-itex/bin/python $(PIP) -e ".[demo,itex,test]"
+	@touch $@
+
+.venv-hub/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-hub
+	.venv-hub/bin/python $(PIP) -e ".[hub,test]"
+	@touch $@
+
+.venv-kecam/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-kecam
+	.venv-kecam/bin/python $(PIP) -e ".[kecam,test]"
 	@touch $@

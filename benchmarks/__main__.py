@@ -12,6 +12,7 @@ COMMANDS = (
     "compare",
     "cost",
     "growth",
+    "libraries",
     "peers",
     "planted",
     "regions",

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
 
+from .libraries import page
 from .speed.timing import alternate, summary
 
 # The smallest picture that one of them takes is the smallest of these that it does not refuse.
@@ -135,9 +136,15 @@ def write(record: dict, folder: Path) -> None:
     """Writes this version's results and the page about all versions."""
     record["rows"].sort(key=lambda row: (row["network"], row["size"]))
     _file(folder).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_page(folder)
+
+
+def write_page(folder: Path) -> None:
+    """Writes the page about all that was measured."""
     paths = sorted(folder.glob("support-keras-*.json"), reverse=True)
     records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    (folder / "SUPPORT.md").write_text(table(records), encoding="utf-8")
+    text = (table(records) if records else "") + page.tables(folder)
+    (folder / "SUPPORT.md").write_text(text, encoding="utf-8")
 
 
 def _file(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from hypothesis import strategies as st
+from idioms import idiom
 from propagation.compared import assert_equals_reference as assert_equals_reference
 
 from keras_backtrack.graph.compat import keras
@@ -84,7 +85,7 @@ def _block(draw, x):
         st.sampled_from(
             [
                 *("conv", "conv", "depthwise", "pool", "add", "join", "gate", "concatenate"),
-                *("nested", "move", "small", "arithmetic", "separable"),
+                *("nested", "move", "small", "arithmetic", "separable", "idiom"),
             ]
         )
     )
@@ -127,6 +128,8 @@ def _block(draw, x):
         return _gate(draw, x)
     if kind == "arithmetic":
         return _arithmetic(draw, x)
+    if kind == "idiom":
+        return idiom(draw, x)
     if kind == "separable":
         return layers.SeparableConv2D(
             draw(st.integers(1, 3)),

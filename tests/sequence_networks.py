@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 from hypothesis import strategies as st
+from idioms import idiom
 from networks import ACTIVATIONS, TOKENS, layers, randomise_all
 
 from keras_backtrack.graph.compat import KERAS_3, keras
@@ -42,6 +43,8 @@ def sequence_networks(draw):
             inputs.append(keras.Input((4,)))
             y = layers.Dense(3, activation=draw(st.sampled_from(ACTIVATIONS)))(inputs[1])
             x = layers.Concatenate()([x, y])
+            if draw(st.booleans()):
+                inputs = {"beside": inputs[1], "sequence": inputs[0]}
         model = keras.Model(inputs, layers.Dense(5, name="head")(x))
     randomise_all(model, draw(st.integers(0, 2**31)), exact=False)
     return model, False
@@ -112,6 +115,7 @@ def _block(draw, x):
                 "transposed",
                 "depthwise",
                 "moved",
+                "idiom",
             ]
         )
     )
@@ -131,6 +135,8 @@ def _block(draw, x):
         return layers.Conv1DTranspose(3, 3, strides=2, padding=padding, activation="tanh")(x)
     if kind == "depthwise":
         return layers.DepthwiseConv1D(2, depth_multiplier=2, padding="same")(x)
+    if kind == "idiom":
+        return idiom(draw, x)
     return draw(st.sampled_from(_MOVES))(x)
 
 

@@ -253,6 +253,10 @@ class _Reader:
             except Exception as error:
                 reason = f"its `call` cannot be followed: {told(error)}"
                 continue
+            returned, said = len(inner.model.outputs), len(made.outputs)
+            if returned != said:
+                reason = f"its `call` returns {returned} tensors, but was said to return {said}"
+                continue
             if asks_for_batch(inner.model):
                 continue
             # Rather than an operation somewhere inside, the layer is what a user can give a rule.

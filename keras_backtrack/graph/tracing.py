@@ -85,6 +85,7 @@ _WHOLE = (
 )
 _WHOLE_PICTURES = ("extract_patches",)
 _ONE_AT_A_TIME = threading.RLock()
+_FUNCTION = type(tf.function(tf.identity))
 
 
 def trace_call(made: compat.KerasCall, may_be_masked: bool, is_opened: bool) -> Trace:
@@ -116,10 +117,7 @@ def trace_call(made: compat.KerasCall, may_be_masked: bool, is_opened: bool) -> 
         call = partial(with_activation, layer) if is_opened else layer
         live: Live = Live(list(given))
         parts: list[Part] = []
-        with ExitStack() as around:
-            for each in (_ONE_AT_A_TIME, _noting(layer, live, parts), _functions_written_out()):
-                around.enter_context(each)
-            around.enter_context(compat.any_name())
+        with _ONE_AT_A_TIME, _noting(layer, live, parts), compat.any_name():
             returned = call(*own_args, **own_kwargs)
         pairs = zip(names_in(returned, "output"), tf.nest.flatten(returned), strict=True)
         made = [(name, tf.convert_to_tensor(own)) for name, own in pairs if own is not None]
@@ -163,6 +161,7 @@ def _noting(layer: Any, live: Live, parts: list[Part]) -> Iterator[None]:
 
     with ExitStack() as replaced:
         replaced.enter_context(_replaced(keras.layers.Layer, "__call__", called))
+        replaced.enter_context(_replaced(_FUNCTION, "__call__", _opened(own)))
         for module, names in _functions_kept():
             for name in names:
                 function = kept_whole(name, getattr(module, name))
@@ -220,15 +219,19 @@ def _einsum(subscripts: str, *operands: Any, **settings: Any) -> tf.Tensor:
     return tf.einsum(subscripts, *(tf.cast(tensor, dtype) for tensor in tensors))
 
 
-@contextmanager
-def _functions_written_out() -> Iterator[None]:
-    """A function of TensorFlow's that is called becomes the operations that it is made of."""
-    held = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(held)
+def _opened(own: int) -> Callable:
+    """Calls what a `tf.function` is made of, in one thread: else all it does is one operation."""
+    whole = _FUNCTION.__call__
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() == own:
+            try:
+                return self.python_function(*args, **kwargs)
+            except tf.errors.OperatorNotAllowedInGraphError:
+                pass  # Such as `if` on a tensor, which `tf.function` itself rewrites.
+        return whole(self, *args, **kwargs)
+
+    return call
 
 
 def _of_its_own(value: Any) -> Any:

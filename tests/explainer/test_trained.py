@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from evidence import bright_cells, per_cell, per_place, trained
 
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import keras
@@ -10,21 +11,6 @@ layers = keras.layers
 pytestmark = pytest.mark.slow
 
 MARKED, STEPS = 7, 12
-
-
-def trained(model, x, y, loss, epochs):
-    model.compile(keras.optimizers.Adam(0.01), loss=loss, metrics=["accuracy"])
-    model.fit(x, y, batch_size=64, epochs=epochs, verbose=0)
-    return model
-
-
-def per_place(e, size: int, place_of) -> np.ndarray:
-    """The mass of each decision in each of some places; `place_of` turns points into them."""
-    totals = [
-        np.bincount(place_of(points), weights=mass, minlength=size)
-        for points, mass in zip(e.pixels, e.mass, strict=True)
-    ]
-    return np.stack(totals)
 
 
 @pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
@@ -93,15 +79,10 @@ def vision_transformer():
 @pytest.mark.parametrize("method", ["backtrack", "viterbi", "posterior"])
 def test_vision_transformer_points_at_the_bright_patch(method, rng):
     """The class is the colour of one patch among dim noise."""
-    x = rng.uniform(0, 0.1, size=(2500, 16, 16, 3)).astype("float32")
-    patch, colour = rng.integers(0, 16, 2500), rng.integers(0, 3, 2500)
-    for picture, where, channel in zip(x, patch, colour, strict=True):
-        top, left = where // 4 * 4, where % 4 * 4
-        picture[top : top + 4, left : left + 4, channel] += 0.7
+    x, patch, colour = bright_cells(rng, 2500)
     model = trained(
         vision_transformer(), x[:2200], colour[:2200], "sparse_categorical_crossentropy", 6
     )
     assert (model.predict(x[2200:], verbose=0).argmax(axis=1) == colour[2200:]).mean() > 0.95
     e = BacktrackExplainer(model, method=method).explain(x[2200:])
-    totals = per_place(e, 16, lambda points: points[:, 0] // 4 * 4 + points[:, 1] // 4)
-    assert (totals.argmax(axis=1) == patch[2200:]).mean() >= 0.95
+    assert (per_cell(e).argmax(axis=1) == patch[2200:]).mean() >= 0.95

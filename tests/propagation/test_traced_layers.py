@@ -62,6 +62,17 @@ def two_queries(layer, x, token, table):
     return tf.matmul(tf.nn.softmax(tf.matmul(query, x, transpose_b=True)), x)
 
 
+@tf.function
+def doubled(x):
+    return tf.nn.relu(x) * 2.0
+
+
+@tf.function
+def numbered(count):
+    """A column of numbers, as many as are asked for."""
+    return tf.range(count, dtype=tf.float32)[:, None] / 10.0
+
+
 WITH_SIZES = {
     "heads": heads,
     "positions": positions,
@@ -80,11 +91,13 @@ WITH_SIZES = {
         tf.reduce_sum(x, 1) / tf.cast(tf.shape(x)[1], x.dtype)
     ),
     "flat": lambda layer, x, token, table: tf.reshape(x, (tf.shape(x)[0], -1)),
+    "a function of its own": lambda layer, x, token, table: x + numbered(tf.shape(x)[1]),
     "merged in a layer": lambda layer, x, token, table: layer.merged(
         [x, tf.broadcast_to(token, tf.shape(x))]
     ),
 }
 RAW = {
+    "function": lambda layer, x, token, table: doubled(layer.inner(x)) + token,
     "relu": lambda layer, x, token, table: tf.nn.relu(layer.inner(x)),
     "gelu": lambda layer, x, token, table: tf.nn.gelu(layer.inner(x)),
     "silu": lambda layer, x, token, table: tf.nn.silu(layer.inner(x)),
@@ -133,8 +146,10 @@ def test_each_is_followed_as_the_reference_does(name, method, rng, plain_graphs)
 
 
 SOME = [
+    "a function of its own",
     "class token",
     "chosen",
+    "function",
     "gelu",
     "heads",
     "mean by hand",
@@ -254,6 +269,24 @@ class Numbers(layers.Layer):
 
     def compute_output_shape(self, shape):
         return shape
+
+
+class Fewer(layers.Layer):
+    """Returns less than it says."""
+
+    def call(self, x):
+        return x, None
+
+    def compute_output_shape(self, shape):
+        return shape, shape
+
+
+@pytest.mark.skipif(not KERAS_3, reason="Keras 2.15 runs the layer instead of asking it")
+def test_a_layer_that_returns_less_than_it_says():
+    x = keras.Input((5, 6))
+    model = keras.Model(x, layers.Dense(3)(Fewer()(x)[0]))
+    with pytest.raises(UnsupportedLayerError, match="returns 1 tensors, but was said to return 2"):
+        BacktrackExplainer(model)
 
 
 @pytest.mark.parametrize(

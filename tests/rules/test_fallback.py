@@ -45,6 +45,12 @@ def test_gradient_is_the_written_rule(layer, shape, monkeypatch, rng):
         np.testing.assert_allclose(served.mass[i], written.mass[i], atol=1e-5)
 
 
+def difference(x, y):
+    """One operation to TensorFlow, of which nothing is known: a loop."""
+    start = [0, tf.zeros_like(x)]
+    return tf.while_loop(lambda i, d: i < 1, lambda i, d: (i + 1, x * 2.0 - y), start)[1]
+
+
 class Wave(layers.Layer):
     """Nothing that could be recorded, and one operation to TensorFlow."""
 
