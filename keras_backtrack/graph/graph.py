@@ -52,6 +52,8 @@ class Call:
         unopened: Why it is not known what the layer is made of; empty where that is no question.
         folded: Of those of its tensors that hold several rows of an image, by number how many: the
             layer takes rows for images. A graph's tensors have them as an axis behind the batch's.
+        batch_at: Of those whose batch axis the layer has elsewhere, by number where. A graph's
+            tensors have it first.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Call:
     sized: int = 0
     unopened: str = ""
     folded: Mapping[int, int] = field(default_factory=dict)
+    batch_at: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -88,6 +91,8 @@ class Call:
             Its outputs as a flat list.
         """
         given = self.apart(tensors)
+        if self.batch_at:
+            given = {n: _with_batch(t, 0, self.batch_at.get(n, 0)) for n, t in given.items()}
         args, kwargs = _put_in(given, (self.args, self.kwargs))
         if without_numbers:
             dtype, read = given[self.inputs[0]].dtype, set(map(id, given.values()))
@@ -99,9 +104,11 @@ class Call:
             kwargs["training"] = False
         with compat.any_name():
             made = compat.tensors_in(self.layer(*args, **{**kwargs, **changed}))
+        pairs = zip(self.outputs, made, strict=True)
+        made = [_with_batch(tensor, self.batch_at.get(n, 0), 0) for n, tensor in pairs]
         rows = [self.folded.get(number) for number in self.outputs]
         return [
-            tensor if n is None else tf.reshape(tensor, [-1, n, *tensor.shape[1:]])
+            tensor if n is None else tf.reshape(tensor, [-1, n, *_sizes(tensor, 1)])
             for tensor, n in zip(made, rows, strict=True)
         ]
 
@@ -127,10 +134,25 @@ class Call:
         return f"{self.name!r} ({cls.__module__}.{cls.__qualname__})"
 
 
+def _with_batch(tensor: Any, axis: int, to: int) -> Any:
+    """A tensor with its batch axis moved from one place to another, the others in their order."""
+    if axis == to:
+        return tensor
+    others = [other for other in range(tensor.shape.rank) if other != axis]
+    return tf.transpose(tensor, [*others[:to], axis, *others[to:]])
+
+
 def rows_of(tensor: Any) -> Any:
     """A tensor or array of images that hold several rows, as one of rows."""
-    shape = [-1, *tensor.shape[2:]]
-    return tensor.reshape(shape) if isinstance(tensor, np.ndarray) else tf.reshape(tensor, shape)
+    if isinstance(tensor, np.ndarray):
+        return tensor.reshape(-1, *tensor.shape[2:])
+    return tf.reshape(tensor, [-1, *_sizes(tensor, 2)])
+
+
+def _sizes(tensor: tf.Tensor, first: int) -> list[Any]:
+    """Sizes of a tensor's axes from some axis on, ints where they are known."""
+    sizes = tensor.shape.as_list()
+    return [tf.shape(tensor)[i] if sizes[i] is None else sizes[i] for i in range(first, len(sizes))]
 
 
 def _put_in(tensors: Mapping[int, Any], arguments: Any) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from networks import assert_equals_reference, images, layers, randomise
-from sequence_networks import flip, mean, transpose
+from sequence_networks import flip, mean, split, transpose
 
 from keras_backtrack import BacktrackExplainer, UnsupportedModelError
 from keras_backtrack.graph.compat import KERAS_3, keras
@@ -209,7 +209,7 @@ def _in_time_order(x):
     [
         (_mixed, "a model that mixes images cannot be explained"),
         (_across, "one row for each image"),
-        (_in_time_order, "one row for each image"),
+        (_in_time_order, "batch axis is not the first"),
     ],
 )
 def test_models_that_mix_images_are_refused(function, said):
@@ -225,3 +225,68 @@ def test_only_a_reshape_folds():
 
     with pytest.raises(UnsupportedModelError, match="Only a reshape may fold .* Received: 'repeat"):
         BacktrackExplainer(network(repeated))
+
+
+class InFront(layers.Layer):
+    """Queries, keys and values in front of the batch, told apart there; in windows, perhaps."""
+
+    def __init__(self, tell_apart, is_folded=False):
+        super().__init__()
+        self.tell_apart, self.is_folded = tell_apart, is_folded
+        self.inner = layers.Dense(12)
+
+    def build(self, shape):
+        self.inner.build((None, *shape[1:]))
+        self.built = True
+
+    def call(self, x):
+        tokens, channels = x.shape[1:]
+        y = self.inner(x)
+        if self.is_folded:
+            y, tokens = ops.reshape(y, (-1, tokens // 2, 3 * channels)), tokens // 2
+        y = ops.reshape(y, (-1, tokens, 3, 2, channels // 2))
+        q, k, v = self.tell_apart(transpose(y, (2, 0, 3, 1, 4)))
+        weights = tf.nn.softmax(ops.matmul(q, transpose(k, (0, 1, 3, 2))))
+        y = transpose(ops.matmul(weights, v), (0, 2, 1, 3))
+        return x + ops.reshape(y, (-1, *x.shape[1:]))
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+APART = {
+    "unstacked": lambda y: ops.unstack(y, axis=0),
+    "taken": lambda y: [y[i] for i in range(3)],
+    "split": lambda y: [ops.squeeze(part, 0) for part in split(y, 3, 0)],
+}
+
+
+@all_methods
+@pytest.mark.parametrize(
+    ("apart", "is_folded"),
+    [
+        ("unstacked", True),
+        pytest.param("taken", False, marks=pytest.mark.slow),
+        pytest.param("split", True, marks=pytest.mark.slow),
+    ],
+)
+def test_what_is_in_front_of_the_batch(apart, is_folded, method):
+    keras.utils.set_random_seed(1)
+    x = keras.Input((4, 4))
+    y = layers.Dense(4, activation="relu")(InFront(APART[apart], is_folded)(x))
+    model = keras.Model(x, layers.Dense(5)(layers.Flatten()(y)))
+    randomise(model, 2)
+    x = images(model, 2, 0, exact=False)
+    limits = None if method == "posterior" else Limits(3, 2, 2, False)
+    for contrast in (None, 0.25):
+        assert_equals_reference(
+            model, x, np.array([[1], [3]]), limits, method=method, contrast=contrast
+        )
+
+
+def test_nothing_is_computed_of_what_is_in_front_of_the_batch():
+    def bent(x):
+        return layers.Flatten()(transpose(ops.tanh(transpose(x, (1, 0, 2, 3, 4))), (1, 0, 2, 3, 4)))
+
+    with pytest.raises(UnsupportedModelError, match="batch axis is not the first(.|\n)*Received: "):
+        BacktrackExplainer(network(bent))
