@@ -19,8 +19,11 @@ test: .venv/ready
 test-slow: .venv/ready
 	.venv/bin/python -m pytest -n 2 --dist worksteal -m slow
 
+# What knows nothing of Keras's version is tested once.
+KERAS_ALIKE = benchmarks devcloud docs fuzz pictures test_house.py test_refusals.py
 test-itex: .venv-itex/ready
-	.venv-itex/bin/python -m pytest -n 2 --dist worksteal
+	.venv-itex/bin/python -m pytest -n 2 --dist worksteal \
+		$(addprefix --ignore=tests/,$(KERAS_ALIKE))
 
 # As on a system that lacks what Linux has: tests/elsewhere/sitecustomize.py.
 test-elsewhere: .venv/ready

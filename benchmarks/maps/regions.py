@@ -147,7 +147,10 @@ def _maker(subject: Subject, method: str, layers: Sequence[str | None]) -> _Make
             for maps, s in zip(found, settings, strict=True):
                 layer = s.layer or e.input
                 maps[part] = e.attention(
-                    s.sigma * size, layer=layer, refine=s.refine, images=photos[part]
+                    s.sigma * size,
+                    layer=layer,
+                    refine=s.refine,
+                    images=photos[part] if s.refine else None,
                 )
         return found
 
