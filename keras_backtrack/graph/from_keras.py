@@ -72,15 +72,16 @@ def read_graph(
         UnsupportedModelError: If it is subclassed and its `call` cannot be recorded.
         ValueError: If the model is not built, or the output is missing or ambiguous.
     """
-    graph_model = _checked(model, has_fallback)
-    position = _output_position(graph_model, output)
+    graph_model, own = _checked(model, has_fallback), compat.as_graph_model(model)
+    # One that was traced knows no names.
+    position = _output_position(own or graph_model, output)
     reader = _Reader(known)
-    if compat.as_graph_model(model) is None:
+    if own is None:
         reader.note(graph_model, model)
         names = given_names(model, given_specs(model))
         others = names
     else:
-        names, others = _input_names(graph_model)
+        names, others = _input_names(own)
     graph = reader.graph(graph_model, names, [position])
     also = {own: name for own, name in zip(others, names, strict=True) if own != name}
     first = channels_first(graph, data_format)

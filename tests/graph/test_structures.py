@@ -180,3 +180,15 @@ def test_a_built_model_that_was_called_with_nobody_knows_what():
     model(ONE)
     with pytest.raises(ValueError, match=r"is built, but.*model.build\(input_shape\).*Received"):
         BacktrackExplainer(model)
+
+
+@pytest.mark.skipif(KERAS_3, reason="graph models of Keras 3 ask for no sizes")
+def test_a_graph_model_that_asks_for_sizes_by_its_keys():
+    photo = keras.Input((6,), name="first")
+    x = layers.Dense(4)(tf.reshape(photo, (tf.shape(photo)[0], 2, 3)))
+    x = layers.Flatten()(x + tf.zeros((tf.shape(x)[0], 2, 4)))
+    model = keras.Model({"photo": photo}, {"prob": layers.Dense(2)(x), "other": layers.Dense(3)(x)})
+    given = {"photo": np.ones((2, 6), np.float32)}
+    e = BacktrackExplainer(model, output="prob").explain(given, 1)
+    assert e.inputs == ["photo"]
+    np.testing.assert_allclose(e.scores, model.predict(given, verbose=0)["prob"][:, 1], rtol=1e-4)
