@@ -19,8 +19,8 @@ test: .venv/ready
 test-slow: .venv/ready
 	.venv/bin/python -m pytest -n 2 --dist worksteal -m slow
 
-# What knows nothing of Keras's version is tested once.
-KERAS_ALIKE = benchmarks devcloud docs fuzz pictures test_house.py test_refusals.py
+# What does not depend on Keras's version is tested once.
+KERAS_ALIKE = benchmarks cli devcloud docs fuzz jobs metrics pictures test_house.py test_refusals.py
 test-itex: .venv-itex/ready
 	.venv-itex/bin/python -m pytest -n 2 --dist worksteal \
 		$(addprefix --ignore=tests/,$(KERAS_ALIKE))

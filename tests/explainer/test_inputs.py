@@ -127,7 +127,7 @@ def test_an_input_that_does_not_exist():
 def test_a_model_that_mixes_the_images_of_a_batch():
     image = keras.Input((4, 3))
     model = keras.Model(image, layers.Dense(2)(transpose(image, (1, 0, 2))))
-    with pytest.raises(UnsupportedModelError, match=r"one row for each image.*Received"):
+    with pytest.raises(UnsupportedModelError, match=r"batch axis is not the first.*Received"):
         BacktrackExplainer(model).explain(np.ones((2, 4, 3)), 0)
 
 
