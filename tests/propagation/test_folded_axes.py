@@ -223,7 +223,9 @@ def test_only_a_reshape_folds():
         y = ops.repeat(ops.reshape(x, (-1, 4, 4, 2)), 2, axis=0)
         return ops.reshape(layers.Conv2D(4, 3)(y), (-1, 64))
 
-    with pytest.raises(UnsupportedModelError, match="Only a reshape may fold .* Received: '(tf.)?repeat"):
+    with pytest.raises(
+        UnsupportedModelError, match="Only a reshape may fold .* Received: '(tf.)?repeat"
+    ):
         BacktrackExplainer(network(repeated))
 
 
