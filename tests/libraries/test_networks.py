@@ -11,6 +11,7 @@ from benchmarks.libraries import measuring
 from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.compat import KERAS_3, keras
 from keras_backtrack.propagation.limits import Limits
+from keras_backtrack.rules import read_model
 
 _MODULES = {"keras-hub": "keras_hub", "keras-cv-attention-models": "keras_cv_attention_models"}
 # The second builds few networks on Keras 3.
@@ -59,7 +60,9 @@ def test_keeps_all_mass_and_the_score(name, method):
 def test_equals_reference(name, method):
     model = measuring.built(_BUILDERS[name])
     x = measuring.inputs(model)
-    x = [x[key] for key in model.input] if isinstance(x, dict) else [x]
+    graph = read_model(model)
+    names = [graph.names[number] for number in graph.inputs]
+    x = [x[name] for name in names] if isinstance(x, dict) else [x]
     limits = None if method == "posterior" else Limits(3, 1, 1, False)
     targets = np.array([[1]])
     rows = [own[:1] for own in x]

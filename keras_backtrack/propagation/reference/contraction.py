@@ -125,9 +125,12 @@ def _letters(equation: str) -> list[str]:
 
 
 def _operands(call: PlainCall) -> list:
-    tensors = dict(zip(call.call.inputs, call.inputs, strict=True))
+    # What is computed of sizes counts axes from the batch's on.
+    tensors = {n: v[None] for n, v in zip(call.call.inputs, call.inputs, strict=True)}
+    own = {id(tensors[n]): v for n, v in zip(call.call.inputs, call.inputs, strict=True)}
     values = call.call.operands(tensors)
-    return [v for item in values for v in (item if isinstance(item, list) else [item])]
+    flat = [v for item in values for v in (item if isinstance(item, list) else [item])]
+    return [own.get(id(v), v) for v in flat]
 
 
 def _places_of_tensors(call: PlainCall) -> list[int]:
