@@ -35,8 +35,7 @@ def reshape(call: TracedCall) -> Same:
 def moved(call: TracedCall) -> Moves:
     """Where each unit came from is what the layer makes of the units' own places.
 
-    Places are counted through all inputs, from a number on that no constant is: where padding or a
-    constant comes out, mass ends.
+    Places are counted through all inputs: where padding or a constant comes out, mass ends.
     """
     return _moved(call, call.run_on_places)
 
@@ -75,19 +74,19 @@ def center_crop(call: TracedCall) -> Moves:
     return _moved(call, lambda places: tf.slice(places[0], [0, *firsts, 0], [-1, *sizes, -1]))
 
 
-_FIRST_PLACE = 2**40
-
-
 def _moved(
     call: TracedCall, run: Callable[[Sequence[tf.Tensor]], tf.Tensor], has_gradient: bool = True
 ) -> Moves:
     sizes = [units_of(tensor) for tensor in call.inputs]
     firsts, places = [tf.constant(0, tf.int64)], []
     for tensor, size in zip(call.inputs, sizes, strict=True):
-        numbers = _FIRST_PLACE + tf.range(firsts[-1], firsts[-1] + size, dtype=tf.int64)
+        numbers = tf.range(firsts[-1] + 1, firsts[-1] + 1 + size, dtype=tf.int64)
         places.append(tf.reshape(numbers, [1, *dims(tensor)]))
         firsts.append(firsts[-1] + size)
-    came_from = tf.maximum(tf.reshape(run(places), [-1]) - _FIRST_PLACE, -1)
+    once, twice = run(places), run([2 * own for own in places])
+    # A constant does not grow with them. Counted from a high number on, which constants are below,
+    # they would get lost in layers that compute in floats.
+    came_from = tf.reshape(tf.where(twice == 2 * once, once, 0) - 1, [-1])
 
     def to(at: At) -> list[Arrival]:
         place = tf.gather(came_from, at.unit)
