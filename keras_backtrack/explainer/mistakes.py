@@ -113,13 +113,16 @@ def _check_batch(batch: Any, checked: Sequence[np.ndarray]) -> None:
     # What is no dict may be one array in nested lists.
     given = batch.values() if isinstance(batch, dict) else [batch] if len(checked) == 1 else batch
     shapes = [np.shape(values) for values in given]
-    # A column, as of texts, may have been given as a list.
-    axes = [1 if rows.shape[1:] == (1,) else rows.ndim for rows in checked]
-    if sorted(1 if len(own) == 2 and own[1] == 1 else len(own) for own in shapes) != sorted(axes):
+    if sorted(map(_axes, shapes)) != sorted(_axes(rows.shape) for rows in checked):
         raise ValueError(
             "Images must come in batches, as data.batch(8) makes them. "
             f"Received: a batch of shape {shapes[0] if len(shapes) == 1 else shapes}."
         )
+
+
+def _axes(shape: tuple[int, ...]) -> int:
+    """How many axes a batch has; a column, as of texts, may as well be given as a list."""
+    return 1 if shape[1:] == (1,) else len(shape)
 
 
 def _batches(x: Any, y: Any, batch_size: int, has_several: bool) -> Iterable[tuple[Any, Any]]:

@@ -114,6 +114,11 @@ class Computed(AtRun):
         return values[self._tensor.name]
 
 
+def captured_by(graph: Any) -> dict[str, tf.Tensor]:
+    """By name of a placeholder in a graph that was traced what it stands for, as for `Computed`."""
+    return {inner.op.name: outer for outer, inner in graph.captures}
+
+
 def computed_of(
     tensor: tf.Tensor,
     live: Container[tf.Tensor],

@@ -1,6 +1,6 @@
 """Convolutions with kernels that a `call` computes, as operations of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -28,25 +28,18 @@ def convolution(operation: tf.Operation, image: Any, kernel: Any) -> tuple[Opera
     return Operation("convolvedapart", _convolved_apart), (image, kernel), settings
 
 
-def _convolved(
-    image: tf.Tensor,
-    kernel: Any,
-    strides: Sequence[int],
-    dilation: Sequence[int],
-    padding: str,
-) -> tf.Tensor:
-    kernel = tf.cast(tf.convert_to_tensor(kernel), image.dtype)
-    return tf.nn.conv2d(image, kernel, strides, padding.upper(), dilations=dilation)
+def _with(convolve: Callable) -> Callable[..., tf.Tensor]:
+    def convolved(
+        image: tf.Tensor,
+        kernel: Any,
+        strides: Sequence[int],
+        dilation: Sequence[int],
+        padding: str,
+    ) -> tf.Tensor:
+        kernel = tf.cast(tf.convert_to_tensor(kernel), image.dtype)
+        return convolve(image, kernel, [1, *strides, 1], padding.upper(), dilations=dilation)
+
+    return convolved
 
 
-def _convolved_apart(
-    image: tf.Tensor,
-    kernel: Any,
-    strides: Sequence[int],
-    dilation: Sequence[int],
-    padding: str,
-) -> tf.Tensor:
-    kernel = tf.cast(tf.convert_to_tensor(kernel), image.dtype)
-    return tf.nn.depthwise_conv2d(
-        image, kernel, [1, *strides, 1], padding.upper(), dilations=dilation
-    )
+_convolved, _convolved_apart = _with(tf.nn.conv2d), _with(tf.nn.depthwise_conv2d)

@@ -94,11 +94,7 @@ def _shapes(graph: Graph) -> dict[int, tf.TensorShape]:
     if not all(spec.shape[1:].is_fully_defined() for spec in specs):
         return {}
     given = [tf.TensorSpec([s.shape[0] or _IMAGES, *s.shape[1:]], s.dtype) for s in specs]
-
-    def run(*tensors: tf.Tensor) -> dict[int, tf.Tensor]:
-        return graph.replay(tensors)
-
-    return tf.function(run, autograph=False).get_concrete_function(*given).output_shapes
+    return graph.shapes_for(given)
 
 
 def _batch_axis(graph: Graph, number: int, shape: tf.TensorShape) -> int:

@@ -276,15 +276,17 @@ class Graph:
         inputs = [n for n in (*numbers, *self.inputs) if n in read]
         return replace(self, calls=tuple(calls[::-1]), inputs=tuple(dict.fromkeys(inputs)))
 
+    def shapes_for(self, inputs: Sequence[tf.TensorSpec]) -> dict[int, tf.TensorShape]:
+        """By number the shape of each tensor for some inputs, found without running anything."""
+
+        def run(*tensors: tf.Tensor) -> dict[int, tf.Tensor]:
+            return self.replay(tensors)
+
+        return tf.function(run, autograph=False).get_concrete_function(*inputs).output_shapes
+
     def with_true_specs(self) -> "Graph":
         """The same, the specs those that TensorFlow finds, where Keras's are wrong."""
-
-        def run(*inputs: tf.Tensor) -> dict[int, tf.Tensor]:
-            return self.replay(inputs)
-
-        given = [self.specs[number] for number in self.inputs]
-        traced = tf.function(run, autograph=False).get_concrete_function(*given)
-        shapes = {number: spec.shape for number, spec in traced.structured_outputs.items()}
+        shapes = self.shapes_for([self.specs[number] for number in self.inputs])
         specs = {n: tf.TensorSpec(shapes.get(n, s.shape), s.dtype) for n, s in self.specs.items()}
         return replace(self, specs=specs)
 

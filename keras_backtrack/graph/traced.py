@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from . import compat
 from .compat import KerasCall
-from .computed import Computed, check_runs, computed_of
+from .computed import Computed, captured_by, check_runs, computed_of
 from .errors import line_of
 from .recording import Recorded
 from .tensorflow_operations import Traced, translated
@@ -65,7 +65,7 @@ class _Reading:
         self._written = WrittenOut(trace)
         self._parts = {t.op.name: part for part in trace.parts for t in part.outputs}
         handles = {id(v.handle): v for v in trace.graph.variables}
-        self._captured = {inner.op.name: outer for outer, inner in trace.graph.captures}
+        self._captured = captured_by(trace.graph)
         self._variables = {
             name: handles[id(outer)]
             for name, outer in self._captured.items()

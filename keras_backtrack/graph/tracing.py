@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from . import compat
 from .compat import keras
-from .computed import SIZES, computed_of
+from .computed import SIZES, captured_by, computed_of
 from .recording import gets_mask, with_activation
 from .structures import names_in
 
@@ -189,8 +189,7 @@ def _logsumexp(shifted: Callable, x: Any, axis: Any = None, keepdims: bool = Fal
 def _condition(live: Live, cond: Callable, pred: Any, *branches: Any, **named: Any) -> Any:
     """One branch, where it is known which: there is no telling what both together do."""
     if isinstance(pred, tf.Tensor) and pred not in live:
-        graph = tf.compat.v1.get_default_graph()
-        captured = {inner.op.name: outer for outer, inner in graph.captures}
+        captured = captured_by(tf.compat.v1.get_default_graph())
         value = computed_of(pred, live, captured).always()
         functions = dict(zip(("true_fn", "false_fn"), branches, strict=False)) | named
         if value is not None:

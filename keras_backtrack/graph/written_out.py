@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from .complex_numbers import OF_COMPLEX, OF_EACH_PART, Parts
-from .computed import computed_of, run
+from .computed import captured_by, computed_of, run
 from .sums_along_axes import resized_by
 from .tracing import Trace
 
@@ -63,8 +63,7 @@ class WrittenOut:
 
     def _constant(self, tensor: tf.Tensor) -> tf.Tensor:
         """A tensor as numbers, where these are always the same."""
-        captured = {inner.op.name: outer for outer, inner in self._trace.graph.captures}
-        computed = computed_of(tensor, self._trace.live, captured)
+        computed = computed_of(tensor, self._trace.live, captured_by(self._trace.graph))
         value = None if computed.reads_variables() else computed.always()
         return tensor if value is None else tf.constant(value, tensor.dtype)
 

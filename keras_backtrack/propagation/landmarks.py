@@ -110,19 +110,16 @@ def _shapes(graph: Graph) -> dict[int, Shape] | None:
     if all(None not in shape for shape in specs.values()):
         return {number: tuple(shape) for number, shape in specs.items()}
 
-    def run(*tensors: tf.Tensor) -> dict[int, tf.Tensor]:
-        return graph.replay(tensors)
-
     for nominal in _NOMINAL:
         inputs = [
             tf.TensorSpec([1, *(size or nominal for size in specs[n])], graph.specs[n].dtype)
             for n in graph.inputs
         ]
         try:
-            traced = tf.function(run, autograph=False).get_concrete_function(*inputs)
+            shapes = graph.shapes_for(inputs)
         except (ValueError, TypeError, tf.errors.InvalidArgumentError):
             continue
-        found = {n: shape[1:].as_list() for n, shape in traced.output_shapes.items() if shape.rank}
+        found = {n: shape[1:].as_list() for n, shape in shapes.items() if shape.rank}
         if len(found) == len(specs) and all(None not in shape for shape in found.values()):
             return {number: tuple(shape) for number, shape in found.items()}
     return None

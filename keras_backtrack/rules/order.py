@@ -5,21 +5,21 @@ import tensorflow as tf
 from ..graph.graph import OF_ORDER
 from .contributions import Arrival, At, Extreme, Moves
 from .indexing import dims, units_of
-from .registry import register_operation
+from .registry import nowhere, register_operation
 from .traced_call import TracedCall
 
 
 @register_operation(*OF_ORDER, follows=[])
 def place_of(call: TracedCall) -> Moves:
     """Which unit is the largest is no unit's number."""
-    return _nowhere(call)
+    return nowhere(call)
 
 
 @register_operation("topk", "topkv2")
 def largest_few(call: TracedCall) -> Moves:
     """Each of the largest is the unit it was, as in max pooling; where they were is no number."""
     if call.position == 1:
-        return _nowhere(call)
+        return nowhere(call)
     many, few = dims(call.input)[-1], dims(call.output)[-1]
     tensors = dict(zip(call.call.inputs, call.inputs, strict=True))
     places = tf.cast(call.call.run(tensors)[1], tf.int64)
@@ -34,7 +34,7 @@ def largest_few(call: TracedCall) -> Moves:
 def taken_in_each(call: TracedCall) -> Moves:
     """What was taken, which may be another unit in each image; numbers say which, as constants."""
     if call.operands[0] is not call.input:
-        return _nowhere(call)
+        return nowhere(call)
     size, rows = units_of(call.input), tf.shape(call.input)[0]
     places = tf.reshape(tf.range(size), [1, *dims(call.input)])
     places = tf.repeat(places, rows, axis=0)
@@ -53,7 +53,3 @@ def taken_in_each(call: TracedCall) -> Moves:
 def _at(numbers: tf.Tensor, at: At) -> tf.Tensor:
     """The number that belongs to each node."""
     return tf.gather(tf.reshape(numbers, [-1]), at.image * units_of(numbers) + at.unit)
-
-
-def _nowhere(call: TracedCall) -> Moves:
-    return Moves(lambda at: [None] * len(call.inputs), takes_arrays=True)

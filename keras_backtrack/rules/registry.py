@@ -8,7 +8,7 @@ import tensorflow as tf
 from ..checks import arguments
 from ..graph.compat import operation_name
 from ..graph.graph import Call, Graph
-from .contributions import Contributions
+from .contributions import Contributions, Moves
 from .suits import unsuited
 from .traced_call import TracedCall
 
@@ -104,6 +104,11 @@ def register_operation(*names: str, follows: Follows | None = None) -> Callable[
         return rule
 
     return register
+
+
+def nowhere(call: TracedCall) -> Moves:
+    """What to say of a call without inputs that are followed: all that comes to it ends there."""
+    return Moves(lambda at: [None] * len(call.inputs), takes_arrays=True)
 
 
 def _check_follows(follows: Any) -> None:

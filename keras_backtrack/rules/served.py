@@ -8,10 +8,10 @@ from ..graph.errors import UnsupportedLayerError
 from ..graph.graph import Call, Graph
 from ..graph.recording import is_recurrent
 from .activations import is_elementwise
-from .contributions import Contributions, Moves
+from .contributions import Contributions
 from .fallback import gradient
 from .packed_weights import PackedWeights
-from .registry import Rule, entry_of, followed, is_built_in, reached
+from .registry import Rule, entry_of, followed, is_built_in, nowhere, reached
 from .suits import unsuited
 from .traced_call import TracedCall
 
@@ -58,7 +58,7 @@ class Rules:
     def ask(self, call: TracedCall) -> Contributions:
         """Asks the rule of a call for its contributions."""
         if not any(call.followed):
-            return _nowhere(call)
+            return nowhere(call)
         rule, problem = self._find(call.call)
         if rule is None:
             raise UnsupportedLayerError(f"{call.call.describe()}: {problem}")
@@ -107,11 +107,6 @@ class Rules:
             return gradient, ""
         problem += f"; {call.unopened}" if problem and call.unopened else ""
         return rule, problem
-
-
-def _nowhere(call: TracedCall) -> Moves:
-    """All that comes to a call without inputs that are followed ends there."""
-    return Moves(lambda at: [None] * len(call.inputs), takes_arrays=True)
 
 
 def _suits_built_in(call: Call, rule: Rule) -> tuple[Rule | None, str]:

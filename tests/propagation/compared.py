@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_backtrack import BacktrackExplainer
 from keras_backtrack.graph.graph import Graph
 from keras_backtrack.propagation import reference
 from keras_backtrack.propagation.limits import NO_LIMITS, Limits
@@ -93,6 +94,24 @@ def assert_equals_reference(
     result = program(x, asked.image, asked.question)
     for row in range(asked.explanations):
         _assert_row(model, graph, result, asked, row, [v[asked.image[row]] for v in x])
+
+
+def assert_right(model, x: np.ndarray, method: str, tolerance: float = 1e-5) -> None:
+    """With contrast and without as the reference; scores are the model's, and no mass is missed.
+
+    Args:
+        model: A model with one output of three units.
+        x: Its input.
+        method: As of `BacktrackExplainer`.
+        tolerance: Of scores, as a share.
+    """
+    limits = None if method == "posterior" else Limits(3, 2, 2, False)
+    for contrast in (None, 0.25):
+        targets = np.array([[2]] * len(x))
+        assert_equals_reference(model, x, targets, limits, method=method, contrast=contrast)
+    e = BacktrackExplainer(model, method=method).explain(x)
+    np.testing.assert_allclose(e.scores, model.predict(x, verbose=0).max(-1), rtol=tolerance)
+    np.testing.assert_allclose([sum(m) for m in e.mass] + e.lost, 1, atol=1e-5)
 
 
 def _assert_row(

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import assert_equals_reference, layers
+from networks import layers
+from propagation.compared import assert_right
 
 from keras_backtrack import BacktrackExplainer, UnsupportedLayerError
 from keras_backtrack.graph.compat import KERAS_3, keras
-from keras_backtrack.propagation.limits import Limits
 
 METHODS = ["viterbi", "posterior", "backtrack"]
 all_methods = pytest.mark.parametrize("method", METHODS)
@@ -125,16 +125,6 @@ def sequence_network(*functions):
     return keras.Model(
         x, layers.Dense(3)(layers.Concatenate()(found) if len(found) > 1 else found[0])
     )
-
-
-def assert_right(model, x, method):
-    limits = None if method == "posterior" else Limits(3, 2, 2, False)
-    for contrast in (None, 0.25):
-        targets = np.array([[2]] * len(x))
-        assert_equals_reference(model, x, targets, limits, method=method, contrast=contrast)
-    e = BacktrackExplainer(model, method=method).explain(x)
-    np.testing.assert_allclose(e.scores, model.predict(x, verbose=0).max(-1), rtol=1e-5)
-    np.testing.assert_allclose([sum(m) for m in e.mass] + e.lost, 1, atol=1e-5)
 
 
 @pytest.mark.slow
