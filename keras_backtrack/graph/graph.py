@@ -2,15 +2,19 @@
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from . import compat
+
+# Makes a call's outputs of the tensors it reads, by number.
+Run = Callable[[dict[int, Any]], list[Any]]
 
 
 class AtRun(ABC):
@@ -294,18 +298,22 @@ class Graph:
         """Full name of a tensor's layer, as `full_name` of all names finds it."""
         return full_name(layer, list(self.names.values()))
 
-    def replay(self, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
+    def replay(
+        self, inputs: Sequence[tf.Tensor], instead: Mapping[int, Run] = MappingProxyType({})
+    ) -> dict[int, tf.Tensor]:
         """Runs the calls in inference mode.
 
         Args:
             inputs: One tensor for each of the graph's inputs.
+            instead: What is run in place of some calls, by number of their first output.
 
         Returns:
             Every tensor of the graph by its number, inputs included.
         """
         tensors = dict(zip(self.inputs, inputs, strict=True))
         for call in self.calls:
-            tensors.update(zip(call.outputs, call.run(tensors), strict=True))
+            run = instead.get(call.outputs[0], call.run) if call.outputs else call.run
+            tensors.update(zip(call.outputs, run(tensors), strict=True))
         return tensors
 
 

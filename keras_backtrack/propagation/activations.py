@@ -1,14 +1,15 @@
 """The network run once: what is kept of its activations for the way back."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from ..graph.graph import Graph
+from ..graph.graph import Graph, Run
 
 
 class Activations(NamedTuple):
@@ -42,10 +43,12 @@ class Arrays(dict[int, np.ndarray]):
         return array
 
 
-def replay(graph: Graph, inputs: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
-    """All activations, in a program that is being traced."""
+def replay(
+    graph: Graph, inputs: Sequence[tf.Tensor], instead: Mapping[int, Run] = MappingProxyType({})
+) -> dict[int, tf.Tensor]:
+    """All activations, in a program that is being traced; `instead` as for `Graph.replay`."""
     with unasked_masks():
-        return graph.replay(inputs)
+        return graph.replay(inputs, instead)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from .best_paths.best_paths import BestPaths
 from .complete import check_mass, overflown
 from .contrast.ahead import start_ahead
 from .contrast.start import Start, start
+from .fused import Fused
 from .kernels import NodeArrays, helpers, merge
 from .landmarks import Landmarks, cuts, landmarks
 from .limits import Limits
@@ -123,7 +124,7 @@ class Program:
         # Best paths through networks without maps have no place to begin at but the output.
         has_start = self._limits is None or self.landmarks.last_maps
         self._contrast = contrast if has_start else None
-        self._sizes = Sizes(graph)
+        self._sizes, self._fused = Sizes(graph), Fused(graph, rules.packed_weights)
         self._may_be_read = may_be_read(way)
         fine = {} if method != "backtrack" else self.landmarks.fine_layers
         self.fine_layers = {s: n for s, n in fine.items() if way.maker(n) is not None}
@@ -163,32 +164,35 @@ class Program:
         Raises:
             RuntimeError: As `check_mass`.
         """
-        forward = self._forward(self._kind(question))
-        # Looked at while the network runs, which leaves Python alone.
-        constants = helpers().submit(self.paths.constants)
-        kept = forward([tf.convert_to_tensor(values) for values in inputs])
-        return self.back(kept, image_index, question, constants.result(), inputs)
+        kept = self._run(self._kind(question), inputs)
+        return self.back(kept, image_index, question, inputs)
 
     def forward(self, inputs: Sequence[tf.Tensor]) -> Activations:
         """Runs the network alone, for `back` to explain one decision after another."""
-        return self._forward(_ALL)([tf.convert_to_tensor(values) for values in inputs])
+        return self._run(_ALL, inputs)
+
+    def _run(self, kind: "_Kind | _All | None", inputs: Sequence[tf.Tensor]) -> Activations:
+        forward = self._forward(kind)
+        given = [tf.convert_to_tensor(values) for values in inputs]
+        # That weights are what they were is found out while it runs, which leaves Python alone.
+        changed = helpers().submit(self._rules.packed_weights.refresh)
+        kept = forward(given)
+        return forward(given) if changed.result() else kept
 
     def back(
         self,
         kept: Activations,
         image_index: np.ndarray,
         question: Question,
-        constants: list[np.ndarray] | None = None,
         inputs: Sequence[tf.Tensor] | None = None,
     ) -> Run:
         """As a call of the program, the network having run."""
-        constants = self.paths.constants() if constants is None else constants
         image_index = np.asarray(image_index, np.int64)
         arrays, sizes = Arrays(kept.tensors), self._sizes.read(kept.sizes)
         output = arrays[self.graph.output]
         rows = output.reshape(len(output), -1)
         asked = answered(question, rows, image_index)
-        batch = Batch(arrays, kept.tensors, sizes, len(output), image_index, constants)
+        batch = Batch(arrays, kept.tensors, sizes, len(output), image_index, self.paths.constants())
         begun = _at_output(self.graph, asked, rows)
         if self._kind(question):
             begun = self._start(batch, asked)
@@ -237,7 +241,6 @@ class Program:
 
     def _start(self, batch: Batch, asked: Answered) -> Start:
         """Takes what is asked back to single nodes."""
-        self._rules.packed_weights.refresh()
         question = asked.question
         size = batch.arrays[self.graph.output][0].size
         index = [
@@ -315,7 +318,7 @@ class Program:
         return sorted({self.graph.output, *begin.reads, *below})
 
     def _replayed(self, numbers: Sequence[int], inputs: list[tf.Tensor]) -> Activations:
-        tensors = replay(self.graph, inputs)
+        tensors = replay(self.graph, inputs, self._fused.instead(numbers))
         kept = {number: tf.identity(tensors[number]) for number in numbers}
         return Activations(kept, self._sizes.trace(tensors))
 

@@ -1,13 +1,13 @@
-"""Weights packed for the walk, kept for as long as they are what the model has."""
+"""What is made of a model's weights, kept for as long as they are what the model has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow as tf
 
-from ..graph.compat import as_tensor, is_variable, raw_tensor
-from ..graph.weights import Held
+from ..graph.compat import as_tensor, is_variable
+from ..graph.weights import Watch
 
 Layout = Callable[[tf.Tensor], tf.Tensor]
 
@@ -21,6 +21,8 @@ class PackedWeights:
 
     def __init__(self) -> None:
         self._copies: dict[tuple[int, Layout], _Copy] = {}
+        self._watch = Watch()
+        self._renewals: list[Callable[[], None]] = []
 
     def get(self, variable: Any, layout: Layout) -> tf.Tensor:
         """The weights in another order, for a program that is being traced.
@@ -38,35 +40,44 @@ class PackedWeights:
             # In another thread there is no trace going on: TensorFlow traces a function twice that
             # makes variables, even inside of `tf.init_scope`.
             with ThreadPoolExecutor(1) as outside:
-                self._copies[key] = outside.submit(_Copy, variable, layout).result()
+                self._copies[key] = copy = outside.submit(_Copy, variable, layout).result()
+                outside.submit(self.follow, [variable], copy.renew).result()
         return tf.convert_to_tensor(self._copies[key].value)
 
     @property
-    def variables(self) -> list[Any]:
-        """The layers' variables that there are copies of."""
-        return [copy.variable for copy in self._copies.values()]
-
-    @property
     def copies(self) -> list[tf.Variable]:
-        """The copies of those."""
+        """The copies, which change with the model alone."""
         return [copy.value for copy in self._copies.values()]
 
-    def refresh(self) -> None:
-        """Packs again what has changed. To be called before the program runs."""
-        for copy in self._copies.values():
-            copy.refresh()
+    def follow(self, variables: Sequence[Any], renew: Callable[[], None]) -> None:
+        """Keeps what somebody made of some weights what it should be, and all that was made before.
+
+        Args:
+            variables: What it was made of, just now.
+            renew: Makes it anew.
+        """
+        self._watch.also(variables)
+        self._renewals.append(renew)
+
+    def refresh(self) -> bool:
+        """Makes all anew if weights have changed, and says whether they had.
+
+        To be called before, or while, the program runs.
+        """
+        if not self._watch.changed():
+            return False
+        self._watch.renew()
+        for renew in self._renewals:
+            renew()
+        return True
 
 
 class _Copy:
     """One variable's weights."""
 
     def __init__(self, variable: Any, layout: Layout) -> None:
-        self.variable, self._layout = variable, layout
-        self._held = Held(raw_tensor(variable))
+        self._variable, self._layout = variable, layout
         self.value = tf.Variable(layout(as_tensor(variable)), trainable=False)
 
-    def refresh(self) -> None:
-        now = raw_tensor(self.variable)
-        if not self._held.equals(now):
-            self._held = Held(now)
-            self.value.assign(self._layout(as_tensor(self.variable)))
+    def renew(self) -> None:
+        self.value.assign(self._layout(as_tensor(self._variable)))

@@ -29,6 +29,18 @@ def test_a_variable_that_is_copied_at_every_read_has_not_changed():
     assert not watch.changed()
 
 
+def test_a_watch_of_more_variables_still_knows_what_the_others_were():
+    one, other = tf.Variable([1.0]), tf.Variable([2.0])
+    watch = Watch([one])
+    one.assign([3.0])
+    watch.also([one, other])
+    assert watch.changed()
+    watch.renew()
+    assert not watch.changed()
+    other.assign([3.0])
+    assert watch.changed()
+
+
 class OnAnotherDevice:
     """Whose numbers are copied to the host at every look, to the same place perhaps."""
 
@@ -83,6 +95,7 @@ def test_an_embedding_trained_by_sparse_updates_is_prepared_and_read_once(rng):
     assert explainer._program is program
     assert program.paths.constants() is arrays
     model.fit(x, np.zeros((8, 3)), verbose=0)
-    assert program.paths.constants() is not arrays
     with pytest.raises(RuntimeError, match="weights have changed"):
         prepared.explain(1)
+    explainer.explain(x, 1)
+    assert program.paths.constants() is not arrays

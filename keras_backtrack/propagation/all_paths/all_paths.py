@@ -43,7 +43,6 @@ class AllPaths:
         return self._spread(start).reads if start else []
 
     def constants(self) -> list[np.ndarray]:
-        self._rules.packed_weights.refresh()
         return []
 
     def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Walked:

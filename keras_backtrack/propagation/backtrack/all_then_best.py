@@ -50,7 +50,6 @@ class AllThenBest:
         return sorted({*self._all.reads(start), *self.best.reads(tuple(self._meet))})
 
     def constants(self) -> list[np.ndarray]:
-        self._all.constants()
         return self.best.constants()
 
     def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Walked:

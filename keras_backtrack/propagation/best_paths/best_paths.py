@@ -52,7 +52,7 @@ class BestPaths:
         return self._schedule.reads
 
     def constants(self) -> list[np.ndarray]:
-        return self._schedule.constants()
+        return self._schedule.constants
 
     def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Walked:
         def take(step: Step, nodes: NodeArrays) -> Taken:

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from ...graph.graph import Call, Graph
-from ...graph.weights import Watch
 from ...rules import Rules, followed, reached
 from ...rules.contributions import Contributions, Loop
 from ..backward import Place, Taken, places_back
@@ -51,6 +50,11 @@ class Schedule:
         limits: How many contributions are followed.
         through_cell: Takes the graph of a recurrent layer's cell, returns the ways back through it.
         start: Numbers of the tensors that walks start from; there are no steps above.
+
+    Attributes:
+        steps: As said.
+        reads: Numbers of the tensors whose activations they read.
+        constants: What they read besides, as the model's weights are.
     """
 
     def __init__(
@@ -61,7 +65,6 @@ class Schedule:
         through_cell: Callable[[Graph], Paths],
         start: Collection[int],
     ) -> None:
-        self._rules = rules
         places = _places_below(graph, start)
         found: list[Step | Contributions] = []
 
@@ -80,23 +83,14 @@ class Schedule:
                 step = _traced_step(graph, place, rules, limits)
             self.steps.append(step)
         self.reads = sorted({graph.output}.union(*(step.reads for step in self.steps)))
-        # Steps by TensorFlow have packed weights, too, and the copies change with the model alone.
-        packed = rules.packed_weights
-        copies = set(map(id, packed.copies))
+        # What changes with the copies of weights changes when these do.
+        copies = set(map(id, rules.packed_weights.copies))
         read = [v for v in _variables_of(self._constants) if id(v) not in copies]
-        self._watch = Watch([*packed.variables, *read])
-        self._arrays = self._computed()
+        rules.packed_weights.follow(read, self._compute)
+        self._compute()
 
-    def constants(self) -> list[np.ndarray]:
-        """What steps read besides activations, as the model's weights are now."""
-        if self._watch.changed():
-            self._rules.packed_weights.refresh()
-            self._arrays = self._computed()
-            self._watch.renew()
-        return self._arrays
-
-    def _computed(self) -> list[np.ndarray]:
-        return [np.asarray(tensor) for tensor in self._constants()]
+    def _compute(self) -> None:
+        self.constants = [np.asarray(tensor) for tensor in self._constants()]
 
 
 def _places_below(graph: Graph, start: Collection[int]) -> list[Place]:
