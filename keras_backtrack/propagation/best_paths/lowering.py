@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -26,28 +26,12 @@ from ...rules.contributions import (
 from ...rules.linear import ConvolutionSum, DenseSum, DepthwiseSum
 from ...rules.pooling import MeanSum
 from ...rules.traced_call import TracedCall
-from ...rules.windows import Slide, Windows
 from .. import kernels
 from ..backward import Taken
-from ..kernels import Geometry, NodeArrays
+from ..kernels import NodeArrays
 from ..limits import Limits
+from ..native import Constants, Native, geometry_of, if_any_turns, origin
 from ..paths import Batch
-
-Constants = Sequence[np.ndarray]
-
-
-class Native(NamedTuple):
-    """A step in machine code.
-
-    Attributes:
-        constants: What it reads besides activations.
-        reads: Numbers of the tensors whose activations it reads.
-        take: Takes nodes, the run of the network and the constants as arrays.
-    """
-
-    constants: Sequence[tf.Tensor]
-    reads: Sequence[int]
-    take: Callable[[NodeArrays, Batch, Constants], Taken]
 
 
 def lowered(kind: Contributions, call: TracedCall, limits: Limits) -> Native | None:
@@ -62,12 +46,7 @@ def _same(kind: Same, call: TracedCall, limits: Limits) -> Native:
             nodes = nodes._replace(sign=nodes.sign * flips[nodes.index % flips.size])
         return Taken(call.among_inputs([nodes]), stays=True)
 
-    return Native([] if kind.flips is None else [_if_any_turns(kind.flips)], [], take)
-
-
-def _if_any_turns(flips: tf.Tensor) -> tf.Tensor:
-    """The flips; none where all are +1, as of most normalisations."""
-    return flips[: tf.where(tf.reduce_any(flips < 0), tf.size(flips), 0)]
+    return Native([] if kind.flips is None else [if_any_turns(kind.flips)], [], take)
 
 
 def _maximum(kind: WindowMaximum, call: TracedCall, limits: Limits) -> Native:
@@ -75,7 +54,7 @@ def _maximum(kind: WindowMaximum, call: TracedCall, limits: Limits) -> Native:
 
     def take(nodes: NodeArrays, batch: Batch, constants: Constants) -> Taken:
         source = batch.arrays[number]
-        geometry = _geometry(kind.slide, source.shape[1:-1], batch.sizes[made][:-1])
+        geometry = geometry_of(kind.slide, source.shape[1:-1], batch.sizes[made][:-1])
         flat = source.reshape(len(source), -1, source.shape[-1])
         index = kernels.window_maximum(nodes.index, batch.image_index, flat, geometry)
         return Taken(call.among_inputs([nodes._replace(index=index)]))
@@ -192,7 +171,7 @@ def _sum(
     call: TracedCall,
     limits: Limits,
 ) -> Native | None:
-    if len(call.followed_inputs) != 1 or _origin(kind.source) is not _origin(call.input):
+    if len(call.followed_inputs) != 1 or origin(kind.source) is not origin(call.input):
         return None
     number = call.call.inputs[call.followed.index(True)]
     is_biased = limits.include_bias and kind.bias is not None
@@ -211,13 +190,6 @@ def _sum(
     return Native(constants, [number], take)
 
 
-def _origin(tensor: tf.Tensor) -> tf.Tensor:
-    """The tensor itself, or the one that it has been reshaped or cast from."""
-    while tensor.op.type in ("Cast", "Reshape"):
-        tensor = tensor.op.inputs[0]
-    return tensor
-
-
 def _dense(layer, limits, nodes, image_index, source, weights, bias, made):
     rows = source.reshape(-1, weights.shape[1])
     positions = len(rows) // len(source)
@@ -226,14 +198,14 @@ def _dense(layer, limits, nodes, image_index, source, weights, bias, made):
 
 def _convolution(layer, limits, nodes, image_index, source, weights, bias, made):
     flat = source.reshape(len(source), -1, source.shape[-1])
-    geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
+    geometry = geometry_of(layer.slide, source.shape[1:-1], made[:-1])
     counts = limits.channels, limits.positions
     return kernels.convolution(nodes, image_index, flat, weights, bias, geometry, *counts)
 
 
 def _along_windows(limit, layer, limits, nodes, image_index, source, weights, bias, made):
     flat = source.reshape(len(source), -1, source.shape[-1])
-    geometry = _geometry(layer.slide, source.shape[1:-1], made[:-1])
+    geometry = geometry_of(layer.slide, source.shape[1:-1], made[:-1])
     count = getattr(limits, limit)
     return kernels.along_windows(nodes, image_index, flat, weights, bias, geometry, count)
 
@@ -257,14 +229,3 @@ _ROWS: dict[type, Callable[[Any, TracedCall, Limits], Native | None]] = {
     Product: _in_tensorflow,
     Loop: _in_tensorflow,
 }
-
-
-@cache
-def _geometry(slide: Slide | None, read: tuple[int, ...], made: tuple[int, ...]) -> Geometry:
-    """The windows of a layer, from its input's and its output's spatial sizes."""
-    windows = Windows.sliding(read, made, slide)
-    taps = np.stack(np.meshgrid(*windows.offsets, indexing="ij"), -1)
-    offsets = np.ascontiguousarray(taps.reshape(-1, len(read)), np.int64)
-    dims = windows.input_dims, windows.output_dims, windows.strides
-    inputs, outputs, strides = (np.array(n, np.int64) for n in dims)
-    return Geometry(inputs, outputs, strides, offsets, windows.transposed)

@@ -7,7 +7,7 @@ function is traced (`interpreter.py`).
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +18,7 @@ from ...rules.contributions import Contributions, Loop
 from ..backward import Place, Taken, places_back
 from ..kernels import NodeArrays, per_explanation
 from ..limits import Limits
+from ..native import Kept
 from ..nodes import Asked, Nodes
 from ..over_activations import OverActivations, any_batch
 from ..paths import Batch, Paths
@@ -54,7 +55,6 @@ class Schedule:
     Attributes:
         steps: As said.
         reads: Numbers of the tensors whose activations they read.
-        constants: What they read besides, as the model's weights are.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Schedule:
                 found.append(_native_step(graph, place, rules, limits, constants))
             return constants
 
-        self._constants = tf.function(trace, autograph=False).get_concrete_function()
+        self._kept = Kept(trace, rules.packed_weights)
         self.steps: list[Step] = []
         for step, place in zip(found, places, strict=True):
             if isinstance(step, Loop):
@@ -83,14 +83,11 @@ class Schedule:
                 step = _traced_step(graph, place, rules, limits)
             self.steps.append(step)
         self.reads = sorted({graph.output}.union(*(step.reads for step in self.steps)))
-        # What changes with the copies of weights changes when these do.
-        copies = set(map(id, rules.packed_weights.copies))
-        read = [v for v in _variables_of(self._constants) if id(v) not in copies]
-        rules.packed_weights.follow(read, self._compute)
-        self._compute()
 
-    def _compute(self) -> None:
-        self.constants = [np.asarray(tensor) for tensor in self._constants()]
+    @property
+    def constants(self) -> list[np.ndarray]:
+        """What steps read besides activations, as the model's weights are."""
+        return self._kept.arrays
 
 
 def _places_below(graph: Graph, start: Collection[int]) -> list[Place]:
@@ -102,16 +99,6 @@ def _places_below(graph: Graph, start: Collection[int]) -> list[Place]:
             reads = zip(place.call.inputs, followed(graph, place.call), strict=True)
             open_.update(number for number, follow in reads if follow)
     return found
-
-
-def _variables_of(function: Any) -> list[tf.Variable]:
-    """The variables that a function's outputs depend on, rather than all it has come across."""
-    reached, found = {tensor.op for tensor in function.outputs}, set()
-    while reached:
-        found |= reached
-        reached = {tensor.op for op in reached for tensor in op.inputs} - found
-    read = {id(outer) for outer, inner in function.graph.captures if inner.op in found}
-    return [variable for variable in function.graph.variables if id(variable.handle) in read]
 
 
 def _native_step(

@@ -1,0 +1,149 @@
+"""All paths in machine code, where every step on the way can be taken there."""
+
+from collections import Counter
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ...graph.graph import Call, Graph
+from ...rules import Rules, followed, reached
+from ...rules.contributions import Contributions, Same
+from ...rules.traced_call import TracedCall
+from ..backward import Place, Taken, places_back, walk_back
+from ..kernels import spreading
+from ..native import Kept, Native
+from ..over_activations import any_batch
+from ..paths import Batch
+from .lowering import lowered, turned
+from .maps import Maps, added
+
+
+class _Step(NamedTuple):
+    """One step, with the place of its constants among those of all."""
+
+    call: Call
+    position: int
+    traced: TracedCall
+    native: Native
+    own: slice
+
+
+class NativeSpread:
+    """Spreads maps of some tensors to others.
+
+    Args:
+        graph: The calls.
+        rules: Which rule serves which of them.
+        start: Numbers of the tensors where mass is at first.
+        until: Numbers of the tensors that it is not spread on from.
+        wanted: Numbers of the tensors whose mass is wanted.
+
+    Attributes:
+        is_whole: Whether there is machine code for every step; if not, nothing can be spread.
+        reads: Numbers of the tensors whose activations are read.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        rules: Rules,
+        start: Collection[int],
+        until: Collection[int],
+        wanted: Collection[int],
+    ) -> None:
+        self._graph, self._until = graph, frozenset(until)
+        self._steps: list[_Step | Place] = []
+        places = _places_between(graph, start, until)
+
+        def trace() -> list[tf.Tensor]:
+            constants: list[tf.Tensor] = []
+            asked = _asked(graph, places, rules, self._until, {*start, *wanted})
+            for place in places:
+                if place.call.outputs[place.position] in self._until:
+                    self._steps.append(place)
+                    continue
+                traced, kind = asked[place.call.outputs[place.position]]
+                native = lowered(kind, traced)
+                if native is None:
+                    return []
+                own = slice(len(constants), len(constants) + len(native.constants))
+                self._steps.append(_Step(*place, traced, native, own))
+                constants.extend(native.constants)
+            return constants
+
+        self._kept = Kept(trace, rules.packed_weights)
+        self.is_whole = len(self._steps) == len(places)
+        taken = [step for step in self._steps if isinstance(step, _Step)]
+        self.reads = sorted({n for step in taken for n in step.native.reads})
+
+    def back(
+        self, batch: Batch, roots: dict[int, Maps]
+    ) -> tuple[dict[int, Maps], dict[int, np.ndarray]]:
+        """Spreads mass; returns what `walk_back` does."""
+        constants = self._kept.arrays
+
+        def take(step: _Step | Place, maps: Maps) -> Taken:
+            assert isinstance(step, _Step)
+            call = step.call
+            own = constants[step.own]
+            taken = step.native.take(maps.in_rows(call.rows), batch.apart(call), own)
+            taken = taken.into(step.traced, lambda part, _: part.mass).of_images(call.rows)
+            parts = [part and part.of_images(call.rows) for part in taken.parts]
+            return taken._replace(parts=parts)
+
+        def join(number: int, parts: list[Maps], is_settled: bool) -> Maps:
+            return added(parts)
+
+        with spreading.own_threads():
+            return walk_back(self._graph, self._steps, roots, take, join, self._until)
+
+
+def _places_between(graph: Graph, start: Collection[int], until: Collection[int]) -> list[Place]:
+    """The places that mass comes through on its way from some tensors to others."""
+    open_, found = set(start), []
+    for place in places_back(reached(graph)):
+        number = place.call.outputs[place.position]
+        if number not in open_:
+            continue
+        found.append(place)
+        if number not in until:
+            reads = zip(place.call.inputs, followed(graph, place.call), strict=True)
+            open_.update(read for read, follow in reads if follow)
+    return found
+
+
+def _asked(
+    graph: Graph,
+    places: list[Place],
+    rules: Rules,
+    until: Collection[int],
+    apart: Collection[int],
+) -> dict[int, tuple[TracedCall, Contributions]]:
+    """What rules say of places, by number of their tensor.
+
+    Where sides change in what alone reads a sum, as in a normalisation with factors below 0, they
+    change in the sum instead, but for tensors whose mass is wanted as it is.
+    """
+    found: dict[int, tuple[TracedCall, Contributions]] = {}
+    readers: Counter[int] = Counter(apart)
+    for place in places:
+        number = place.call.outputs[place.position]
+        if number in until:
+            continue
+        numbers = dict.fromkeys([*place.call.inputs, number])
+        specs = {n: any_batch(graph.specs[n]) for n in numbers}
+        tensors = {n: tf.compat.v1.placeholder(s.dtype, s.shape) for n, s in specs.items()}
+        traced = rules.trace(graph, *place, tensors)
+        found[number] = traced, rules.ask(traced)
+        readers.update(place.call.inputs)
+    for number, (traced, kind) in list(found.items()):
+        if not isinstance(kind, Same) or kind.flips is None:
+            continue
+        below = traced.call.inputs[traced.followed.index(True)]
+        own, sums = found.get(below, (traced, kind))
+        changed = turned(sums, kind.flips)
+        if readers[below] == 1 and changed is not None and traced.rows == own.rows == 1:
+            found[number], found[below] = (traced, Same()), (own, changed)
+    return found
