@@ -37,6 +37,11 @@ class Batch:
         """`image_index` as a tensor."""
         return tf.constant(self.image_index, tf.int64)
 
+    @property
+    def twice(self) -> "Batch":
+        """The same for each explanation two times, all once and then all again."""
+        return replace(self, image_index=np.concatenate([self.image_index, self.image_index]))
+
     def apart(self, call: Call) -> "Batch":
         """The batch as a folded call has it: rows of images are images, and explained alone.
 

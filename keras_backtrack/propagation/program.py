@@ -16,7 +16,7 @@ from .all_paths.all_paths import AllPaths
 from .backtrack.all_then_best import AllThenBest
 from .best_paths.best_paths import BestPaths
 from .complete import check_mass, overflown
-from .contrast.ahead import start_ahead
+from .contrast.ahead import Begun, ahead, begin
 from .contrast.start import Start, start
 from .fused import Fused
 from .kernels import NodeArrays, helpers, merge
@@ -141,6 +141,8 @@ class Program:
             self.walk = both.best
         else:
             self.paths = AllPaths(way, rules, brought, (), is_signed)
+        last_maps = self.landmarks.last_maps.values()
+        self._to_last_maps = AllPaths(way, rules, until=last_maps)
         holds_all = self.walk is not None and wanted is None
         self._brought = set(graph.names) if holds_all else brought
         self._forwards: dict[Any, Any] = {}
@@ -252,11 +254,12 @@ class Program:
         kind = self._kind(question)
         assert kind is not None
         found = self._started(kind)(batch.tensors, batch.image_tensor, given)
-        nodes, passed = (
-            {n: NodeArrays(*(field.numpy() for field in own)) for n, own in held.items()}
-            for held in (found.nodes, found.passed)
-        )
-        explanations = len(batch.image_index)
+        explanations, passed = len(batch.image_index), _as_arrays(found.passed)
+        if self._contrast is None:
+            nodes, lost = _as_arrays(found.nodes), found.lost.numpy()
+        else:
+            way = self.graph, batch, found.sides, self._to_last_maps
+            nodes, lost = ahead(*way, self._contrast)
         logits = _no_logits(explanations)
         if kind.units == 2:
             by_unit = found.logits.numpy().T
@@ -267,11 +270,10 @@ class Program:
         sides = _sides_of(asked)
         if kind.is_predicted:
             sides[question.explanation] *= found.side.numpy()
-        lost = found.lost.numpy()
         if self._contrast is not None and self.paths is self.walk:
             # A walk is of what is ahead; all of it is, or nothing.
             nodes = {n: own.where(own.mass > 0) for n, own in nodes.items()}
-            lost = 1 + np.float64(lost)
+            lost = 1 + lost
             for number, own in nodes.items():
                 owner = own.index // math.prod(batch.sizes[number])
                 lost -= np.bincount(owner, own.mass, explanations)
@@ -280,15 +282,15 @@ class Program:
     def _started(self, kind: "_Kind") -> OverActivations:
         if kind not in self._starts:
 
-            def begin(tensors: dict, image_index: tf.Tensor, asked: Asked) -> Start:
+            def started(tensors: dict, image_index: tf.Tensor, asked: Asked) -> Start | Begun:
                 given = self._way, tensors, image_index, asked, self._rules
                 if self._contrast is None:
                     return start(*given, self._limits, kind.is_predicted)
-                return start_ahead(*given, self.landmarks, self._contrast, kind.is_predicted)
+                return begin(*given, kind.is_predicted)
 
             index, sign = tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.float32)
             more = index, Asked([index] * kind.units, [sign] * kind.units, sign)
-            self._starts[kind] = OverActivations(begin, self.graph, self._may_be_read, *more)
+            self._starts[kind] = OverActivations(started, self.graph, self._may_be_read, *more)
         return self._starts[kind]
 
     def _forward(self, kind: "_Kind | _All | None") -> Any:
@@ -313,9 +315,15 @@ class Program:
             return self._may_be_read
         if kind is None:
             return sorted({self.graph.output, *self.paths.reads((self.graph.output,))})
-        begin = self._started(kind)
-        below = self.paths.reads(tuple(sorted(begin.structured_outputs.nodes)))
-        return sorted({self.graph.output, *begin.reads, *below})
+        started = self._started(kind)
+        made, above = started.structured_outputs, []
+        if self._contrast is None:
+            begins = made.nodes
+        else:
+            sums = tuple(sorted(made.sides))
+            begins, above = self._to_last_maps.ends(sums), self._to_last_maps.reads(sums)
+        below = self.paths.reads(tuple(sorted(begins)))
+        return sorted({self.graph.output, *started.reads, *above, *below})
 
     def _replayed(self, numbers: Sequence[int], inputs: list[tf.Tensor]) -> Activations:
         tensors = replay(self.graph, inputs, self._fused.instead(numbers))
@@ -338,6 +346,10 @@ def _sides_of(asked: Answered) -> np.ndarray:
     sides = np.ones(len(asked.targets), np.float32)
     sides[asked.question.explanation] = asked.question.sign[0]
     return sides
+
+
+def _as_arrays(held: dict[int, Nodes]) -> dict[int, NodeArrays]:
+    return {n: NodeArrays(*(field.numpy() for field in own)) for n, own in held.items()}
 
 
 def _no_logits(explanations: int) -> np.ndarray:

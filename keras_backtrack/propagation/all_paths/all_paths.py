@@ -9,14 +9,15 @@ import tensorflow as tf
 from ...graph.graph import Graph
 from ...rules import Rules
 from ..kernels import NodeArrays
-from ..nodes import Nodes, Walked
+from ..nodes import Walked
 from ..over_activations import OverActivations, may_be_read
 from ..paths import Batch
-from .maps import Places, as_maps, left_over
-from .native import NativeSpread
+from .dense_mass import Maps as DenseMaps
+from .maps import Maps, Places, as_maps, left_over
+from .native import NativeSpread, reached_from
 from .spreading import spread_back
 
-_NODES = Nodes(*(tf.TensorSpec([None], dtype) for dtype in (tf.int64, tf.float32, tf.float32)))
+_MAPS = DenseMaps(*(tf.TensorSpec([None, None], tf.float32),) * 2)
 
 
 class AllPaths:
@@ -38,7 +39,7 @@ class AllPaths:
         is_signed: bool = False,
     ) -> None:
         self._graph, self._rules = graph, rules
-        self._settings = sorted(wanted), sorted(until), is_signed
+        self._wanted, self._until, self._is_signed = sorted(wanted), sorted(until), is_signed
         self._numbers = may_be_read(graph)
         self._natives: dict[tuple[int, ...], NativeSpread] = {}
         self._spreads: dict[tuple[int, ...], OverActivations] = {}
@@ -49,55 +50,75 @@ class AllPaths:
         native = self._native(start)
         return native.reads if native.is_whole else self._spread(start).reads
 
+    def ends(self, start: tuple[int, ...]) -> list[int]:
+        """Numbers of the tensors where ways from some tensors end."""
+        ends = {*self._until, *self._graph.inputs}
+        return sorted(ends & reached_from(self._graph, start, self._until))
+
     def constants(self) -> list[np.ndarray]:
         return []
 
     def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Walked:
-        native = self._native(tuple(start))
-        if native.is_whole:
-            return self._in_machine_code(native, batch, start)
-        spread = self._spread(tuple(start))
-        tensors = _a_row_each(batch, spread.reads)
-        roots = [Nodes(*map(tf.constant, nodes)) for nodes in start.values()]
-        walked = spread(tensors, tf.constant(len(batch.image_index), tf.int64), roots)
-        found = {n: NodeArrays(*(f.numpy() for f in held)) for n, held in walked.nodes.items()}
-        ended = {number: mass.numpy() for number, mass in walked.ended.items()}
-        return Walked(found, walked.lost.numpy(), ended)
-
-    def _in_machine_code(
-        self, native: NativeSpread, batch: Batch, start: dict[int, NodeArrays]
-    ) -> Walked:
-        """As `spread_back`."""
-        (wanted, until, is_signed), count = self._settings, len(batch.image_index)
-        sizes, first = batch.sizes, self._graph.channels_first
+        count, sizes, first = len(batch.image_index), batch.sizes, self._graph.channels_first
         roots = {n: as_maps(own, count, math.prod(sizes[n])) for n, own in start.items()}
-        held, ended = native.back(batch, roots)
-        lost, ends = sum(ended.values(), np.zeros(count)), {*until, *self._graph.inputs}
-        held = {n: maps for n, maps in held.items() if n in {*wanted, *ends}}
-        if is_signed:
+        held, lost, ended = self.spread(batch, roots)
+        if self._is_signed:
             held = {n: left_over(m, Places.of(sizes[n], n in first)) for n, m in held.items()}
             # What ended, and what was outweighed; NaN stays.
+            ends = {*self._until, *self._graph.inputs}
             arrived = sum((m.mass for n, m in held.items() if n in ends), np.zeros(count))
             lost, ended = np.where(np.isfinite(lost), 1 - arrived, lost), {}
         return Walked({n: maps.nodes for n, maps in held.items()}, lost, ended)
 
+    def spread(
+        self, batch: Batch, roots: dict[int, Maps]
+    ) -> tuple[dict[int, Maps], np.ndarray, dict[int, np.ndarray]]:
+        """Spreads maps.
+
+        Args:
+            batch: The run of the network.
+            roots: The mass at first, by tensor number.
+
+        Returns:
+            The mass of the tensors that is wanted or where ways end, by number; the (E,) mass that
+            was lost; and by number that which ended there.
+        """
+        native, count = self._native(tuple(roots)), len(batch.image_index)
+        if not native.is_whole:
+            return self._in_tensorflow(batch, roots)
+        held, ended = native.back(batch, roots)
+        brought = {*self._wanted, *self._until, *self._graph.inputs}
+        held = {n: maps for n, maps in held.items() if n in brought}
+        return held, sum(ended.values(), np.zeros(count)), ended
+
+    def _in_tensorflow(
+        self, batch: Batch, roots: dict[int, Maps]
+    ) -> tuple[dict[int, Maps], np.ndarray, dict[int, np.ndarray]]:
+        spread = self._spread(tuple(roots))
+        tensors = _a_row_each(batch, spread.reads)
+        held, lost, ended = spread(
+            tensors, [DenseMaps(*map(tf.constant, m)) for m in roots.values()]
+        )
+        maps = {n: Maps(*(mass.numpy() for mass in own)) for n, own in held.items()}
+        return maps, lost.numpy(), {number: mass.numpy() for number, mass in ended.items()}
+
     def _native(self, start: tuple[int, ...]) -> NativeSpread:
         if start not in self._natives:
-            wanted, until, _ = self._settings
-            self._natives[start] = NativeSpread(self._graph, self._rules, start, until, wanted)
+            own = self._graph, self._rules, start, self._until, self._wanted
+            self._natives[start] = NativeSpread(*own)
         return self._natives[start]
 
     def _spread(self, start: tuple[int, ...]) -> OverActivations:
         if start not in self._spreads:
 
-            def spread(tensors: dict, explanations: tf.Tensor, roots: list[Nodes]):
+            def spread(tensors: dict, roots: list[DenseMaps]):
                 found = dict(zip(start, roots, strict=True))
-                return spread_back(
-                    self._graph, tensors, explanations, found, self._rules, *self._settings
-                )
+                own = self._wanted, self._until, self._is_signed
+                return spread_back(self._graph, tensors, found, self._rules, *own)
 
-            more = tf.TensorSpec([], tf.int64), [_NODES] * len(start)
-            self._spreads[start] = OverActivations(spread, self._graph, self._numbers, *more)
+            self._spreads[start] = OverActivations(
+                spread, self._graph, self._numbers, [_MAPS] * len(start)
+            )
         return self._spreads[start]
 
 

@@ -84,19 +84,21 @@ class Places(NamedTuple):
     Attributes:
         places, channels: How many there are.
         is_first: Whether the tensor has its channels before its places.
+        are_several: Whether it has places.
     """
 
     places: int
     channels: int
     is_first: bool
+    are_several: bool
 
     @classmethod
     def of(cls, shape: Sequence[int], is_first: bool) -> "Places":
         """From the sizes of a tensor's axes after the batch axis."""
         by_place = places_first(tuple(shape), is_first)
         if not has_places(by_place):
-            return cls(math.prod(shape), 1, False)
-        return cls(math.prod(by_place[:-1]), by_place[-1], is_first)
+            return cls(math.prod(shape), 1, False, False)
+        return cls(math.prod(by_place[:-1]), by_place[-1], is_first, True)
 
     def apart(self, mass: np.ndarray) -> np.ndarray:
         """From (E, units) to (E, places, channels)."""

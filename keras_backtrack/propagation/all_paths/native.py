@@ -55,7 +55,9 @@ class NativeSpread:
     ) -> None:
         self._graph, self._until = graph, frozenset(until)
         self._steps: list[_Step | Place] = []
-        places = _places_between(graph, start, until)
+        open_ = reached_from(graph, start, until)
+        back = places_back(reached(graph))
+        places = [place for place in back if place.call.outputs[place.position] in open_]
 
         def trace() -> list[tf.Tensor]:
             constants: list[tf.Tensor] = []
@@ -100,18 +102,15 @@ class NativeSpread:
             return walk_back(self._graph, self._steps, roots, take, join, self._until)
 
 
-def _places_between(graph: Graph, start: Collection[int], until: Collection[int]) -> list[Place]:
-    """The places that mass comes through on its way from some tensors to others."""
-    open_, found = set(start), []
+def reached_from(graph: Graph, start: Collection[int], until: Collection[int]) -> set[int]:
+    """Numbers of the tensors that mass comes to on its way from some tensors to others."""
+    open_ = set(start)
     for place in places_back(reached(graph)):
         number = place.call.outputs[place.position]
-        if number not in open_:
-            continue
-        found.append(place)
-        if number not in until:
+        if number in open_ and number not in until:
             reads = zip(place.call.inputs, followed(graph, place.call), strict=True)
             open_.update(read for read, follow in reads if follow)
-    return found
+    return open_
 
 
 def _asked(

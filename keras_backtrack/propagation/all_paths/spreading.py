@@ -31,11 +31,11 @@ from ...rules.contributions import (
     Sum,
     row_of,
 )
-from ...rules.indexing import dims, product, units_of
+from ...rules.indexing import dims, product
 from ...rules.traced_call import TracedCall
 from ..backward import Place, Taken, places_back, walk_back
 from ..limits import NO_LIMITS
-from ..nodes import Nodes, Walked, merge
+from ..nodes import Walked, merge
 from ..shares import unless_overflown
 from ..sums import follow_sum
 from ..traced_once import call_shared
@@ -50,7 +50,6 @@ from .dense_mass import (
     in_rows,
     is_empty,
     left_behind,
-    left_over,
     net,
     nothing,
     of_images,
@@ -62,39 +61,31 @@ from .recurrent import back_in_time
 def spread_back(
     graph: Graph,
     tensors: dict[int, tf.Tensor],
-    explanations: tf.Tensor,
-    roots: dict[int, Nodes],
+    roots: dict[int, Maps],
     rules: Rules,
     wanted: Collection[int],
     until: Collection[int] = (),
     is_signed: bool = False,
-) -> Walked:
+) -> tuple[dict[int, Maps], tf.Tensor, dict[int, tf.Tensor]]:
     """Spreads decisions over all paths back through the graph.
 
     Args:
         graph: The calls.
         tensors: Activations by tensor number, with a row for each explanation.
-        explanations: int64 scalar, how many there are.
-        roots: The nodes to start from, by tensor number; some may have mass below 0.
+        roots: The mass at first, by tensor number.
         rules: Which rule serves which of them.
-        wanted: Numbers of the tensors whose nodes are brought back.
-        until: Numbers of the tensors that mass is not spread on from; their nodes come back, too.
-        is_signed: Whether there may be mass below 0. Of each place of a tensor then come back what
-            is left, `lost` being the rest.
+        wanted: Numbers of the tensors whose mass is brought back.
+        until: Numbers of the tensors that mass is not spread on from; theirs comes back, too.
+        is_signed: Whether there may be mass below 0.
+
+    Returns:
+        The mass by tensor number, that of inputs too; the (E,) mass that ended; and by number that
+        which ended there.
     """
-    units = {n: units_of(tensors[n]) for n in roots}
-    start = {n: as_maps(own, explanations, units[n]) for n, own in roots.items()}
-    walked = Spread(tensors, rules, is_signed).back(graph, start, until)
-    ends = {*until, *graph.inputs}
-    held = {n: maps for n, maps in walked.nodes.items() if n in {*wanted, *ends}}
-    lost, ended = walked.lost, walked.ended
-    if is_signed:
-        first = graph.channels_first
-        held = {n: left_over(maps, tensors[n], n in first) for n, maps in held.items()}
-        # What ended, and what was outweighed.
-        arrived = [all_mass(maps) for number, maps in held.items() if number in ends]
-        lost, ended = unless_overflown(lost, tf.ones_like(lost) - sum(arrived)), {}
-    return Walked({n: as_nodes(maps) for n, maps in held.items()}, lost, ended)
+    walked = Spread(tensors, rules, is_signed).back(graph, roots, until)
+    brought = {*wanted, *until, *graph.inputs}
+    held = {n: maps for n, maps in walked.nodes.items() if n in brought}
+    return held, walked.lost, walked.ended
 
 
 @dataclass(frozen=True)

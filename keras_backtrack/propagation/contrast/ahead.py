@@ -11,8 +11,9 @@ is ahead of the average place, which is this class's alone; with a low one it is
 is behind has mass below 0.
 """
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from ...graph.graph import Graph
@@ -20,24 +21,30 @@ from ...rules import Rules
 from ...rules.activations import is_softmax
 from ...rules.gates import is_output_made_by
 from ...rules.indexing import units_of
-from ..all_paths.dense_mass import (
-    Maps,
-    all_mass,
-    as_nodes,
-    both,
-    by_place,
-    by_unit,
-    is_map,
-)
-from ..all_paths.spreading import Spread
-from ..landmarks import Landmarks
-from ..nodes import Asked
-from ..shares import unless_overflown
+from ..all_paths.all_paths import AllPaths
+from ..all_paths.maps import Maps, Places
+from ..kernels import NodeArrays
+from ..nodes import Asked, Nodes
+from ..paths import Batch
 from .evidence import Sides, evidence
-from .start import Start, sided
+from .start import sided
 
-_MOST = 10.0  # times what speaks for it may go on at a place
-_LEAST = 1e-6  # of what speaks for and against at an average place, that speaks for it at one
+_MOST = np.float32(10)  # times what speaks for it may go on at a place
+_LEAST = np.float32(1e-6)  # of what speaks for and against at an average place, that does for it
+
+
+class Begun(NamedTuple):
+    """Where questions with contrast begin, as tensors.
+
+    Attributes:
+        sides: By tensor number, what speaks for a question and against it.
+        passed, logits, side: As of `Start`.
+    """
+
+    sides: dict[int, Sides]
+    passed: dict[int, Nodes]
+    logits: tf.Tensor
+    side: tf.Tensor
 
 
 class _Rows(dict[int, tf.Tensor]):
@@ -57,17 +64,15 @@ class _Rows(dict[int, tf.Tensor]):
         return tensor
 
 
-def start_ahead(
+def begin(
     graph: Graph,
     tensors: dict[int, tf.Tensor],
     image_index: tf.Tensor,
     asked: Asked,
     rules: Rules,
-    found: Landmarks,
-    bar: float,
     is_predicted: bool,
-) -> Start:
-    """Takes questions about units of the output back to the last maps.
+) -> Begun:
+    """Takes questions about units of the output back to the first sums.
 
     Args:
         graph: The calls.
@@ -75,90 +80,75 @@ def start_ahead(
         image_index: (E,) int64, which row of the batch each explanation is about.
         asked: At the output.
         rules: Which rule serves which of the calls.
-        found: The graph's landmarks.
-        bar: What a place must be ahead of, as a share of the mean over places.
         is_predicted: Whether the predicted side of a single unit is asked about: see `start`.
     """
     explanations = tf.size(image_index, tf.int64)
-    output = tensors[graph.output]
-    size = units_of(output)
+    size = units_of(tensors[graph.output])
     logits, side, asked = sided(graph, tensors, image_index, asked, rules, is_predicted)
     index, weight = tf.concat(asked.index, 0), tf.concat([s * asked.mass for s in asked.sign], 0)
     weights = tf.math.unsorted_segment_sum(weight, index, explanations * size)
     weights = tf.reshape(weights, [-1, size])
     rows = _Rows(tensors, image_index)
     sides = evidence(graph, rows, weights, rules, is_output_made_by(graph, is_softmax))
-    until = set(found.last_maps.values())
-    ends, ended = _spread(graph, tensors, image_index, sides, rules, until)
-    first = graph.channels_first
-    leads = {n: _lead(*pair, tensors[n], n in first, bar) for n, pair in ends.items()}
-    nothing = tf.zeros_like(image_index, tf.float32)
-    ahead = sum((all_mass(Maps(*map(tf.nn.relu, maps))) for maps in leads.values()), nothing)
-    scale = tf.math.divide_no_nan(tf.ones_like(ahead), ahead)[:, None]
-    nodes = {n: as_nodes(_scaled(maps, scale), is_signed=True) for n, maps in sorted(leads.items())}
-    passed = {graph.output: asked.singles(size)}
-    # What is ahead is all of it, unless some of it vanished by overflow.
-    lost = unless_overflown(ahead + ended, nothing)
-    return Start(nodes, passed, logits, lost, side)
+    return Begun(sides, {graph.output: asked.singles(size)}, logits, side)
 
 
-def _spread(
-    graph: Graph,
-    tensors: dict[int, tf.Tensor],
-    image_index: tf.Tensor,
-    sides: dict[int, Sides],
-    rules: Rules,
-    until: set[int],
-) -> tuple[dict[int, Sides], tf.Tensor]:
-    """Both sides at the last maps, or at inputs without one, and the (E,) mass that ended."""
-    explanations = tf.size(image_index)
+def ahead(
+    graph: Graph, batch: Batch, sides: dict[int, Sides], spread: AllPaths, bar: float
+) -> tuple[dict[int, NodeArrays], np.ndarray]:
+    """Takes what speaks for questions and against them on to the last maps, and compares.
+
+    Args:
+        graph: The calls.
+        batch: The run of the network.
+        sides: As of `Begun`.
+        spread: The way to the last maps, or to inputs without one.
+        bar: What a place must be ahead of, as a share of the mean over places.
+
+    Returns:
+        By tensor number the nodes there, also those behind the bar, with mass below 0; and the (E,)
+        mass that was lost: none, and NaN where sums overflow, as mass vanishes there.
+    """
+    count = len(batch.image_index)
     if not sides:
-        return {}, tf.zeros_like(image_index, tf.float32)
-    twice = _Rows(tensors, tf.concat([image_index, image_index], 0))
-    roots = {
-        number: Maps(*(_stacked(pair) for pair in zip(*own, strict=True)))
-        for number, own in sides.items()
-    }
-    held, lost, _ = Spread(twice, rules).back(graph, roots, until)
-    ends = {
-        number: Sides(
-            Maps(*(mass[:explanations] for mass in maps)),
-            Maps(*(mass[explanations:] for mass in maps)),
-        )
-        for number, maps in held.items()
-        if number in until or number in graph.inputs
-    }
-    return ends, lost[:explanations] + lost[explanations:]
+        return {}, np.zeros(count)
+    roots = {number: _both(own) for number, own in sorted(sides.items())}
+    held, lost, _ = spread.spread(batch.twice, roots)
+    leads = {}
+    for number in sorted(held):
+        places = Places.of(batch.sizes[number], number in graph.channels_first)
+        for_it, against = (Maps(*(m[own] for m in held[number])) for own in _halves(count))
+        leads[number] = _lead(for_it, against, places, np.float32(bar))
+    total = sum((Maps(*(np.maximum(m, 0) for m in maps)).mass for maps in leads.values()), 0)
+    scale = np.divide(1, total, out=np.zeros(count), where=total > 0).astype(np.float32)
+    nodes = {n: Maps(*(m * scale[: len(m), None] for m in maps)).nodes for n, maps in leads.items()}
+    ended = total + lost[:count] + lost[count:]
+    return nodes, np.where(np.isfinite(ended), 0, np.nan)
 
 
-def _stacked(pair: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Two maps, either of which may be without rows, one behind the other."""
-    upper, lower = pair
-    rows = tf.maximum(tf.shape(upper)[0], tf.shape(lower)[0])
-
-    def full(mass: tf.Tensor) -> tf.Tensor:
-        return tf.pad(mass, [[0, rows - tf.shape(mass)[0]], [0, 0]])
-
-    return tf.concat([full(upper), full(lower)], 0)
+def _halves(count: int) -> tuple[slice, slice]:
+    return slice(count), slice(count, None)
 
 
-def _lead(for_it: Maps, against: Maps, tensor: tf.Tensor, is_first: bool, bar: float) -> Maps:
+def _both(sides: Sides) -> Maps:
+    """What speaks for each question, and behind it against: two maps in one."""
+    for_it, against = (Maps(*(mass.numpy() for mass in own)) for own in sides)
+    high = np.concatenate([for_it.high, against.high])
+    if not len(for_it.low) and not len(against.low):
+        return Maps(high, high[:0])
+    return Maps(high, np.concatenate([for_it.full_low, against.full_low]))
+
+
+def _lead(for_it: Maps, against: Maps, places: Places, bar: np.float32) -> Maps:
     """What is ahead of the bar, and below 0 what is behind it."""
-    ours, theirs = (by_place(both(maps), tensor, is_first) for maps in (for_it, against))
-    if not is_map(tensor, is_first):
-        lead = ours - theirs
-    else:
-        balance = tf.reduce_sum(ours - theirs, axis=[0, 3], keepdims=True)
-        mean = tf.reduce_mean(balance, axis=2, keepdims=True)
-        total, against = (tf.reduce_sum(m, axis=[0, 3], keepdims=True) for m in (ours, theirs))
-        # Where the mean is below 0, a place for which next to nothing speaks is ahead of it by far.
-        balance = tf.minimum(balance - tf.minimum(bar * mean, mean), _MOST * total)
-        # Where next to nothing speaks for it there is nothing to go on along.
-        least = _LEAST * tf.reduce_mean(total + against, axis=2, keepdims=True)
-        lead = ours * tf.math.divide_no_nan(balance, tf.where(total > least, total, 0.0))
-    return by_unit(lead, for_it, tensor, is_first)
-
-
-def _scaled(maps: Maps, scale: tf.Tensor) -> Maps:
-    """Each row times a factor; a map without rows stays so."""
-    return Maps(*(mass * scale[: tf.shape(mass)[0]] for mass in maps))
+    if not places.are_several:
+        return Maps(*(ours - theirs for ours, theirs in zip(for_it, against, strict=True)))
+    ours, theirs = ([places.apart(mass) for mass in maps] for maps in (for_it, against))
+    total, less = (sum(m.sum(axis=2) for m in own if len(m)) for own in (ours, theirs))
+    mean = (total - less).mean(axis=1, keepdims=True)
+    # Where the mean is below 0, a place for which next to nothing speaks is ahead of it by far.
+    balance = np.minimum(total - less - np.minimum(bar * mean, mean), _MOST * total)
+    # Where next to nothing speaks for it there is nothing to go on along.
+    least = _LEAST * (total + less).mean(axis=1, keepdims=True)
+    share = np.divide(balance, total, out=np.zeros_like(total), where=total > least)
+    return Maps(*(places.joined(mass * share[: len(mass), :, None]) for mass in ours))
