@@ -154,6 +154,13 @@ def test_the_word_that_was_planted(trained, asked):
     assert right >= 95
 
 
+def assert_equal(found, expected):
+    """Words, and masses but for rounding."""
+    for one, other in zip(found, expected, strict=True):
+        assert [word for word, _ in one] == [word for word, _ in other]
+        assert [mass for _, mass in one] == pytest.approx([mass for _, mass in other], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -168,12 +175,12 @@ def test_the_word_that_was_planted(trained, asked):
 def test_what_texts_may_be(trained, asked, given):
     explainer, e = asked
     _, texts, _ = trained
-    assert explainer.explain(given(texts[:3])).evidence() == e[:3].evidence()
+    assert_equal(explainer.explain(given(texts[:3])).evidence(), e[:3].evidence())
 
 
 def test_a_single_text(trained, asked):
     explainer, e = asked
-    assert explainer.explain(trained[1][0]).evidence() == e[0].evidence()
+    assert_equal(explainer.explain(trained[1][0]).evidence(), e[0].evidence())
 
 
 def test_copies_have_the_words(trained, asked, tmp_path):

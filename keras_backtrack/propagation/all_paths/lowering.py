@@ -28,7 +28,7 @@ from ...rules.pooling import MeanSum
 from ...rules.traced_call import TracedCall
 from ...rules.windows import Slide
 from ..backward import Taken
-from ..kernels import spreading
+from ..kernels import parallel, products, spreading
 from ..native import Constants, Native, geometry_of, if_any_turns, origin
 from ..paths import Batch
 from .maps import Maps
@@ -44,16 +44,16 @@ def lowered(kind: Contributions, call: TracedCall) -> Native | None:
 def turned(kind: Contributions, flips: tf.Tensor) -> Contributions | None:
     """A sum whose units are asked the opposite where flips are -1, which spares turning maps round.
 
-    None where a sum is of another kind.
+    None where a sum is of another kind, or flips are not one for each channel.
     """
-    if isinstance(kind, ConvolutionSum):
-        each = math.prod(kind.slide.size)
-        return replace(kind, weights=kind.weights * tf.repeat(flips, each)[:, None])
-    if isinstance(kind, DenseSum):
-        return replace(kind, weights=kind.weights * flips[:, None])
+    if isinstance(kind, (ConvolutionSum, DenseSum)):
+        each = math.prod(kind.slide.size) if isinstance(kind, ConvolutionSum) else 1
+        if flips.shape[0] == kind.weights.shape[0] // each:
+            return replace(kind, weights=kind.weights * tf.repeat(flips, each)[:, None])
     if isinstance(kind, DepthwiseSum):
-        own = tf.reshape(flips, kind.weights.shape[-2:])
-        return replace(kind, weights=kind.weights * own)
+        filters = kind.weights.shape[-2:]
+        if flips.shape[0] == filters.num_elements():
+            return replace(kind, weights=kind.weights * tf.reshape(flips, filters))
     return None
 
 
@@ -202,7 +202,7 @@ def _branches(kind: Branches, call: TracedCall) -> Native | None:
 def _values(batch: Batch, number: int, made: tuple[int, ...]) -> np.ndarray:
     """A branch's values as (E, units of the output)."""
     own = batch.arrays[number]
-    if not spreading.is_in_order(batch.image_index, len(own)):
+    if not parallel.is_in_order(batch.image_index, len(own)):
         # What has one row for all images is the same for each.
         own = own[np.minimum(batch.image_index, len(own) - 1)]
     if own.shape[1:] != made:
@@ -257,12 +257,12 @@ def _dense(layer, maps, rows, source, is_signed, weights, made):
     flat = _by_place(source)
     places = flat.shape[1:2]
     geometry = geometry_of(_EACH, places, places)
-    return spreading.through_windows(maps.high, maps.low, rows, flat, weights, geometry, is_signed)
+    return products.through_windows(maps.high, maps.low, rows, flat, weights, geometry, is_signed)
 
 
 def _convolution(layer, maps, rows, source, is_signed, weights, made):
     geometry = geometry_of(layer.slide, source.shape[1:-1], made[:-1])
-    return spreading.through_windows(
+    return products.through_windows(
         maps.high, maps.low, rows, _by_place(source), weights, geometry, is_signed
     )
 

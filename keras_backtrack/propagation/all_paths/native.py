@@ -12,7 +12,7 @@ from ...rules import Rules, followed, reached
 from ...rules.contributions import Contributions, Same
 from ...rules.traced_call import TracedCall
 from ..backward import Place, Taken, places_back, walk_back
-from ..kernels import spreading
+from ..kernels import parallel
 from ..native import Kept, Native
 from ..over_activations import any_batch
 from ..paths import Batch
@@ -98,7 +98,7 @@ class NativeSpread:
         def join(number: int, parts: list[Maps], is_settled: bool) -> Maps:
             return added(parts)
 
-        with spreading.own_threads():
+        with parallel.own_threads():
             return walk_back(self._graph, self._steps, roots, take, join, self._until)
 
 
