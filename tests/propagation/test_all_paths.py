@@ -97,7 +97,7 @@ def spread_both(build, rng, low, signed=True):
     high = high if signed else abs(high)
     roots = {graph.output: Maps(high, rng.permuted(high) if low else high[:0])}
     paths = AllPaths(graph, rules, list(graph.names), is_signed=True)
-    assert paths._native((graph.output,)).is_whole
+    assert paths._native((graph.output,)).serves
     return paths.spread(batch, roots), paths._in_tensorflow(batch, roots)
 
 

@@ -48,7 +48,7 @@ class AllPaths:
         if not start:
             return []
         native = self._native(start)
-        return native.reads if native.is_whole else self._spread(start).reads
+        return native.reads if native.serves else self._spread(start).reads
 
     def ends(self, start: tuple[int, ...]) -> list[int]:
         """Numbers of the tensors where ways from some tensors end."""
@@ -84,7 +84,7 @@ class AllPaths:
             was lost; and by number that which ended there.
         """
         native, count = self._native(tuple(roots)), len(batch.image_index)
-        if not native.is_whole:
+        if not native.serves:
             return self._in_tensorflow(batch, roots)
         held, ended = native.back(batch, roots)
         brought = {*self._wanted, *self._until, *self._graph.inputs}

@@ -1,5 +1,6 @@
 """All paths in machine code, where every step on the way can be taken there."""
 
+import math
 from collections import Counter
 from collections.abc import Collection
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...graph.graph import Call, Graph
+from ...graph.layout import places_first
 from ...rules import Rules, followed, reached
 from ...rules.contributions import Contributions, Same
 from ...rules.traced_call import TracedCall
@@ -18,6 +20,8 @@ from ..over_activations import any_batch
 from ..paths import Batch
 from .lowering import lowered, turned
 from .maps import Maps, added
+
+_MOST_PLACES = 64 * 64  # of a map
 
 
 class _Step(NamedTuple):
@@ -41,7 +45,8 @@ class NativeSpread:
         wanted: Numbers of the tensors whose mass is wanted.
 
     Attributes:
-        is_whole: Whether there is machine code for every step; if not, nothing can be spread.
+        serves: Whether there is machine code for every step, and maps are so small that it pays: of
+            large ones TensorFlow makes convolutions faster. If not, nothing can be spread.
         reads: Numbers of the tensors whose activations are read.
     """
 
@@ -62,21 +67,22 @@ class NativeSpread:
         def trace() -> list[tf.Tensor]:
             constants: list[tf.Tensor] = []
             asked = _asked(graph, places, rules, self._until, {*start, *wanted})
-            for place in places:
+            for place in [] if asked is None else places:
                 if place.call.outputs[place.position] in self._until:
                     self._steps.append(place)
                     continue
+                assert asked is not None
                 traced, kind = asked[place.call.outputs[place.position]]
                 native = lowered(kind, traced)
-                if native is None:
-                    return []
+                assert native is not None
                 own = slice(len(constants), len(constants) + len(native.constants))
                 self._steps.append(_Step(*place, traced, native, own))
                 constants.extend(native.constants)
             return constants
 
-        self._kept = Kept(trace, rules.packed_weights)
-        self.is_whole = len(self._steps) == len(places)
+        are_small = all(_count_places(graph, number) <= _MOST_PLACES for number in open_)
+        self._kept = Kept(trace if are_small else list, rules.packed_weights)
+        self.serves = are_small and len(self._steps) == len(places)
         taken = [step for step in self._steps if isinstance(step, _Step)]
         self.reads = sorted({n for step in taken for n in step.native.reads})
 
@@ -113,14 +119,20 @@ def reached_from(graph: Graph, start: Collection[int], until: Collection[int]) -
     return open_
 
 
+def _count_places(graph: Graph, number: int) -> int:
+    """How many places a map has, as far as that is known before the network runs."""
+    shape = tuple(graph.specs[number].shape[1:])
+    return math.prod(size or 1 for size in places_first(shape, number in graph.channels_first)[:-1])
+
+
 def _asked(
     graph: Graph,
     places: list[Place],
     rules: Rules,
     until: Collection[int],
     apart: Collection[int],
-) -> dict[int, tuple[TracedCall, Contributions]]:
-    """What rules say of places, by number of their tensor.
+) -> dict[int, tuple[TracedCall, Contributions]] | None:
+    """What rules say of places, by number of their tensor; None where one has no machine code.
 
     Where sides change in what alone reads a sum, as in a normalisation with factors below 0, they
     change in the sum instead, but for tensors whose mass is wanted as it is.
@@ -136,6 +148,8 @@ def _asked(
         tensors = {n: tf.compat.v1.placeholder(s.dtype, s.shape) for n, s in specs.items()}
         traced = rules.trace(graph, *place, tensors)
         found[number] = traced, rules.ask(traced)
+        if lowered(found[number][1], traced) is None:
+            return None
         readers.update(place.call.inputs)
     for number, (traced, kind) in list(found.items()):
         if not isinstance(kind, Same) or kind.flips is None:

@@ -106,11 +106,20 @@ def through_units(
     found = np.zeros((parts, explanations, features), np.float32)
     ended = np.zeros((parts, explanations))
     bounds = [units * n // parts for n in range(parts + 1)]
+    order = np.argsort(image_index, kind="stable")
 
     def some(start: int, stop: int) -> None:
         for n in range(start, stop):
             _spread_units(
-                high, low, image_index, source, weight_rows, *bounds[n : n + 2], found[n], ended[n]
+                high,
+                low,
+                image_index,
+                order,
+                source,
+                weight_rows,
+                *bounds[n : n + 2],
+                found[n],
+                ended[n],
             )
 
     masses = np.count_nonzero(high) + np.count_nonzero(low)
@@ -119,28 +128,36 @@ def through_units(
 
 
 @compiled
-def _spread_units(high, low, image_index, source, weight_rows, first, last, found, ended):
-    features, has_low = weight_rows.shape[1], low.shape[0] > 0
-    products, lanes = np.empty(features, np.float32), np.empty(_LANES, np.float32)
+def _spread_units(high, low, image_index, order, source, weight_rows, first, last, found, ended):
+    features, sides = weight_rows.shape[1], 2 if low.shape[0] else 1
+    products, lanes = np.empty((sides, features), np.float32), np.empty(_LANES, np.float32)
+    totals, is_made = np.zeros(sides, np.float32), np.zeros(sides, np.bool_)
     for unit in range(first, last):
-        weights = weight_rows[unit]
-        for explanation in range(image_index.size):
-            for side in range(2 if has_low else 1):
+        weights, image = weight_rows[unit], -1
+        for explanation in order:
+            if image_index[explanation] != image:
+                image = image_index[explanation]
+                is_made[:] = False
+            for side in range(sides):
                 mass = low[explanation, unit] if side else high[explanation, unit]
                 if mass == 0:
                     continue
-                read, sign = source[image_index[explanation]], np.float32(-1 if side else 1)
-                for j in range(features):
-                    product = read[j] * weights[j] * sign
-                    products[j] = product if product > 0 else np.float32(0)
-                total = _added(products, lanes)
+                own = products[side]
+                if not is_made[side]:
+                    # The same for all explanations of an image.
+                    read, sign = source[image], np.float32(-1 if side else 1)
+                    for j in range(features):
+                        product = read[j] * weights[j] * sign
+                        own[j] = product if product > 0 else np.float32(0)
+                    totals[side], is_made[side] = _added(own, lanes), True
+                total = totals[side]
                 share = mass / total if total > 0 else np.float32(0)
                 if not (0 < total < np.inf and abs(share) < np.inf):
                     ended[explanation] += mass if total < np.inf else np.nan
                     continue
                 into = found[explanation]
                 for j in range(features):
-                    into[j] += products[j] * share
+                    into[j] += own[j] * share
 
 
 @compiled
