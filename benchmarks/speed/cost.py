@@ -14,7 +14,7 @@ from .timing import alternate, summary
 
 HEADER = (
     f"{'network':>18} {'method':>9} {'contrast':>8} {'size':>4} {'batch':>5} {'targets':>7} "
-    f"{'forward ms':>24} {'explain ms':>24} {'ratio':>18} {'pixels':>6} {'first s':>7} "
+    f"{'forward ms':>24} {'explain ms':>24} {'ratio':>18} {'goal':>5} {'pixels':>6} {'first s':>7} "
     f"{'memory':>6} {'loops s':>7}"
 )
 
@@ -51,6 +51,7 @@ def measure(case: Case, rounds: int, loops: bool = False, peaks: bool = False) -
     forward = min(("predict_on_batch", "compiled"), key=lambda name: np.median(times[name]))
     row = {
         **case._asdict(),
+        "goal": case.goal,
         **{name: summary(milliseconds) for name, milliseconds in times.items()},
         "forward": forward,
         "ratio": round(float(np.median(times["explain"]) / np.median(times[forward])), 3),
@@ -75,10 +76,17 @@ def line(row: dict) -> str:
         f"{row['network']:>18} {row['method']:>9} {'yes' if row['contrast'] else 'no':>8} "
         f"{row['size']:>4} {row['batch']:>5} "
         f"{row['targets']:>7} {_spread(row[row['forward']]):>24} {_spread(row['explain']):>24} "
-        f"{row['ratio']:>5.2f} [{low:.2f}, {high:.2f}] {row['pixels'][0]:>6} "
+        f"{row['ratio']:>5.2f} [{low:.2f}, {high:.2f}] {_goal(row):>5} {row['pixels'][0]:>6} "
         f"{row['first_call_seconds']:>7} {row.get('memory_mib', {}).get('ratio', '-'):>6} "
         f"{row.get('loops_seconds', '-'):>7}"
     )
+
+
+def _goal(row: dict) -> str:
+    """The goal, with a star where it is met."""
+    if row["goal"] is None:
+        return "-"
+    return f"{row['goal']:.2f}" + "*" * (row["ratio"] <= row["goal"])
 
 
 def _spread(summary: dict[str, float]) -> str:
