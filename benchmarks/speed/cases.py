@@ -49,7 +49,7 @@ _GOALS = {
 }
 
 QUICK = [Case("VGG19", 224, 1)]
-_NETWORKS = tuple(_GOALS["walk"])
+_NETWORKS = "VGG16", *_GOALS["walk"]
 ALL = [
     *(Case(network, 224, batch) for network in _NETWORKS for batch in (1, 8)),
     Case("VGG19", 224, 1, targets=5),

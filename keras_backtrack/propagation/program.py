@@ -143,6 +143,10 @@ class Program:
             self.paths = AllPaths(way, rules, brought, (), is_signed)
         last_maps = self.landmarks.last_maps.values()
         self._to_last_maps = AllPaths(way, rules, until=last_maps)
+        # To hand many tensors over takes milliseconds. With contrast a question ends above the last
+        # maps, if not at the output itself.
+        ends = [n for n in last_maps if n != graph.output and self._contrast is not None]
+        self._may_start = may_be_read(way.above(*ends)) if ends else self._may_be_read
         holds_all = self.walk is not None and wanted is None
         self._brought = set(graph.names) if holds_all else brought
         self._forwards: dict[Any, Any] = {}
@@ -290,7 +294,7 @@ class Program:
 
             index, sign = tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.float32)
             more = index, Asked([index] * kind.units, [sign] * kind.units, sign)
-            self._starts[kind] = OverActivations(started, self.graph, self._may_be_read, *more)
+            self._starts[kind] = OverActivations(started, self.graph, self._may_start, *more)
         return self._starts[kind]
 
     def _forward(self, kind: "_Kind | _All | None") -> Any:

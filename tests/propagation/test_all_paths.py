@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import threadpoolctl
 
 from keras_backtrack.graph.compat import keras
 from keras_backtrack.propagation.all_paths.all_paths import AllPaths
@@ -141,3 +142,19 @@ def test_what_overflows_is_lost_and_no_number(rng):
     batch = Batch(arrays, tensors, sizes, 1, np.array([0]))
     _, lost, _ = AllPaths(graph, Rules(None)).spread(batch, {graph.output: Maps(high, high[:0])})
     assert np.isnan(lost).all()
+
+
+def test_numpy_has_its_threads_back_when_the_last_is_out():
+    def counts():
+        return [
+            lib["num_threads"]
+            for lib in threadpoolctl.threadpool_info()
+            if lib["user_api"] == "blas"
+        ]
+
+    before = counts()
+    with parallel.own_threads:
+        with parallel.own_threads:
+            assert set(counts()) <= {1}
+        assert set(counts()) <= {1}
+    assert counts() == before

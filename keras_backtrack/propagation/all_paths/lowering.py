@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,8 @@ def _joined(kind: Joined, call: TracedCall) -> Native | None:
     def apart(mass: np.ndarray) -> list[np.ndarray]:
         rows = np.split(mass.reshape(-1, whole), cuts, axis=1)
         units = mass.shape[1] // whole
-        return [row.reshape(len(mass), units * row.shape[1]) for row in rows]
+        own = [row.reshape(len(mass), units * row.shape[1]) for row in rows]
+        return list(map(np.ascontiguousarray, own))
 
     def take(maps: Maps, batch: Batch, constants: Constants) -> Taken:
         return Taken([Maps(*pair) for pair in zip(*map(apart, maps), strict=True)])
@@ -270,10 +272,18 @@ def _convolution(layer, maps, rows, source, is_signed, weights, made):
 def _channels(layer, maps, rows, source, is_signed, weights, made):
     geometry = geometry_of(layer.slide, source.shape[1:-1], made[:-1])
     if weights is None:
-        weights = np.ones((len(geometry.offsets), source.shape[-1]), np.float32)
+        weights = _ones(len(geometry.offsets), source.shape[-1])
     return spreading.through_channels(
         maps.high, maps.low, rows, _by_place(source), weights, geometry
     )
+
+
+@cache
+def _ones(*shape: int) -> np.ndarray:
+    """Equal weights, read-only as all others are: kernels are compiled for either."""
+    ones = np.ones(shape, np.float32)
+    ones.flags.writeable = False
+    return ones
 
 
 def _of_units(layer: DenseSum) -> tf.Tensor:

@@ -47,7 +47,7 @@ class Maps(NamedTuple):
         found = []
         for mass, sign in zip(self, (1, -1), strict=True):
             flat = mass.reshape(-1)
-            index = np.flatnonzero(flat)
+            index = np.flatnonzero(flat != 0)  # Of truth values it is ten times as fast.
             found.append((index, np.full(len(index), sign, np.float32), flat[index]))
         return NodeArrays(*map(np.concatenate, zip(*found, strict=True)))
 

@@ -104,7 +104,7 @@ class NativeSpread:
         def join(number: int, parts: list[Maps], is_settled: bool) -> Maps:
             return added(parts)
 
-        with parallel.own_threads():
+        with parallel.own_threads:
             return walk_back(self._graph, self._steps, roots, take, join, self._until)
 
 

@@ -6,6 +6,7 @@ from .compiled import compiled
 
 _INFINITE = np.int32(0x7F800000)
 _GLANCE = 64  # values that are compared together
+_NONE = np.int64(0)  # A literal would be a type of its own, and compiled for.
 FEW = 32  # Up to so many are chosen by putting each in its place among those that were.
 
 
@@ -34,13 +35,13 @@ def choose(values, limit, place, kept):
     if limit == 1:
         wanted, are_numbers = _largest(values)
         if not are_numbers:
-            return choose_more(values, 0, limit, place, kept, 0)
+            return choose_more(values, _NONE, limit, place, kept, _NONE)
         place[0] = _first(values, wanted)
         kept[0] = values[place[0]]
         return 1 if kept[0] > 0 else 0
     if limit > FEW and _largest(values)[1]:
         return _choose_many(values, limit, place, kept)
-    return choose_more(values, 0, limit, place, kept, 0)
+    return choose_more(values, _NONE, limit, place, kept, _NONE)
 
 
 @compiled
@@ -60,7 +61,7 @@ def _choose_many(values, limit, place, kept):
                 _heap(place, kept, count)
         else:
             place[0], kept[0] = j, values[j]
-            _sink(place, kept, 0, count)
+            _sink(place, kept, _NONE, count)
         if count == limit:
             bar = kept[0]
     if count < limit:
@@ -68,7 +69,7 @@ def _choose_many(values, limit, place, kept):
     for last in range(count - 1, 0, -1):
         place[0], place[last] = place[last], place[0]
         kept[0], kept[last] = kept[last], kept[0]
-        _sink(place, kept, 0, last)
+        _sink(place, kept, _NONE, last)
     return count
 
 

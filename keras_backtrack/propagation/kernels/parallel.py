@@ -2,8 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -41,14 +40,28 @@ def is_in_order(image_index: np.ndarray, images: int) -> bool:
     return len(image_index) == images and bool((np.diff(image_index, prepend=-1) == 1).all())
 
 
-@contextmanager
-def own_threads() -> Iterator[None]:
-    """Keeps NumPy from sharing out matrix products: here each thread makes products of its own.
+class _OneThread:
+    """Keeps BLAS to one thread while anybody is inside."""
 
-    Threads of BLAS wait for the next product busily, on the CPUs that TensorFlow and we need.
-    """
-    with _controller().limit(limits=1, user_api="blas"):
-        yield
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit = _controller().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limit.restore_original_limits()
+
+
+# Keeps NumPy from sharing out matrix products: here each thread makes products of its own. Threads
+# of BLAS wait for the next product busily, on the CPUs that TensorFlow and we need.
+own_threads = _OneThread()
 
 
 @cache

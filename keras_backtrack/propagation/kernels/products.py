@@ -51,42 +51,56 @@ def through_windows(
     for first in range(0, windows, step):
         last = min(first + step, windows)
         rows = _laid_out(source, image_index, geometry, groups, copies, first, last)
-        shares = []
-        for place, mass in enumerate(asked):
+        pairs = []
+        for place in range(len(asked)):
             read, weights = rows, split[:, place * own : (place + 1) * own]
             if is_signed:
                 read, weights = rows[..., place * own : (place + 2) * own], split
-            by_group = mass.reshape(windows, groups, filters)[first:last]
-            portions, lost = _portions_of(by_group, read, weights)
-            ended[first:last] += lost
-            shares.append(_times_transposed(f"shares {place}", portions, weights))
+            pairs.append((read, weights))
+        masses = [mass.reshape(windows, groups, filters)[first:last] for mass in asked]
+        portions, lost = _portions_of(masses, pairs)
+        ended[first:last] = lost
+        shares = _times_transposed(portions, [weights for _, weights in pairs])
         _take_in(shares, source, image_index, geometry, is_signed, first, last, found)
     of = np.arange(windows) // places
     return found.reshape(explanations, -1), np.bincount(of, ended, explanations)
 
 
-def _portions_of(mass, rows, weights):
-    """(groups, windows, filters), what each product is to be multiplied with; and what ends."""
-    groups, windows, filters = len(rows), rows.shape[1], weights.shape[2]
-    total = scratch("total", (groups, windows, filters))
+def _portions_of(masses, pairs):
+    """Of each mass (groups, windows, filters), what products are to be multiplied with.
+
+    Args:
+        masses: (windows, groups, filters), each.
+        pairs: For each what windows read, (groups, windows, products), and its weights.
+
+    Returns:
+        Those, and the (windows,) mass that ends.
+    """
+    windows, groups, filters = masses[0].shape
+    totals = [scratch(f"total {n}", (groups, windows, filters)) for n in range(len(masses))]
 
     def part(start: int, stop: int) -> np.ndarray:
-        np.matmul(rows, weights[..., start:stop], out=total[..., start:stop])
-        return _portions(mass, total, start, stop)
+        ended = np.zeros(windows)
+        for mass, (rows, weights), total in zip(masses, pairs, totals, strict=True):
+            np.matmul(rows, weights[..., start:stop], out=total[..., start:stop])
+            ended += _portions(mass, total, start, stop)
+        return ended
 
-    return total, sum(at_once(part, 0, filters, windows * weights.size, _GRAIN))
+    return totals, sum(at_once(part, 0, filters, windows * pairs[0][1].size, _GRAIN))
 
 
-def _times_transposed(name, portions, weights):
-    """(groups, windows, products): what each product's share of the mass is divided by."""
-    products = weights.shape[1]
-    made = scratch(name, (*portions.shape[:2], products))
+def _times_transposed(portions, weights):
+    """(groups, windows, products), each: what each product gets for each unit of itself."""
+    groups, windows, _ = portions[0].shape
+    products = weights[0].shape[1]
+    made = [scratch(f"share {n}", (groups, windows, products)) for n in range(len(portions))]
 
     def part(start: int, stop: int) -> None:
-        own = weights[:, start:stop].transpose(0, 2, 1)
-        np.matmul(portions, own, out=made[..., start:stop])
+        for mass, own, into in zip(portions, weights, made, strict=True):
+            transposed = own[:, start:stop].transpose(0, 2, 1)
+            np.matmul(mass, transposed, out=into[..., start:stop])
 
-    at_once(part, 0, products, portions.shape[1] * weights.size, _GRAIN)
+    at_once(part, 0, products, windows * weights[0].size, _GRAIN)
     return made
 
 
@@ -134,7 +148,10 @@ def _lay_out(source, image_index, geometry, copies, first, last, into):
                     above[c] = read[c] if read[c] > 0 else np.float32(0)
                     below[c] = -read[c] if read[c] < 0 else np.float32(0)
                 if copies == 3:
-                    made[2 * own + at : 2 * own + at + width] = above
+                    again = made[2 * own + at : 2 * own + at + width]
+                    # An assignment of arrays takes seconds to compile.
+                    for c in range(width):
+                        again[c] = above[c]
 
 
 @compiled
