@@ -139,19 +139,17 @@ def _is_normalisation(call: Call, rank: int) -> bool:
     layer = call.layer
     if type(layer) is not layers.BatchNormalization or not _is_plain(call):
         return False
+    is_by_channel = [axis % rank for axis in np.ravel(layer.axis)] == [rank - 1]
     weights = layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance
-    return [axis % rank for axis in np.ravel(layer.axis)] == [rank - 1] and _has_only(
-        layer, *weights
-    )
+    return is_by_channel and _has_only(layer, *weights)
 
 
 def _is_plain(call: Call) -> bool:
     """Whether a call is of its input alone, image by image, in float32."""
     given = [*call.args[1:], *(own for name, own in call.kwargs.items() if name != "training")]
     is_alone = len(call.inputs) == 1 and all(own is None for own in given)
-    return (
-        is_alone and call.layer.compute_dtype == "float32" and not call.folded and not call.batch_at
-    )
+    is_as_it_was = not call.folded and not call.batch_at
+    return is_alone and is_as_it_was and call.layer.compute_dtype == "float32"
 
 
 def _has_only(layer: Any, *variables: Any) -> bool:

@@ -1,4 +1,4 @@
-"""All paths: the spreading as TensorFlow functions, one for each set of tensors it starts from."""
+"""All paths: in machine code where that can be, else as TensorFlow functions."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -56,7 +56,7 @@ class AllPaths:
         return sorted(ends & reached_from(self._graph, start, self._until))
 
     def constants(self) -> list[np.ndarray]:
-        return []
+        return []  # Ways in machine code have their own.
 
     def back(self, batch: Batch, start: dict[int, NodeArrays]) -> Walked:
         count, sizes, first = len(batch.image_index), batch.sizes, self._graph.channels_first

@@ -81,6 +81,7 @@ def _spread_channels(high, low, image_index, source, weights, geometry, start, s
 
 
 _PARTS = 16  # of a Dense layer's units; sums are the same whoever adds them up
+_MOST = 2**25  # numbers that these sums may take
 _LANES = 64  # sums that are made beside each other
 
 
@@ -102,7 +103,7 @@ def through_units(
         As `through_windows`.
     """
     explanations, (units, features) = len(image_index), weight_rows.shape
-    parts = min(_PARTS, units)
+    parts = max(1, min(_PARTS, units, _MOST // (explanations * features)))
     found = np.zeros((parts, explanations, features), np.float32)
     ended = np.zeros((parts, explanations))
     bounds = [units * n // parts for n in range(parts + 1)]
