@@ -113,8 +113,7 @@ def assert_same(found, expected, signed=True):
         np.testing.assert_allclose(lost, also_lost, 1e-3, 1e-4)
 
 
-@pytest.mark.parametrize("signed", [False, True])
-@pytest.mark.parametrize("low", [False, True])
+@pytest.mark.parametrize(("low", "signed"), [(False, True), (True, False)])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_in_machine_code_is_the_same_in_tensorflow(step, low, signed, rng):
     assert_same(*spread_both(STEPS[step], rng, low, signed), signed)
