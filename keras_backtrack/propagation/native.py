@@ -1,16 +1,20 @@
 """What steps in machine code have in common, whatever they carry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from ..graph.graph import Graph
+from ..rules import Rules, followed, reached
 from ..rules.packed_weights import PackedWeights
+from ..rules.traced_call import TracedCall
 from ..rules.windows import Slide, Windows
-from .backward import Taken
+from .backward import Place, Taken, places_back
 from .kernels import Geometry
+from .over_activations import any_batch
 from .paths import Batch
 
 Constants = Sequence[np.ndarray]
@@ -61,6 +65,33 @@ def _variables_of(function: Any) -> list[tf.Variable]:
         reached = {tensor.op for op in reached for tensor in op.inputs} - found
     read = {id(outer) for outer, inner in function.graph.captures if inner.op in found}
     return [variable for variable in function.graph.variables if id(variable.handle) in read]
+
+
+def reached_from(
+    graph: Graph, start: Collection[int], until: Collection[int] = ()
+) -> frozenset[int]:
+    """Numbers of the tensors that ways from some tensors come to, ending at others."""
+    open_ = set(start)
+    for place in places_back(reached(graph)):
+        number = place.call.outputs[place.position]
+        if number in open_ and number not in until:
+            reads = zip(place.call.inputs, followed(graph, place.call), strict=True)
+            open_.update(read for read, follow in reads if follow)
+    return frozenset(open_)
+
+
+def places_in(graph: Graph, numbers: Collection[int]) -> list[Place]:
+    """The places of some tensors, those of the last call first."""
+    back = places_back(reached(graph))
+    return [place for place in back if place.call.outputs[place.position] in numbers]
+
+
+def traced_empty(graph: Graph, place: Place, rules: Rules) -> TracedCall:
+    """A place as rules want to see it, on tensors that are still empty."""
+    numbers = dict.fromkeys([*place.call.inputs, place.call.outputs[place.position]])
+    specs = {n: any_batch(graph.specs[n]) for n in numbers}
+    tensors = {n: tf.compat.v1.placeholder(s.dtype, s.shape) for n, s in specs.items()}
+    return rules.trace(graph, *place, tensors)
 
 
 def if_any_turns(flips: tf.Tensor) -> tf.Tensor:

@@ -9,12 +9,13 @@ import tensorflow as tf
 from ...graph.graph import Graph
 from ...rules import Rules
 from ..kernels import NodeArrays
+from ..native import reached_from
 from ..nodes import Walked
 from ..over_activations import OverActivations, may_be_read
 from ..paths import Batch
 from .dense_mass import Maps as DenseMaps
 from .maps import Maps, Places, as_maps, left_over
-from .native import NativeSpread, reached_from
+from .native import NativeSpread
 from .spreading import spread_back
 
 _MAPS = DenseMaps(*(tf.TensorSpec([None, None], tf.float32),) * 2)

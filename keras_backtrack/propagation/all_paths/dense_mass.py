@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from ...graph.layout import places_first
 from ...rules.indexing import dims, product
-from ..landmarks import has_places
 from ..nodes import Nodes
 from ..traced_once import shared
 
@@ -22,17 +20,16 @@ class Maps(NamedTuple):
     low: tf.Tensor
 
 
-def as_nodes(maps: Maps, is_signed: bool = False) -> Nodes:
+def as_nodes(maps: Maps) -> Nodes:
     """All units with mass above 0, those asked why they are high before the others.
 
     Args:
         maps: The mass in every unit.
-        is_signed: Whether those with mass below 0 are wanted, too.
     """
 
     def of(mass: tf.Tensor, sign: float) -> Nodes:
         mass = tf.reshape(mass, [-1])
-        index = tf.where(mass != 0 if is_signed else mass > 0)[:, 0]
+        index = tf.where(mass > 0)[:, 0]
         return Nodes(index, tf.fill(tf.shape(index), sign), tf.gather(mass, index))
 
     fields = zip(of(maps.high, 1.0), of(maps.low, -1.0), strict=True)
@@ -134,66 +131,6 @@ def left_behind(asked: tf.Tensor, found: Sequence[tf.Tensor]) -> tf.Tensor:
 def net(maps: Maps) -> Maps:
     """What is left where more speaks for the decision than against it."""
     return Maps(*map(tf.nn.relu, maps))
-
-
-def both(maps: Maps) -> tf.Tensor:
-    """Both maps with all rows, one behind the other: (2, E, units)."""
-    return tf.stack([maps.high, full(maps.low, maps.high)])
-
-
-def one_of(both: tf.Tensor, like: Maps) -> Maps:
-    """What `both` has put together, without rows again where `like` is without."""
-    high, low = tf.unstack(both)
-    return Maps(high, tf.cond(is_empty(like.low), lambda: tf.identity(like.low), lambda: low))
-
-
-def is_map(tensor: tf.Tensor, is_first: bool) -> bool:
-    """Whether a tensor has places, its channels being last or `is_first`."""
-    return has_places(places_first(tuple(tensor.shape[1:]), is_first))
-
-
-def by_place(mass: tf.Tensor, tensor: tf.Tensor, is_first: bool) -> tf.Tensor:
-    """Of (..., E, units) mass in a tensor that of each place and channel: (..., E, P, C).
-
-    Where a tensor has no places, each unit is one.
-
-    Args:
-        mass: As said.
-        tensor: Where it is.
-        is_first: Whether the tensor has its channels before its places.
-    """
-    *places, channels = places_first(tuple(dims(tensor)), is_first) or (1,)
-    is_turned = is_first and is_map(tensor, is_first)
-    shape = [product(dims(tensor)), 1]
-    if is_turned:
-        shape = [channels, product(places)]
-    elif is_map(tensor, is_first):
-        shape = [product(places), channels]
-    found = tf.reshape(mass, tf.concat([tf.shape(mass)[:-1], shape], 0))
-    return tf.linalg.matrix_transpose(found) if is_turned else found
-
-
-def by_unit(mass: tf.Tensor, like: Maps, tensor: tf.Tensor, is_first: bool) -> Maps:
-    """The other way round from `by_place`: (2, E, P, C) as maps of the tensor's units."""
-    if is_first and is_map(tensor, is_first):
-        mass = tf.linalg.matrix_transpose(mass)
-    return one_of(tf.reshape(mass, tf.shape(both(like))), like)
-
-
-def left_over(maps: Maps, tensor: tf.Tensor, is_first: bool) -> Maps:
-    """What is left at each place of a tensor where more of its mass is above 0 than below.
-
-    It is in the units above 0, in proportion.
-
-    Args:
-        maps: All mass in the tensor.
-        tensor, is_first: As for `by_place`.
-    """
-    masses = by_place(both(maps), tensor, is_first)
-    above = tf.nn.relu(masses)
-    left, total = (tf.reduce_sum(part, axis=[0, 3], keepdims=True) for part in (masses, above))
-    left = above * tf.math.divide_no_nan(tf.nn.relu(left), total)
-    return by_unit(left, maps, tensor, is_first)
 
 
 def all_mass(maps: Maps) -> tf.Tensor:

@@ -10,13 +10,12 @@ import tensorflow as tf
 
 from ...graph.graph import Call, Graph
 from ...graph.layout import places_first
-from ...rules import Rules, followed, reached
+from ...rules import Rules
 from ...rules.contributions import Contributions, Same
 from ...rules.traced_call import TracedCall
-from ..backward import Place, Taken, places_back, walk_back
+from ..backward import Place, Taken, walk_back
 from ..kernels import parallel
-from ..native import Kept, Native
-from ..over_activations import any_batch
+from ..native import Kept, Native, places_in, reached_from, traced_empty
 from ..paths import Batch
 from .lowering import lowered, turned
 from .maps import Maps, added
@@ -61,8 +60,7 @@ class NativeSpread:
         self._graph, self._until = graph, frozenset(until)
         self._steps: list[_Step | Place] = []
         open_ = reached_from(graph, start, until)
-        back = places_back(reached(graph))
-        places = [place for place in back if place.call.outputs[place.position] in open_]
+        places = places_in(graph, open_)
 
         def trace() -> list[tf.Tensor]:
             constants: list[tf.Tensor] = []
@@ -108,17 +106,6 @@ class NativeSpread:
             return walk_back(self._graph, self._steps, roots, take, join, self._until)
 
 
-def reached_from(graph: Graph, start: Collection[int], until: Collection[int]) -> set[int]:
-    """Numbers of the tensors that mass comes to on its way from some tensors to others."""
-    open_ = set(start)
-    for place in places_back(reached(graph)):
-        number = place.call.outputs[place.position]
-        if number in open_ and number not in until:
-            reads = zip(place.call.inputs, followed(graph, place.call), strict=True)
-            open_.update(read for read, follow in reads if follow)
-    return open_
-
-
 def _count_places(graph: Graph, number: int) -> int:
     """How many places a map has, as far as that is known before the network runs."""
     shape = tuple(graph.specs[number].shape[1:])
@@ -143,10 +130,7 @@ def _asked(
         number = place.call.outputs[place.position]
         if number in until:
             continue
-        numbers = dict.fromkeys([*place.call.inputs, number])
-        specs = {n: any_batch(graph.specs[n]) for n in numbers}
-        tensors = {n: tf.compat.v1.placeholder(s.dtype, s.shape) for n, s in specs.items()}
-        traced = rules.trace(graph, *place, tensors)
+        traced = traced_empty(graph, place, rules)
         found[number] = traced, rules.ask(traced)
         if lowered(found[number][1], traced) is None:
             return None

@@ -13,14 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from ...graph.graph import Call, Graph
-from ...rules import Rules, followed, reached
+from ...rules import Rules, followed
 from ...rules.contributions import Contributions, Loop
-from ..backward import Place, Taken, places_back
+from ..backward import Place, Taken
 from ..kernels import NodeArrays, per_explanation
 from ..limits import Limits
-from ..native import Kept
+from ..native import Kept, places_in, reached_from, traced_empty
 from ..nodes import Asked, Nodes
-from ..over_activations import OverActivations, any_batch
+from ..over_activations import OverActivations
 from ..paths import Batch, Paths
 from .interpreter import Interpreter
 from .lowering import lowered
@@ -65,7 +65,7 @@ class Schedule:
         through_cell: Callable[[Graph], Paths],
         start: Collection[int],
     ) -> None:
-        places = _places_below(graph, start)
+        places = places_in(graph, reached_from(graph, start))
         found: list[Step | Contributions] = []
 
         def trace() -> list[tf.Tensor]:
@@ -90,17 +90,6 @@ class Schedule:
         return self._kept.arrays
 
 
-def _places_below(graph: Graph, start: Collection[int]) -> list[Place]:
-    """The places that walks from some tensors come through."""
-    open_, found = set(start), []
-    for place in places_back(reached(graph)):
-        if place.call.outputs[place.position] in open_:
-            found.append(place)
-            reads = zip(place.call.inputs, followed(graph, place.call), strict=True)
-            open_.update(number for number, follow in reads if follow)
-    return found
-
-
 def _native_step(
     graph: Graph, place: Place, rules: Rules, limits: Limits, constants: list[tf.Tensor]
 ) -> Step | Contributions:
@@ -110,9 +99,7 @@ def _native_step(
         constants: To be added to: the tensors that the step reads besides activations.
     """
     call, position = place
-    numbers = dict.fromkeys([*call.inputs, call.outputs[position]])
-    tensors = {n: _placeholder(graph.specs[n]) for n in numbers}
-    traced = rules.trace(graph, call, position, tensors)
+    traced = traced_empty(graph, place, rules)
     kind = rules.ask(traced)
     native = lowered(kind, traced, limits)
     if native is None:
@@ -131,10 +118,6 @@ def _native_step(
         return taken.of_images(call.rows)
 
     return Step(call, position, native.reads, take)
-
-
-def _placeholder(spec: tf.TensorSpec) -> tf.Tensor:
-    return tf.compat.v1.placeholder(spec.dtype, any_batch(spec).shape)
 
 
 def _traced_step(graph: Graph, place: Place, rules: Rules, limits: Limits) -> Step:
